@@ -1,0 +1,103 @@
+package shim
+
+import (
+	"github.com/pidfd-shim/pidfd-shim/arch"
+)
+
+// Call is one intercepted system call. A worker owns one Call and uses it again
+// for each notification, so nothing in it may be kept after Answer.
+type Call struct {
+	ID    uint64 // the backend's name for this wait
+	Tid   int32  // the calling thread, in the supervisor's pid namespace
+	Frame arch.Frame
+
+	ABI  arch.ABI
+	Nr   uint32 // the number without the x32 mark
+	Args arch.Args
+
+	Slow     bool  // in the slow lane: memory is read by a process that can be killed
+	Received int64 // CLOCK_MONOTONIC, ns; 0 unless somebody observes
+	Record   Record
+
+	// Settled, if set by the handler, is told how the answer was received: the
+	// ledger of restarts lives by it.
+	Settled func(c *Call, v Verdict, answered error)
+
+	worker *Worker
+}
+
+// Worker is the loop that has the call, for marking reads that may block.
+func (c *Call) Worker() *Worker { return c.worker }
+
+// Record is what became of a call, for trace lines, audit and counters. Handlers
+// fill it as they learn; nothing decides by it.
+type Record struct {
+	PidFD int32
+	Sig   int32
+	Info  uint64 // address; 0 is NULL
+	Flags uint32
+
+	Siginfo    arch.Siginfo
+	HasSiginfo bool
+
+	TargetPid int32 // in the supervisor's pid namespace; 0: none, or not visible
+	Members   int32 // of a process group, where the signal went to one
+
+	Path      Path
+	Sent      Sent
+	Guard     Guard
+	Rule      string
+	Denied    bool
+	Duplicate bool
+}
+
+// Path is the way a call was answered (DESIGN section 3).
+type Path uint8
+
+// The ways, from the cheapest.
+const (
+	PathNone Path = iota
+	PathContinue
+	PathForward
+	PathCaller
+	PathEmulate
+)
+
+func (p Path) String() string {
+	return [...]string{"none", "continue", "forward", "caller", "emulate"}[p]
+}
+
+// Sent is the system call by which the signal went out.
+type Sent uint8
+
+// The system calls that can carry the signal.
+const (
+	SentNone Sent = iota
+	SentPidfdSendSignal
+	SentRtSigqueueinfo
+	SentRtTgsigqueueinfo
+	SentTgkill
+	SentKill
+)
+
+func (s Sent) String() string {
+	return [...]string{"none", "pidfd_send_signal", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "tgkill", "kill"}[s]
+}
+
+// Guard is what kept the target's number from being recycled during the send,
+// strongest first (DESIGN section 6).
+type Guard uint8
+
+// The guards.
+const (
+	GuardNone Guard = iota
+	GuardPidfd
+	GuardTracee
+	GuardSeize
+	GuardOwner
+	GuardNarrowed
+)
+
+func (g Guard) String() string {
+	return [...]string{"none", "pidfd", "tracee", "seize", "owner", "narrowed"}[g]
+}

@@ -1,0 +1,149 @@
+package shim
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// lanes keeps one caller whose memory never answers from delaying the others.
+//
+// The fast lane is a worker that reads memory itself. A read can block for ever
+// (process_vm_readv on a userfaultfd page waits uninterruptibly), so a watch
+// replaces a worker that has been in one read since the last tick. From then on
+// Suspicious is true and handlers send calls that read memory to the slow lane,
+// where killable processes read with a deadline and a call that is not ready
+// queues again.
+type lanes struct {
+	done       chan error
+	stop       chan struct{}
+	finishOnce sync.Once
+
+	Suspicious atomic.Bool
+
+	mu      sync.Mutex // guards below
+	queue   []Call
+	wake    *sync.Cond
+	closed  bool
+	current *Worker
+}
+
+// Worker is one loop. Memory readers mark on it when they enter and leave a read.
+type Worker struct {
+	reads   atomic.Uint64 // odd while in a read
+	retired atomic.Bool
+}
+
+// Enter marks the start of a read that may block.
+func (w *Worker) Enter() { w.reads.Add(1) }
+
+// Leave marks its end.
+func (w *Worker) Leave() { w.reads.Add(1) }
+
+func (w *Worker) replaced() bool { return w.retired.Load() }
+
+func (l *lanes) init() {
+	l.done = make(chan error, 1)
+	l.stop = make(chan struct{})
+	l.wake = sync.NewCond(&l.mu)
+}
+
+func (l *lanes) finish(err error) {
+	l.finishOnce.Do(func() { l.done <- err })
+}
+
+func (l *lanes) close() {
+	close(l.stop)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	l.wake.Broadcast()
+}
+
+// startWorker begins a new fast lane.
+func (s *Supervisor) startWorker() {
+	w := &Worker{}
+	s.lanes.mu.Lock()
+	s.lanes.current = w
+	s.lanes.mu.Unlock()
+	go s.work(w)
+}
+
+// watch replaces a worker that is in the same read at two ticks.
+func (s *Supervisor) watch() {
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	var last *Worker
+	var seen uint64
+	for {
+		select {
+		case <-s.lanes.stop:
+			return
+		case <-ticker.C:
+		}
+		s.lanes.mu.Lock()
+		w := s.lanes.current
+		s.lanes.mu.Unlock()
+		reads := w.reads.Load()
+		if w == last && reads == seen && reads%2 == 1 {
+			s.Log.Warn("a caller's memory does not answer: its sandbox is read by separate processes from now on")
+			s.lanes.Suspicious.Store(true)
+			w.retired.Store(true)
+			s.startWorker()
+			continue
+		}
+		last, seen = w, reads
+	}
+}
+
+// Suspicious tells handlers that reading a caller's memory has been seen to block.
+func (s *Supervisor) Suspicious() bool { return s.lanes.Suspicious.Load() }
+
+// postpone queues a copy of the call for the slow lane.
+func (l *lanes) postpone(c *Call) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.queue = append(l.queue, *c)
+	l.wake.Signal()
+}
+
+// serveSlow is the loop of the slow lane. A call that is still not ready goes to the
+// end of the queue, and a whole round without progress waits a tick.
+func (s *Supervisor) serveSlow() {
+	runtime.LockOSThread()
+	handlers := s.Handlers()
+	for {
+		batch, ok := s.lanes.takeBatch()
+		if !ok {
+			return
+		}
+		for i := range batch {
+			c := &batch[i]
+			c.Slow, c.worker, c.Settled, c.Record = true, &Worker{}, nil, Record{}
+			if s.Backend.Blocked(c) == nil {
+				s.serveOne(c, handlers)
+			}
+		}
+		if s.lanes.pending() == len(batch) {
+			time.Sleep(tick)
+		}
+	}
+}
+
+func (l *lanes) takeBatch() ([]Call, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for len(l.queue) == 0 && !l.closed {
+		l.wake.Wait()
+	}
+	batch := l.queue
+	l.queue = nil
+	return batch, !l.closed
+}
+
+func (l *lanes) pending() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.queue)
+}

@@ -1,0 +1,121 @@
+package shim
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"runtime"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/arch"
+)
+
+// Handler decides one call: Resolve, Decide, Send. It may act on the target but
+// never answers the caller.
+type Handler func(*Call) Verdict
+
+// Supervisor takes calls from a backend, one after the other, to their answers.
+type Supervisor struct {
+	Backend Backend
+
+	// Handlers makes the handlers of one worker. Each worker has its own, so that
+	// what they cache needs no lock.
+	Handlers func() map[arch.Syscall]Handler
+
+	// Observe, if not nil, sees each call before it is answered while the caller
+	// still waits, so that facts can be gathered, and again afterwards.
+	Observe Observer
+
+	Log *slog.Logger
+
+	lanes lanes
+}
+
+// Observer watches calls: for trace, audit and counters.
+type Observer interface {
+	Before(c *Call, v Verdict)
+	After(c *Call, v Verdict, answered error)
+}
+
+// Serve runs the loop until the last supervised task has ended.
+func (s *Supervisor) Serve() error {
+	s.lanes.init()
+	go s.serveSlow()
+	go s.watch()
+	s.startWorker()
+	err := <-s.lanes.done
+	s.lanes.close()
+	return err
+}
+
+// work is the loop of one worker. The thread is locked: it may be replaced while it
+// is stuck in a read, and then must not hold up the scheduler's other work.
+func (s *Supervisor) work(w *Worker) {
+	runtime.LockOSThread()
+	handlers := s.Handlers()
+	var c Call
+	for !w.replaced() {
+		err := s.Backend.Next(&c)
+		switch {
+		case errors.Is(err, ErrGone):
+			continue
+		case errors.Is(err, io.EOF):
+			s.lanes.finish(nil)
+			return
+		case err != nil:
+			s.lanes.finish(fmt.Errorf("receive a call: %w", err))
+			return
+		}
+		c.Slow, c.worker, c.Settled, c.Record = false, w, nil, Record{}
+		s.serveOne(&c, handlers)
+	}
+}
+
+// serveOne is one call's way: Decode, the handler's Resolve, Decide and Send, Answer.
+func (s *Supervisor) serveOne(c *Call, handlers map[arch.Syscall]Handler) {
+	if s.Observe != nil {
+		c.Received = monotonic()
+	}
+	v := Fail(unix.ENOSYS)
+	if handle := handlers[c.Decode()]; handle != nil {
+		v = handle(c)
+	}
+	switch v.Kind {
+	case KindGone:
+		return
+	case KindLater:
+		s.lanes.postpone(c)
+		return
+	}
+	s.answer(c, v)
+}
+
+// answer is the only place where a call ends.
+func (s *Supervisor) answer(c *Call, v Verdict) {
+	if s.Observe != nil {
+		s.Observe.Before(c, v)
+	}
+	err := s.Backend.Answer(c, v)
+	if c.Settled != nil {
+		c.Settled(c, v, err)
+	}
+	if s.Observe != nil {
+		s.Observe.After(c, v, err)
+	}
+	if err != nil && !errors.Is(err, ErrGone) {
+		s.Log.Error("answer", "tid", c.Tid, "verdict", v, "error", err)
+	}
+}
+
+func monotonic() int64 {
+	var ts unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts)
+	return ts.Nano()
+}
+
+// tick is how often the watch looks for stuck workers: the longest that one caller
+// whose memory does not answer can delay another.
+const tick = 50 * time.Millisecond

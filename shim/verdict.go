@@ -1,0 +1,78 @@
+package shim
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// Verdict says how a call ends. Handlers return one and only the loop acts on it,
+// so each call is answered exactly once by construction. The zero Verdict is
+// invalid and no backend accepts it.
+type Verdict struct {
+	Kind  Kind
+	Value int64      // Return: what the caller's register gets
+	Errno unix.Errno // Fail: positive; the backend negates it once
+	Call  Rewrite    // Run: what the caller executes instead
+}
+
+// Kind is one of the ways in which a call can end.
+type Kind uint8
+
+// The kinds of Verdict.
+const (
+	KindReturn Kind = iota + 1 // the call returns Value
+	KindFail                   // the call fails with Errno
+	KindPass                   // the kernel runs the call as it stands
+	KindRun                    // the caller runs another call in its place
+	KindLater                  // not decided yet: try again in the slow lane
+	KindGone                   // the caller no longer waits: nothing to answer
+)
+
+// Rewrite is a system call for the caller to make, everything in registers.
+type Rewrite struct {
+	Nr   uint64
+	Args [6]uint64
+}
+
+// Return ends the call with a value.
+func Return(value int64) Verdict { return Verdict{Kind: KindReturn, Value: value} }
+
+// Fail ends the call with an error of the caller's world. An errno of 0 is success.
+func Fail(errno unix.Errno) Verdict {
+	if errno == 0 {
+		return Return(0)
+	}
+	return Verdict{Kind: KindFail, Errno: errno}
+}
+
+// Pass lets the kernel run the call in the caller. Precondition: nothing that the
+// caller or its peers can still change went into the decision.
+func Pass() Verdict { return Verdict{Kind: KindPass} }
+
+// Run makes the caller execute another call in this one's place.
+func Run(call Rewrite) Verdict { return Verdict{Kind: KindRun, Call: call} }
+
+// Later puts the call into the slow lane: something it needs does not answer.
+func Later() Verdict { return Verdict{Kind: KindLater} }
+
+// Gone drops a call whose caller no longer waits.
+func Gone() Verdict { return Verdict{Kind: KindGone} }
+
+func (v Verdict) String() string {
+	switch v.Kind {
+	case KindReturn:
+		return fmt.Sprintf("return %d", v.Value)
+	case KindFail:
+		return "fail " + unix.ErrnoName(v.Errno)
+	case KindPass:
+		return "pass"
+	case KindRun:
+		return fmt.Sprintf("run %d", v.Call.Nr)
+	case KindLater:
+		return "later"
+	case KindGone:
+		return "gone"
+	}
+	return "invalid"
+}
