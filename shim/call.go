@@ -15,6 +15,8 @@ type Call struct {
 	Nr   uint32 // the number without the x32 mark
 	Args arch.Args
 
+	Buffer []byte // the backend's, for receiving into
+
 	Slow     bool  // in the slow lane: memory is read by a process that can be killed
 	Received int64 // CLOCK_MONOTONIC, ns; 0 unless somebody observes
 	Record   Record

@@ -1,0 +1,195 @@
+package emulate
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/proc"
+)
+
+// caller is a calling thread as the supervisor holds it. Its pidfd proves itself: it
+// dies with the thread, so taking a descriptor through it works only while the tid
+// still means the thread that the entry was made for.
+type caller struct {
+	tid   int32
+	tgid  int32
+	start uint64 // clock ticks since boot
+	pidfd int // of the thread where the kernel has those, else of its process; -1: none
+	dir   *proc.Dir
+	used  uint64
+
+	// A process's active pid namespace never changes.
+	nested bool  // in another pid namespace than the supervisor
+	pidns  int   // descriptor of its pid namespace if nested, else -1
+	number int32 // its tgid as it sees it itself
+
+	private bool // the descriptor is the process's: the thread's own table must be compared
+}
+
+func (c *caller) close() {
+	closeFD(c.pidfd)
+	closeFD(c.pidns)
+	if c.dir != nil {
+		_ = c.dir.Close()
+	}
+}
+
+// callerCache keeps the callers seen last. It holds at most limit entries because
+// each has up to three descriptors.
+type callerCache struct {
+	entries map[int32]*caller
+	limit   int
+	clock   uint64
+}
+
+func (cc *callerCache) get(h *SendSignal, tid int32) (*caller, error) {
+	cc.clock++
+	if c := cc.entries[tid]; c != nil {
+		c.used = cc.clock
+		return c, nil
+	}
+	if cc.entries == nil {
+		cc.entries = map[int32]*caller{}
+		cc.limit = callerLimit()
+	}
+	for len(cc.entries) >= cc.limit {
+		cc.evictOldest()
+	}
+	c, err := h.openCaller(tid)
+	if errors.Is(err, unix.EMFILE) && len(cc.entries) > 0 {
+		cc.dropAll()
+		c, err = h.openCaller(tid)
+	}
+	if err != nil {
+		return nil, err
+	}
+	c.used = cc.clock
+	cc.entries[tid] = c
+	return c, nil
+}
+
+// callerLimit leaves half of the descriptors to everything else.
+func callerLimit() int {
+	var limit unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil {
+		return 1
+	}
+	return int(min(max(limit.Cur/8, 1), 256))
+}
+
+// drop forgets a caller whose handle turned out to be dead.
+func (cc *callerCache) drop(c *caller) {
+	if cc.entries[c.tid] == c {
+		delete(cc.entries, c.tid)
+	}
+	c.close()
+}
+
+func (cc *callerCache) dropAll() {
+	for _, c := range cc.entries {
+		cc.drop(c)
+	}
+}
+
+func (cc *callerCache) evictOldest() {
+	var oldest *caller
+	for _, c := range cc.entries {
+		if oldest == nil || c.used < oldest.used {
+			oldest = c
+		}
+	}
+	cc.drop(oldest)
+}
+
+// openCaller makes the handles of a thread that waits in a call. What it reads by
+// number is good because Handle asks Blocked before it acts.
+func (h *SendSignal) openCaller(tid int32) (*caller, error) {
+	c := &caller{tid: tid, pidfd: -1, pidns: -1}
+	var err error
+	if c.dir, err = h.Proc.Dir(tid); err != nil {
+		return nil, fmt.Errorf("open thread %d: %w", tid, err)
+	}
+	var status proc.Status
+	if err := c.dir.Status(&status); err != nil {
+		c.close()
+		return nil, fmt.Errorf("read status of thread %d: %w", tid, err)
+	}
+	var stat proc.Stat
+	if err := c.dir.Stat(&stat); err != nil {
+		c.close()
+		return nil, fmt.Errorf("read stat of thread %d: %w", tid, err)
+	}
+	c.tgid, c.start = status.Tgid, stat.Start
+	if err := h.openCallerPidfd(c); err != nil {
+		c.close()
+		return nil, err
+	}
+	if err := h.openCallerPidns(c, &status); err != nil {
+		c.close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (h *SendSignal) openCallerPidfd(c *caller) error {
+	var err error
+	switch {
+	case !h.Features.PidfdOpen:
+		return nil
+	case h.Features.ThreadPidfd:
+		c.pidfd, err = unix.PidfdOpen(int(c.tid), unix.PIDFD_THREAD)
+	default:
+		c.private = true
+		c.pidfd, err = unix.PidfdOpen(int(c.tgid), 0)
+	}
+	if err != nil {
+		c.pidfd = -1
+		return fmt.Errorf("open pidfd of thread %d: %w", c.tid, err)
+	}
+	return nil
+}
+
+func (h *SendSignal) openCallerPidns(c *caller, status *proc.Status) error {
+	c.number = c.tgid
+	ns, err := c.dir.NS("pid")
+	if err != nil {
+		return fmt.Errorf("read pid namespace of thread %d: %w", c.tid, err)
+	}
+	if ns == h.Self.Pidns {
+		return nil
+	}
+	c.nested = true
+	if c.pidns, err = c.dir.OpenNS("pid"); err != nil {
+		return fmt.Errorf("open pid namespace of thread %d: %w", c.tid, err)
+	}
+	return h.numberInOwnNamespace(c, status)
+}
+
+// numberInOwnNamespace finds the caller's tgid as it sees it itself: the last of the
+// leader's NSpid, which is the namespace's own numbering.
+func (h *SendSignal) numberInOwnNamespace(c *caller, status *proc.Status) error {
+	if c.tid != c.tgid {
+		leader, err := h.Proc.Dir(c.tgid)
+		if err != nil {
+			return fmt.Errorf("open process %d: %w", c.tgid, err)
+		}
+		defer leader.Close()
+		status = &proc.Status{}
+		if err := leader.Status(status); err != nil {
+			return fmt.Errorf("read status of process %d: %w", c.tgid, err)
+		}
+	}
+	c.number = 0
+	if status.NSpids > 0 {
+		c.number = status.NSpid[status.NSpids-1]
+	}
+	return nil
+}
+
+func closeFD(fd int) {
+	if fd >= 0 {
+		_ = unix.Close(fd)
+	}
+}

@@ -1,0 +1,73 @@
+package emulate
+
+import (
+	"errors"
+	"log/slog"
+
+	"github.com/pidfd-shim/pidfd-shim/kernel"
+	"github.com/pidfd-shim/pidfd-shim/proc"
+	"github.com/pidfd-shim/pidfd-shim/shim"
+)
+
+// Mode is how calls that reach the supervisor are answered.
+type Mode uint8
+
+// The modes of `run --mode`, but for caller, which the backend must support.
+const (
+	ModeAuto Mode = iota
+	ModeContinue
+	ModeForward
+	ModeEmulate
+)
+
+// Rules are the rules of the system call that the caller is to meet: which flags and
+// special descriptors exist. They differ by kernel version.
+type Rules struct {
+	Flags      uint32 // accepted flag bits: 0 until 6.8, 7 since 6.9
+	SelfThread int32  // PIDFD_SELF_THREAD; 0 where the kernel has none
+	SelfGroup  int32  // PIDFD_SELF_THREAD_GROUP
+	Original   bool   // as first posted: SI_USER info to another process becomes a kill
+}
+
+// The two fixed sets of rules; native ones come from the kernel's features.
+var (
+	Mainline = Rules{Flags: flagThread | flagThreadGroup | flagProcessGroup, SelfThread: -10000, SelfGroup: -10001}
+	Original = Rules{Original: true}
+)
+
+// NativeRules are this kernel's, or Mainline where it lacks the call.
+func NativeRules(f kernel.Features) Rules {
+	if !f.SendSignal {
+		return Mainline
+	}
+	return Rules{Flags: f.SignalFlags, SelfThread: f.SelfThread, SelfGroup: f.SelfGroup}
+}
+
+// Config is what the handlers of all workers share.
+type Config struct {
+	Mode     Mode
+	Rules    Rules
+	Features kernel.Features
+	Proc     *proc.FS
+	Self     Self
+	Backend  shim.Backend
+	Ledger   *Ledger // nil where WAIT_KILLABLE_RECV makes restarts impossible
+	Readers  *Readers
+	Pinner   *Pinner
+
+	// Suspicious says that reading a caller's memory has been seen to block.
+	Suspicious func() bool
+
+	// Observed is true where somebody wants to see siginfo and target also of calls
+	// that the kernel runs.
+	Observed bool
+
+	// MayPass allows the kernel to run a call in the caller: it has the call, the
+	// backend can hand it back, and no rule asks about anything that could change.
+	MayPass bool
+
+	Log *slog.Logger
+}
+
+// errLater says that the caller's memory did not answer in time.
+var errLater = errors.New("memory does not answer")

@@ -1,0 +1,8 @@
+// Package emulate does for a caller what pidfd_send_signal(2) does: it turns the
+// caller's descriptor into a handle that the supervisor holds, checks in the kernel's
+// order, and sends, through the handle where the kernel can, by number under a guard
+// where it cannot. It never answers the caller and never acts on a bare number whose
+// owner it has not verified.
+//
+// Read sendsignal.go first: it is the way of one call, top-down.
+package emulate

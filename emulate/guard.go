@@ -1,0 +1,44 @@
+package emulate
+
+import (
+	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/proc"
+	"github.com/pidfd-shim/pidfd-shim/shim"
+)
+
+// guarded sends by number while the strongest guard holds that can be had: a number is
+// not given to another process while its owner is pinned.
+func (h *SendSignal) guarded(a *attempt, t *target, n *number) (unix.Errno, shim.Guard) {
+	if t.tgid != a.caller.tgid && h.Pinner != nil {
+		if errno, pinned := h.Pinner.send(h, t, n); pinned {
+			return errno, shim.GuardSeize
+		}
+	}
+	return h.narrowed(t, n), shim.GuardNarrowed
+}
+
+// narrowed looks at the handle right before the send: what is left is the time between
+// two system calls.
+func (h *SendSignal) narrowed(t *target, n *number) unix.Errno {
+	if !h.owns(t) {
+		return unix.ESRCH
+	}
+	return n.send()
+}
+
+// owns tells whether the handle's process still has the number: it was not reaped.
+func (h *SendSignal) owns(t *target) bool {
+	switch {
+	case t.dir != nil:
+		var stat proc.Stat
+		return t.dir.Stat(&stat) == nil
+	case h.Features.Info:
+		var info proc.Info
+		return proc.PidfdInfo(t.fd, &info) == nil && info.Pid == t.pid
+	case t.fd <= 0: // the caller itself on a kernel without pidfds
+		return true
+	}
+	fdinfo, err := h.Proc.FdInfo(h.Self.Pid, int32(t.fd))
+	return err == nil && fdinfo.Pid == t.pid
+}

@@ -1,0 +1,113 @@
+package emulate
+
+import (
+	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/arch"
+	i386 "github.com/pidfd-shim/pidfd-shim/arch/386"
+	"github.com/pidfd-shim/pidfd-shim/arch/amd64"
+	"github.com/pidfd-shim/pidfd-shim/shim"
+)
+
+// readSiginfo is checks 7 and 8. The caller's memory is read once into our buffer, and
+// everything after decides on and sends that copy.
+func (h *SendSignal) readSiginfo(a *attempt) (unix.Errno, error) {
+	n, err := h.readMemory(a.call, a.req.info, h.memory[:])
+	if err != nil {
+		return 0, err
+	}
+	var errno unix.Errno
+	a.info, errno = decodeSiginfo(a.call.ABI, h.memory[:n])
+	a.hasInfo = errno == 0
+	a.call.Record.Siginfo, a.call.Record.HasSiginfo = a.info, a.hasInfo
+	return errno, nil
+}
+
+// decodeSiginfo converts what could be read at the caller's pointer. 32-bit callers
+// must have all 128 bytes; 64-bit ones 48, and the rest only where the code is one
+// that the kernel does not know: it then must be zero.
+func decodeSiginfo(abi arch.ABI, user []byte) (arch.Siginfo, unix.Errno) {
+	switch {
+	case abi != arch.AMD64 && len(user) < arch.SiginfoSize, len(user) < arch.RecordSize:
+		return arch.Siginfo{}, unix.EFAULT
+	case abi == arch.I386:
+		return i386.DecodeSiginfo(user), 0
+	case abi == arch.X32:
+		return amd64.DecodeSiginfoX32(user), 0
+	}
+	info := amd64.DecodeSiginfo(user)
+	if amd64.NeedsTail(&info) {
+		if !amd64.TailOK(&info, user[arch.RecordSize:]) {
+			return info, unix.E2BIG
+		}
+		if len(user) < arch.SiginfoSize {
+			return info, unix.EFAULT
+		}
+	}
+	return info, 0
+}
+
+// readMemory copies what is readable at addr, up to len(into): 0 bytes where nothing
+// is. In the fast lane the worker reads itself; where that has been seen to block, the
+// call goes to the slow lane, whose reads are made by processes that can be killed.
+func (h *SendSignal) readMemory(c *shim.Call, addr uint64, into []byte) (int, error) {
+	if c.Slow {
+		return h.Readers.Read(c.Tid, addr, into)
+	}
+	if h.Suspicious() {
+		return 0, errLater
+	}
+	c.Worker().Enter()
+	n, err := ReadMemory(c.Tid, addr, into, c.ABI == arch.AMD64)
+	c.Worker().Leave()
+	return n, err
+}
+
+// ReadMemory reads a thread's memory as the kernel would for siginfo: of a 64-bit
+// caller whose record is split by a page end, the second page is touched only if the
+// code asks for it.
+func ReadMemory(tid int32, addr uint64, into []byte, native bool) (int, error) {
+	const page = 4096
+	first := len(into)
+	if native && addr%page+uint64(len(into)) > page {
+		first = arch.RecordSize
+	}
+	n, err := processVMRead(tid, addr, into[:first])
+	if err != nil || n < first || first == len(into) {
+		return n, err
+	}
+	info := amd64.DecodeSiginfo(into)
+	if !amd64.NeedsTail(&info) {
+		return n, nil
+	}
+	tail, err := processVMRead(tid, addr+uint64(first), into[first:])
+	return first + tail, err
+}
+
+func processVMRead(tid int32, addr uint64, into []byte) (int, error) {
+	n, errno := processVMReadv(tid, addr, into)
+	switch errno {
+	case 0:
+		return n, nil
+	case unix.EFAULT:
+		return 0, nil
+	}
+	return 0, errno
+}
+
+// look reads what a trace line shows of a call that the kernel will run: for the eye
+// only, nothing is decided by it.
+func (h *SendSignal) look(c *shim.Call, req request) {
+	if !h.Observed || h.Suspicious() {
+		return
+	}
+	a := attempt{call: c, req: req}
+	defer a.target.close()
+	if req.info != 0 {
+		_, _ = h.readSiginfo(&a)
+	}
+	var err error
+	if a.caller, err = h.callers.get(h, c.Tid); err == nil {
+		_, _ = h.resolveTarget(&a)
+	}
+}

@@ -1,0 +1,198 @@
+package emulate
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/proc"
+)
+
+// creds are the ids that the permission rule compares, as the supervisor's user
+// namespace numbers them.
+type creds struct {
+	tgid, session    int32
+	ruid, euid, suid uint32
+}
+
+// Relation is what the rule needs besides ids. Each is asked only if the ids do not
+// decide, because each costs text from procfs.
+type Relation struct {
+	SameSession func() (bool, error)
+	MayKill     func() (bool, error) // CAP_KILL in the target's user namespace
+}
+
+// permitted is the kernel's rule (kernel/signal.c, check_kill_permission and
+// kill_ok_by_cred, 6.18): the same thread group; else the caller's effective or real
+// uid is the target's saved or real one; else CAP_KILL in the target's user
+// namespace; else SIGCONT within the session. The target's effective and the
+// caller's saved uid play no part.
+func permitted(from, to creds, same func(a, b uint32) bool, sig int32, r Relation) (bool, error) {
+	if from.tgid == to.tgid {
+		return true, nil
+	}
+	if same(from.euid, to.suid) || same(from.euid, to.ruid) || same(from.ruid, to.suid) || same(from.ruid, to.ruid) {
+		return true, nil
+	}
+	if ok, err := r.MayKill(); ok || err != nil {
+		return ok, err
+	}
+	if sig == int32(unix.SIGCONT) {
+		return r.SameSession()
+	}
+	return false, nil
+}
+
+// checkPermission is check 13. A root supervisor lends nothing: the rule is applied
+// with the calling thread's ids as they are now.
+func (h *SendSignal) checkPermission(a *attempt) unix.Errno {
+	t := &a.target
+	if t.tgid == a.caller.tgid {
+		return 0
+	}
+	to, err := h.targetCreds(t)
+	if err == nil {
+		err = h.callerCreds(a)
+	}
+	ok := false
+	if err == nil {
+		ok, err = permitted(a.creds, to, h.Self.sameUID, a.req.sig, h.relation(a, t.pid))
+	}
+	switch {
+	case errors.Is(err, unix.ESRCH), errors.Is(err, unix.ENOENT):
+		return unix.ESRCH
+	case err != nil:
+		h.Log.Error("cannot judge a call: it gets ENOSYS", "tid", a.call.Tid, "error", err)
+		return unix.ENOSYS
+	case !ok:
+		return unix.EPERM
+	}
+	return 0
+}
+
+func (h *SendSignal) relation(a *attempt, pid int32) Relation {
+	return Relation{
+		SameSession: func() (bool, error) { return h.sameSession(a.caller, pid) },
+		MayKill:     func() (bool, error) { return h.mayKill(a.caller, pid) },
+	}
+}
+
+// callerCreds reads the ids of the calling thread: credentials are per thread.
+func (h *SendSignal) callerCreds(a *attempt) error {
+	c := a.caller
+	if a.hasCreds {
+		return nil
+	}
+	a.hasCreds = true
+	if h.Features.Info && h.Features.ThreadPidfd {
+		var info proc.Info
+		if err := proc.PidfdInfo(c.pidfd, &info); err != nil {
+			return err
+		}
+		a.creds = creds{tgid: c.tgid, ruid: info.RUID, euid: info.EUID, suid: info.SUID}
+		return nil
+	}
+	var status proc.Status
+	if err := c.dir.Status(&status); err != nil {
+		return err
+	}
+	a.creds = credsOf(&status)
+	return nil
+}
+
+// targetCreds reads the ids of the task that the handle names: for a process its
+// leader, which is whom the kernel asks too.
+func (h *SendSignal) targetCreds(t *target) (creds, error) {
+	if t.hasInfo {
+		return creds{tgid: t.tgid, ruid: t.info.RUID, euid: t.info.EUID, suid: t.info.SUID}, nil
+	}
+	var status proc.Status
+	if t.dir != nil {
+		if err := t.dir.Status(&status); err != nil {
+			return creds{}, err
+		}
+		c := credsOf(&status)
+		c.tgid = t.tgid
+		return c, nil
+	}
+	err := h.statusOf(t.pid, &status)
+	return credsOf(&status), err
+}
+
+func credsOf(s *proc.Status) creds {
+	return creds{tgid: s.Tgid, ruid: s.UID[0], euid: s.UID[1], suid: s.UID[2]}
+}
+
+func (h *SendSignal) sameSession(c *caller, pid int32) (bool, error) {
+	var from, to proc.Stat
+	if err := c.dir.Stat(&from); err != nil {
+		return false, err
+	}
+	dir, err := h.Proc.Dir(pid)
+	if err != nil {
+		return false, err
+	}
+	defer dir.Close()
+	if err := dir.Stat(&to); err != nil {
+		return false, err
+	}
+	return from.Session == to.Session, nil
+}
+
+// mayKill tells whether the caller has CAP_KILL in the target's user namespace
+// (kernel/capability.c, cap_capable): the capability counts in the caller's own
+// namespace and all below it, and the owner of a namespace who lives in its parent
+// has every capability in it and below.
+func (h *SendSignal) mayKill(c *caller, pid int32) (bool, error) {
+	var status proc.Status
+	if err := c.dir.Status(&status); err != nil {
+		return false, err
+	}
+	own, err := c.dir.NS("user")
+	if err != nil {
+		return false, err
+	}
+	dir, err := h.Proc.Dir(pid)
+	if err != nil {
+		return false, err
+	}
+	defer dir.Close()
+	ns, err := dir.OpenNS("user")
+	if err != nil {
+		return false, err
+	}
+	return h.capableIn(ns, own, status.CapEff&(1<<unix.CAP_KILL) != 0, status.UID[1])
+}
+
+// capableIn walks up from the target's user namespace. It closes ns.
+func (h *SendSignal) capableIn(ns int, own proc.NSID, effective bool, euid uint32) (bool, error) {
+	for {
+		id, err := proc.NSOf(ns)
+		if err != nil {
+			closeFD(ns)
+			return false, err
+		}
+		if id == own {
+			closeFD(ns)
+			return effective, nil
+		}
+		owner, err := proc.NSOwnerUID(ns)
+		if err != nil {
+			closeFD(ns)
+			return false, err
+		}
+		parent, err := proc.NSParent(ns)
+		closeFD(ns)
+		if errors.Is(err, unix.EPERM) { // above the supervisor's own: nobody inside has anything there
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		if id, err := proc.NSOf(parent); err == nil && id == own && h.Self.sameUID(owner, euid) {
+			closeFD(parent)
+			return true, nil
+		}
+		ns = parent
+	}
+}

@@ -1,0 +1,91 @@
+package emulate
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/proc"
+)
+
+// reopenDescriptor makes a handle without pidfd_getfd (before 5.6, a private
+// descriptor table, a dead leader): a /proc/PID directory is opened again through the
+// thread's fd link, a pidfd is looked up by the number in its fdinfo and looked at
+// again afterwards.
+func (h *SendSignal) reopenDescriptor(c *caller, fd int32) (int, error) {
+	if fd < 0 {
+		return -1, unix.EBADF
+	}
+	fdinfo, err := h.Proc.FdInfo(c.tid, fd)
+	switch {
+	case errors.Is(err, unix.ENOENT):
+		return -1, unix.EBADF
+	case err != nil:
+		return -1, err
+	case fdinfo.Flags&unix.O_PATH != 0:
+		return -1, unix.EBADF
+	case fdinfo.HasPid:
+		return h.reopenPidfd(c, fd, fdinfo)
+	}
+	copied, err := h.Proc.OpenFD(c.tid, fd, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NONBLOCK)
+	switch {
+	case err == nil:
+		return copied, nil
+	case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE), errors.Is(err, unix.ESRCH):
+		return -1, err
+	}
+	return -1, unix.EBADF // not a directory, or gone
+}
+
+// reopenPidfd opens another pidfd of the same process. The second look proves it: the
+// caller's pidfd still has that number, so the number was its process's all along.
+func (h *SendSignal) reopenPidfd(c *caller, fd int32, first proc.FdInfo) (int, error) {
+	if !h.Features.PidfdOpen {
+		return h.openByNumber(c, fd, first)
+	}
+	flags := 0
+	if first.Flags&unix.O_EXCL != 0 {
+		flags = unix.PIDFD_THREAD
+	}
+	if first.Pid <= 0 {
+		return deadPidfd()
+	}
+	copied, err := unix.PidfdOpen(int(first.Pid), flags)
+	if err != nil && !errors.Is(err, unix.ESRCH) {
+		return -1, fmt.Errorf("open pidfd of %d: %w", first.Pid, err)
+	}
+	second, again := h.Proc.FdInfo(c.tid, fd)
+	switch {
+	case again != nil || second.Pid != first.Pid || err != nil:
+		closeFD(copied)
+		if again == nil && second.HasPid && second.Pid <= 0 {
+			return deadPidfd()
+		}
+		return -1, unix.EBADF
+	}
+	return copied, nil
+}
+
+// openByNumber is for 5.2, whose clone gives pidfds that nothing else can make: the
+// handle is a directory of our own procfs.
+func (h *SendSignal) openByNumber(c *caller, fd int32, first proc.FdInfo) (int, error) {
+	if first.Pid <= 0 {
+		return deadPidfd()
+	}
+	copied, err := h.Proc.OpenDir(first.Pid)
+	if err != nil {
+		return deadPidfd()
+	}
+	second, again := h.Proc.FdInfo(c.tid, fd)
+	if again != nil || second.Pid != first.Pid {
+		closeFD(copied)
+		return deadPidfd()
+	}
+	return copied, nil
+}
+
+// errReaped is how reopening says that the descriptor is good and its process gone.
+var errReaped = errors.New("process was reaped")
+
+func deadPidfd() (int, error) { return -1, errReaped }

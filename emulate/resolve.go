@@ -1,0 +1,261 @@
+package emulate
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/proc"
+)
+
+// The flags of pidfd_send_signal since 6.9 (<linux/pidfd.h>).
+const (
+	flagThread       = 1 << 0 // PIDFD_SIGNAL_THREAD
+	flagThreadGroup  = 1 << 1 // PIDFD_SIGNAL_THREAD_GROUP
+	flagProcessGroup = 1 << 2 // PIDFD_SIGNAL_PROCESS_GROUP
+)
+
+// target is whom the caller's descriptor names, held by our own copy of it.
+type target struct {
+	fd  int       // our copy: a pidfd or a /proc/PID directory
+	dir *proc.Dir // the same descriptor as a directory, where it is one
+
+	pid    int32 // number of the task named, in the supervisor's pid namespace; 0: none
+	tgid   int32 // its thread group's
+	thread bool  // names one thread: PIDFD_THREAD or PIDFD_SELF_THREAD
+
+	reaped  bool // no task is left
+	outside bool // not visible from the supervisor's pid namespace
+	self    bool // PIDFD_SELF_*: the caller, no descriptor involved
+	kept    bool // fd belongs to somebody else
+
+	info    proc.Info
+	hasInfo bool // info is filled: PIDFD_GET_INFO worked
+}
+
+func (t *target) close() {
+	if t.kept || t.fd <= 0 {
+		return
+	}
+	if t.dir != nil {
+		_ = t.dir.Close()
+		return
+	}
+	_ = unix.Close(t.fd)
+}
+
+// resolveTarget is checks 3 to 5. It takes the descriptor exactly once: policy, checks
+// and sending all use the copy, whatever the caller's other threads do to their table.
+func (h *SendSignal) resolveTarget(a *attempt) (unix.Errno, error) {
+	fd := a.req.pidfd
+	if fd < 0 && h.Rules.SelfThread != 0 && (fd == h.Rules.SelfThread || fd == h.Rules.SelfGroup) {
+		return 0, h.resolveSelf(a, fd == h.Rules.SelfThread)
+	}
+	copied, errno, err := h.takeDescriptor(a)
+	if errno != 0 || err != nil {
+		return errno, err
+	}
+	if a.target.reaped {
+		return 0, nil
+	}
+	a.target.fd = copied
+	errno, err = h.identify(a)
+	a.call.Record.TargetPid = a.target.pid
+	return errno, err
+}
+
+// resolveSelf makes the caller its own target: in the supervisor's hands the special
+// values would mean the supervisor.
+func (h *SendSignal) resolveSelf(a *attempt, thread bool) error {
+	t := &a.target
+	t.self, t.thread, t.fd, t.kept = true, thread, a.caller.pidfd, true
+	t.pid, t.tgid = a.caller.tgid, a.caller.tgid
+	if thread {
+		t.pid = a.caller.tid
+	}
+	a.call.Record.TargetPid = t.pid
+	if thread || !h.Features.PidfdOpen {
+		return nil
+	}
+	fd, err := unix.PidfdOpen(int(t.pid), 0)
+	if err != nil {
+		return fmt.Errorf("open pidfd of the caller's process %d: %w", t.pid, err)
+	}
+	t.fd, t.kept = fd, false
+	return nil
+}
+
+// takeDescriptor copies the calling thread's descriptor into the supervisor.
+func (h *SendSignal) takeDescriptor(a *attempt) (int, unix.Errno, error) {
+	for try := 0; ; try++ {
+		fd, err := h.copyDescriptor(a.caller, a.req.pidfd)
+		switch {
+		case err == nil:
+			return fd, 0, nil
+		case errors.Is(err, unix.EBADF):
+			return -1, unix.EBADF, nil
+		case errors.Is(err, errReaped):
+			a.target.reaped = true
+			return -1, 0, nil
+		case errors.Is(err, unix.ESRCH) && try == 0: // the entry was an earlier thread's
+			h.callers.drop(a.caller)
+			if a.caller, err = h.callers.get(h, a.call.Tid); err != nil {
+				return -1, 0, err
+			}
+		case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE):
+			if h.Backend.Blocked(a.call) != nil {
+				return -1, 0, err
+			}
+			time.Sleep(time.Millisecond) // somebody else's descriptors have to go first
+		default:
+			return -1, 0, fmt.Errorf("take descriptor %d of thread %d: %w", a.req.pidfd, a.call.Tid, err)
+		}
+	}
+}
+
+func (h *SendSignal) copyDescriptor(c *caller, fd int32) (int, error) {
+	if h.Features.Getfd && c.pidfd >= 0 && (!c.private || h.sharesTable(c)) {
+		return pidfdGetfd(c.pidfd, fd)
+	}
+	return h.reopenDescriptor(c, fd)
+}
+
+// sharesTable tells whether the thread uses its process's descriptor table. Threads
+// may have one of their own (unshare(CLONE_FILES)), at any time.
+func (h *SendSignal) sharesTable(c *caller) bool {
+	if c.tid == c.tgid {
+		return true
+	}
+	return kcmpFiles(c.tid, c.tgid)
+}
+
+// identify is checks 4 and 5 on our copy, and finds the target's number.
+func (h *SendSignal) identify(a *attempt) (unix.Errno, error) {
+	t := &a.target
+	if h.Features.Info {
+		switch err := proc.PidfdInfo(t.fd, &t.info); {
+		case err == nil:
+			t.hasInfo = true
+			t.pid, t.tgid = t.info.Pid, t.info.Tgid
+			return 0, nil
+		case errors.Is(err, unix.EBADF): // opened O_PATH
+			return unix.EBADF, nil
+		case errors.Is(err, unix.EREMOTE):
+			t.outside = true
+			return 0, nil
+		case errors.Is(err, unix.ESRCH):
+			h.identifyDead(t)
+			return 0, nil
+		}
+	}
+	return h.identifySlowly(a)
+}
+
+// identifyDead tells a reaped target from one outside the supervisor's pid namespace:
+// until 6.17 PIDFD_GET_INFO says ESRCH for both, but the signal call checks the
+// namespace first.
+func (h *SendSignal) identifyDead(t *target) {
+	if h.Features.SendSignal && pidfdSendSignal(t.fd, 0, nil, 0) == unix.EINVAL {
+		t.outside = true
+		return
+	}
+	t.reaped = true
+}
+
+// identifySlowly is for what PIDFD_GET_INFO does not know: older kernels' pidfds,
+// /proc/PID directories, and descriptors of every other kind.
+func (h *SendSignal) identifySlowly(a *attempt) (unix.Errno, error) {
+	t := &a.target
+	flags, err := unix.FcntlInt(uintptr(t.fd), unix.F_GETFL, 0)
+	if err != nil || flags&unix.O_PATH != 0 {
+		return unix.EBADF, nil
+	}
+	if proc.IsProcfs(t.fd) {
+		return h.identifyDir(a)
+	}
+	fdinfo, err := h.Proc.FdInfo(h.Self.Pid, int32(t.fd))
+	if err != nil {
+		return 0, fmt.Errorf("read fdinfo of our own descriptor: %w", err)
+	}
+	if !fdinfo.HasPid {
+		return unix.EBADF, nil
+	}
+	return 0, h.identifyByFdinfo(t, fdinfo)
+}
+
+// identifyByFdinfo reads a pidfd's "Pid:", which is -1 for a reaped task and 0 for one
+// that our procfs cannot number.
+func (h *SendSignal) identifyByFdinfo(t *target, fdinfo proc.FdInfo) error {
+	t.thread = fdinfo.Flags&unix.O_EXCL != 0
+	switch {
+	case fdinfo.Pid < 0:
+		h.identifyDead(t)
+		return nil
+	case fdinfo.Pid == 0:
+		t.outside = true
+		return nil
+	}
+	t.pid, t.tgid = fdinfo.Pid, fdinfo.Pid
+	if !t.thread {
+		return nil
+	}
+	var status proc.Status
+	err := h.statusOf(t.pid, &status)
+	switch {
+	case errors.Is(err, unix.ESRCH):
+		t.reaped = true
+		return nil
+	case err != nil:
+		return err
+	}
+	t.tgid = status.Tgid
+	return nil
+}
+
+// statusOf reads a status by number. Precondition: the caller verifies afterwards,
+// through a handle, that the number still means the same task.
+func (h *SendSignal) statusOf(pid int32, into *proc.Status) error {
+	dir, err := h.Proc.Dir(pid)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Status(into)
+}
+
+// isThread tells whether the descriptor itself names one thread (PIDFD_THREAD).
+func (t *target) isThread() bool {
+	if t.self || t.dir != nil || t.thread {
+		return t.thread
+	}
+	flags, err := unix.FcntlInt(uintptr(t.fd), unix.F_GETFL, 0)
+	t.thread = err == nil && flags&unix.O_EXCL != 0
+	return t.thread
+}
+
+// scope says whom of the target a signal goes to.
+type scope uint8
+
+const (
+	scopeProcess scope = iota
+	scopeThread
+	scopeGroup
+)
+
+// scope is the flags' word, else what the descriptor names.
+func (a *attempt) scope() scope {
+	switch {
+	case a.req.flags&flagProcessGroup != 0:
+		return scopeGroup
+	case a.req.flags&flagThreadGroup != 0:
+		return scopeProcess
+	case a.req.flags&flagThread != 0, a.target.isThread():
+		return scopeThread
+	}
+	return scopeProcess
+}
+
+// group tells without looking at the descriptor whether a process group is meant.
+func (a *attempt) group() bool { return a.req.flags&flagProcessGroup != 0 }

@@ -1,0 +1,158 @@
+package emulate
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/proc"
+)
+
+// identifyDir finds whom a procfs directory names. The directory may belong to any
+// procfs mount, whose numbers are those of its own pid namespace: a "1" read there is
+// not our 1. Its link text is never looked at, only files reached through the very
+// descriptor, which dies with the process.
+func (h *SendSignal) identifyDir(a *attempt) (unix.Errno, error) {
+	t := &a.target
+	t.dir = proc.DirFromFD(t.fd)
+	switch errno := h.dirKind(t); errno {
+	case 0:
+	case unix.ESRCH:
+		t.reaped = true
+		return 0, nil
+	case unix.EINVAL: // check 6 as seen by the supervisor
+		t.outside = true
+		return 0, nil
+	default:
+		return errno, nil
+	}
+	var status proc.Status
+	switch err := t.dir.Status(&status); {
+	case errors.Is(err, unix.ESRCH), errors.Is(err, unix.ENOENT):
+		t.reaped = true
+		return 0, nil
+	case err != nil:
+		return 0, fmt.Errorf("read a /proc directory: %w", err)
+	}
+	return 0, h.numberDir(t, &status)
+}
+
+// dirKind tells a /proc/PID directory (0, or ESRCH if its process was reaped) from
+// every other one (EBADF). Where the kernel has the call it is asked, with signal 0;
+// else the files tell: /proc/PID alone has both a status and a task.
+func (h *SendSignal) dirKind(t *target) unix.Errno {
+	if h.Features.SendSignal {
+		switch errno := pidfdSendSignal(t.fd, 0, nil, 0); errno {
+		case unix.EBADF, unix.ESRCH, unix.EINVAL:
+			return errno
+		}
+		return 0
+	}
+	return h.dirKindByFiles(t)
+}
+
+func (h *SendSignal) dirKindByFiles(t *target) unix.Errno {
+	var st unix.Stat_t
+	if unix.Fstat(t.fd, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFDIR {
+		return unix.EBADF
+	}
+	// The directory of a process has links that its root and task directories lack;
+	// those of a dead one answer ESRCH or ENOENT, which "." still tells apart.
+	var status proc.Status
+	err := t.dir.Status(&status)
+	switch {
+	case err == nil:
+	case errors.Is(err, unix.ESRCH):
+		return unix.ESRCH
+	case t.dir.WasProcess():
+		return unix.ESRCH
+	default:
+		return unix.EBADF
+	}
+	if !t.dir.Has("task") {
+		return unix.EBADF
+	}
+	return 0
+}
+
+// numberDir translates the target's number in its own pid namespace, which is the
+// same whichever procfs is read, into the supervisor's.
+func (h *SendSignal) numberDir(t *target, status *proc.Status) error {
+	own := status.Pid
+	if status.NSpids > 0 {
+		own = status.NSpid[status.NSpids-1]
+	}
+	pid, err := h.translateNumber(t, own)
+	switch {
+	case errors.Is(err, unix.ESRCH):
+		return h.invisibleOrDead(t)
+	case err != nil:
+		return fmt.Errorf("number the process of a /proc directory: %w", err)
+	}
+	// The number was right if the process still lives now: a number is not given away
+	// before its owner is reaped.
+	var ours, again proc.Status
+	if err := h.statusOf(pid, &ours); err != nil || t.dir.Status(&again) != nil {
+		t.reaped = true
+		return nil
+	}
+	t.pid, t.tgid = pid, ours.Tgid
+	return nil
+}
+
+func (h *SendSignal) invisibleOrDead(t *target) error {
+	var again proc.Status
+	if t.dir.Status(&again) != nil {
+		t.reaped = true
+	} else {
+		t.outside = true
+	}
+	return nil
+}
+
+// translateNumber is NS_GET_PID_FROM_PIDNS on the target's namespace; before 6.11 the
+// process with that number in that namespace is looked for in our procfs.
+func (h *SendSignal) translateNumber(t *target, own int32) (int32, error) {
+	ns, err := t.dir.NS("pid")
+	if err != nil {
+		return 0, err
+	}
+	if ns == h.Self.Pidns {
+		return own, nil
+	}
+	if !h.Features.NSTranslate {
+		return h.findNumber(ns, own)
+	}
+	fd, err := t.dir.OpenNS("pid")
+	if err != nil {
+		return 0, err
+	}
+	defer unix.Close(fd)
+	return proc.PidFromPidns(fd, own)
+}
+
+// findNumber looks through every process that the supervisor sees.
+func (h *SendSignal) findNumber(ns proc.NSID, own int32) (int32, error) {
+	found := int32(0)
+	err := h.Proc.EachPid(func(pid int32) bool {
+		dir, err := h.Proc.Dir(pid)
+		if err != nil {
+			return true
+		}
+		defer dir.Close()
+		var status proc.Status
+		if dir.Status(&status) != nil || status.NSpids == 0 || status.NSpid[status.NSpids-1] != own {
+			return true
+		}
+		if theirs, err := dir.NS("pid"); err != nil || theirs != ns {
+			return true
+		}
+		found = pid
+		return false
+	})
+	if err == nil && found == 0 {
+		err = unix.ESRCH
+	}
+	return found, err
+}

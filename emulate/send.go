@@ -1,0 +1,157 @@
+package emulate
+
+import (
+	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/arch"
+	"github.com/pidfd-shim/pidfd-shim/arch/amd64"
+	"github.com/pidfd-shim/pidfd-shim/shim"
+)
+
+// Send is check 14 and the signal itself. Precondition: Decide said 0, and the caller
+// was seen waiting after the last thing read of it.
+func (h *SendSignal) Send(a *attempt) shim.Verdict {
+	var errno unix.Errno
+	switch {
+	case a.group():
+		errno = h.sendGroup(a)
+	case h.spared(a):
+		a.call.Record.Path = h.path(a)
+	case h.path(a) == shim.PathForward:
+		errno = h.forward(a, a.target.fd, a.req.flags)
+	default:
+		errno = h.emulate(a, &a.target)
+	}
+	v := shim.Fail(errno)
+	h.Ledger.sent(a, v)
+	return v
+}
+
+// path is forward where the kernel has the call and means the same by it.
+func (h *SendSignal) path(a *attempt) shim.Path {
+	native := NativeRules(h.Features)
+	if h.Mode == ModeForward && h.Features.SendSignal && !h.Rules.Original && a.req.flags&^native.Flags == 0 &&
+		(!a.target.self || native.SelfThread != 0) {
+		return shim.PathForward
+	}
+	return shim.PathEmulate
+}
+
+// spared tells of a signal that the kernel would drop because the target is the init
+// of the caller's own pid namespace. Coming from the supervisor, an ancestor, it would
+// be forced. Only SIGKILL and SIGSTOP are: the others are dropped for an ancestor too.
+func (h *SendSignal) spared(a *attempt) bool {
+	sig := unix.Signal(a.req.sig)
+	return (sig == unix.SIGKILL || sig == unix.SIGSTOP) && h.initOfOwn(a)
+}
+
+// forward sends through the handle: the kernel's own call, made by the supervisor.
+func (h *SendSignal) forward(a *attempt, handle int, flags uint32) unix.Errno {
+	r := &a.call.Record
+	r.Path, r.Sent, r.Guard = shim.PathForward, shim.SentPidfdSendSignal, shim.GuardPidfd
+	info, err := h.record(a)
+	if err != nil {
+		return errnoOf(err)
+	}
+	errno := pidfdSendSignal(handle, a.req.sig, info, flags)
+	if errno == unix.EAGAIN && !a.hasInfo { // a signal without siginfo is never refused for the queue's length
+		errno = pidfdSendSignal(handle, a.req.sig, nil, flags)
+	}
+	return errno
+}
+
+// record makes the siginfo to send: nil where it cannot be seen, the caller's own
+// where it gave one, else SI_QUEUE in the caller's name, because a supervisor cannot
+// send SI_USER for another process.
+func (h *SendSignal) record(a *attempt) (*[arch.SiginfoSize]byte, error) {
+	info := a.info
+	switch sig := unix.Signal(a.req.sig); {
+	case a.hasInfo && !h.asPlainKill(a):
+		if kernelOnly(info.Code()) { // to itself, where the kernel cannot run the call
+			info = arch.NewSiginfo(info.Signo(), info.Errno(), arch.SI_QUEUE)
+			copy(info[16:], a.info[16:])
+		}
+		h.translateSender(a, &info)
+	case sig == 0, sig == unix.SIGKILL, sig == unix.SIGSTOP:
+		return nil, nil
+	default:
+		if err := h.callerCreds(a); err != nil {
+			return nil, err
+		}
+		info = arch.NewSiginfo(a.req.sig, 0, arch.SI_QUEUE)
+		info.SetSender(a.caller.tgid, a.creds.ruid)
+	}
+	h.out = amd64.EncodeSiginfo(&info)
+	return &h.out, nil
+}
+
+// asPlainKill tells of the one case in which the original patch replaced the siginfo.
+func (h *SendSignal) asPlainKill(a *attempt) bool {
+	return h.Rules.Original && a.info.Code() == arch.SI_USER && !a.isCaller
+}
+
+// translateSender gives si_uid the number that the kernel, reading it in the
+// supervisor's user namespace, takes for the caller's.
+func (h *SendSignal) translateSender(a *attempt, info *arch.Siginfo) {
+	if !info.HasSender() {
+		return
+	}
+	if foreign, err := h.foreignUserns(a.caller); err == nil && foreign {
+		info.SetSender(info.Pid(), uidHere(a.caller, info.UID()))
+	}
+}
+
+// emulate sends by number, as on a kernel without the call, under a guard.
+func (h *SendSignal) emulate(a *attempt, t *target) unix.Errno {
+	r := &a.call.Record
+	r.Path = shim.PathEmulate
+	info, err := h.record(a)
+	if err != nil {
+		return errnoOf(err)
+	}
+	n := number{scope: a.scope(), tgid: t.tgid, pid: t.pid, sig: a.req.sig, info: info, droppable: !a.hasInfo}
+	errno, guard := h.guarded(a, t, &n)
+	r.Sent, r.Guard = n.sent, guard
+	return errno
+}
+
+// number is a signal addressed by number.
+type number struct {
+	scope     scope
+	tgid, pid int32
+	sig       int32
+	info      *[arch.SiginfoSize]byte
+	droppable bool // the siginfo is ours: send without it where the queue is full
+	sent      shim.Sent
+}
+
+// send makes the one call. Precondition: a guard holds.
+func (n *number) send() unix.Errno {
+	if n.pid <= 0 || n.tgid <= 0 {
+		return unix.ESRCH
+	}
+	if n.info == nil {
+		return n.sendPlain()
+	}
+	var errno unix.Errno
+	if n.scope == scopeThread {
+		n.sent = shim.SentRtTgsigqueueinfo
+		errno = rtTgsigqueueinfo(n.tgid, n.pid, n.sig, n.info)
+	} else {
+		n.sent = shim.SentRtSigqueueinfo
+		errno = rtSigqueueinfo(n.pid, n.sig, n.info)
+	}
+	if errno == unix.EAGAIN && n.droppable {
+		return n.sendPlain()
+	}
+	return errno
+}
+
+func (n *number) sendPlain() unix.Errno {
+	if n.scope == scopeThread {
+		n.sent = shim.SentTgkill
+		return tgkill(n.tgid, n.pid, n.sig)
+	}
+	n.sent = shim.SentKill
+	return kill(n.pid, n.sig)
+}

@@ -1,0 +1,210 @@
+package emulate
+
+import (
+	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/arch"
+	"github.com/pidfd-shim/pidfd-shim/shim"
+)
+
+// request is a pidfd_send_signal call as the kernel reads its registers.
+type request struct {
+	pidfd int32
+	sig   int32
+	info  uint64 // 0: NULL
+	flags uint32
+}
+
+// SendSignal handles pidfd_send_signal for one worker. Not for concurrent use.
+type SendSignal struct {
+	Config
+
+	callers callerCache
+	memory  [arch.SiginfoSize]byte // what was read of the caller
+	out     [arch.SiginfoSize]byte // what is sent
+}
+
+// Handle is one call's way from its registers to a Verdict: Resolve, Decide, Send.
+func (h *SendSignal) Handle(c *shim.Call) shim.Verdict {
+	req := request{c.Args.Int(0), c.Args.Int(1), c.Args.Pointer(2), c.Args.Uint(3)}
+	c.Record.PidFD, c.Record.Sig, c.Record.Info, c.Record.Flags = req.pidfd, req.sig, req.info, req.flags
+	if h.Mode == ModeContinue {
+		h.look(c, req)
+		return h.pass(c)
+	}
+	a := attempt{call: c, req: req}
+	defer a.target.close()
+	switch h.Resolve(&a) {
+	case gone:
+		return shim.Gone()
+	case later:
+		return shim.Later()
+	}
+	if h.kernelMustRun(&a) {
+		return h.pass(c)
+	}
+	if first, restarted := h.Ledger.restart(&a); restarted {
+		return first
+	}
+	if errno := h.Decide(&a); errno != 0 {
+		return shim.Fail(errno)
+	}
+	if h.Backend.Blocked(c) != nil {
+		h.Ledger.interrupted(c.Tid)
+		return shim.Gone()
+	}
+	return h.Send(&a)
+}
+
+// kernelMustRun tells of a call that would come out differently if the supervisor
+// made it, although the kernel has the call: the caller is in another pid or user
+// namespace, or signals itself with a code that only it may use. The kernel runs those
+// in the caller, unless a rule asked about something that could still change.
+func (h *SendSignal) kernelMustRun(a *attempt) bool {
+	if h.Mode != ModeForward || !h.MayPass || a.caller == nil {
+		return false
+	}
+	if a.caller.nested {
+		return true
+	}
+	if a.hasInfo && kernelOnly(a.info.Code()) && a.target.pid == a.call.Tid && !a.group() {
+		return true
+	}
+	if !a.hasInfo && a.req.info != 0 || a.hasInfo && !a.info.HasSender() {
+		return false
+	}
+	foreign, err := h.foreignUserns(a.caller)
+	return foreign || err != nil
+}
+
+// attempt is what one call has learned so far.
+type attempt struct {
+	call *shim.Call
+	req  request
+
+	caller *caller // who calls; set by Resolve
+	target target  // whom the descriptor names
+
+	// early is the first failed check of those that need the descriptor or the
+	// caller's memory, in the kernel's order; Decide returns it in its place.
+	early unix.Errno
+
+	info     arch.Siginfo
+	hasInfo  bool
+	isCaller bool // the descriptor names the calling thread's own id ("self" of check 10)
+
+	creds    creds
+	hasCreds bool
+}
+
+type outcome uint8
+
+const (
+	resolved outcome = iota
+	gone
+	later
+)
+
+// Resolve takes everything that the decision needs, each thing once: the caller, the
+// descriptor, the siginfo. It stops at the first check that fails, in the order of
+// the kernel's (kernel/signal.c, SYSCALL_DEFINE4(pidfd_send_signal), 6.18):
+//
+//  1. unknown flag                                EINVAL
+//  2. more than one scope flag                    EINVAL
+//  3. PIDFD_SELF_*: no descriptor, skips 4 to 6
+//  4. descriptor closed, or O_PATH                EBADF
+//  5. neither a pidfd nor a /proc/PID directory   EBADF
+//  6. target's pid namespace not the caller's
+//     or below it                                 EINVAL
+//  7. siginfo unreadable                          EFAULT
+//  8. native, unknown code, bytes after the 48    E2BIG
+//
+// Decide goes on with
+//
+//  9. si_signo is not sig                         EINVAL
+//  10. si_code that only the kernel may use       EPERM
+//  11. target reaped                              ESRCH
+//  12. sig out of range                           EINVAL
+//  13. permission                                 EPERM
+//
+// and Send with
+//
+//  14. sig 0 ends here; the queue limit           EAGAIN
+func (h *SendSignal) Resolve(a *attempt) outcome {
+	flags := a.req.flags
+	if flags&^h.Rules.Flags != 0 || flags&(flags-1) != 0 {
+		a.early = unix.EINVAL
+		return resolved
+	}
+	var err error
+	if a.caller, err = h.callers.get(h, a.call.Tid); err != nil {
+		return h.unserved(a, err)
+	}
+	errno, err := h.resolveTarget(a)
+	if err != nil {
+		return h.unserved(a, err)
+	}
+	if errno == 0 {
+		errno, err = h.checkAncestry(a)
+		if err != nil {
+			return h.unserved(a, err)
+		}
+	}
+	if errno == 0 && a.req.info != 0 {
+		errno, err = h.readSiginfo(a)
+		if err != nil {
+			return h.unserved(a, err)
+		}
+	}
+	a.early = errno
+	return resolved
+}
+
+// Decide answers with the errno that the kernel would give this caller, or 0.
+func (h *SendSignal) Decide(a *attempt) unix.Errno {
+	a.isCaller = a.target.pid != 0 && a.target.pid == a.call.Tid && !a.group()
+	switch {
+	case a.early != 0:
+		return a.early
+	case a.hasInfo && a.info.Signo() != a.req.sig:
+		return unix.EINVAL
+	case a.hasInfo && kernelOnly(a.info.Code()) && !a.isCaller && !h.Rules.Original:
+		return unix.EPERM
+	case a.hasInfo && a.info.Code() == arch.SI_TKILL && !a.isCaller: // original, too
+		return unix.EPERM
+	case a.target.reaped && !a.group():
+		return unix.ESRCH
+	case a.group(): // members first, then the signal, then each one's permission
+		return 0
+	case uint32(a.req.sig) > maxSignal:
+		return unix.EINVAL
+	}
+	return h.checkPermission(a)
+}
+
+// maxSignal is _NSIG.
+const maxSignal = 64
+
+// kernelOnly is check 10's range: codes that say the kernel or a kill made the signal.
+func kernelOnly(code int32) bool { return code >= 0 || code == arch.SI_TKILL }
+
+// unserved ends a Resolve that could not be carried out: the caller vanished, or we
+// lack something, which the caller is told as ENOSYS because real programs know how
+// to fall back from that.
+func (h *SendSignal) unserved(a *attempt, err error) outcome {
+	switch {
+	case err == errLater:
+		return later
+	case h.Backend.Blocked(a.call) != nil:
+		return gone
+	}
+	h.Log.Error("cannot serve a call: it gets ENOSYS", "tid", a.call.Tid, "error", err)
+	a.early = unix.ENOSYS
+	return resolved
+}
+
+// pass lets the kernel run the call in the caller.
+func (h *SendSignal) pass(c *shim.Call) shim.Verdict {
+	c.Record.Path = shim.PathContinue
+	return shim.Pass()
+}

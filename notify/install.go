@@ -1,0 +1,71 @@
+package notify
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
+
+// Launch installs the filter on a thread of its own, which then starts the command
+// and ends. The listener is thereby born in the supervisor: nothing is re-executed,
+// no descriptor is passed, and the only tasks that ever were under the filter are
+// that thread and the command's tree.
+//
+// The thread must end because it counts as a user of the filter: while it lived the
+// listener would never hang up. The process's main thread cannot end, so the main
+// goroutine has to be locked to it. Precondition: it is.
+//
+// start runs on the filtered thread and must use syscall.ForkExec: os/exec makes a
+// pidfd_send_signal of its own, for which the supervisor would wait for itself.
+func Launch(program []unix.SockFilter, killable bool, start func() (int, error)) (*Listener, int, error) {
+	type result struct {
+		listener *Listener
+		pid      int
+		err      error
+	}
+	results := make(chan result)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		var r result
+		if unix.Gettid() == unix.Getpid() {
+			r.err = errors.New("install filter: on the main thread, which cannot end")
+		} else {
+			r.listener, r.err = install(program, killable)
+		}
+		if r.err == nil {
+			r.pid, r.err = start()
+		}
+		results <- r
+	}()
+	r := <-results
+	if r.err != nil && r.listener != nil {
+		_ = r.listener.Close()
+		r.listener = nil
+	}
+	return r.listener, r.pid, r.err
+}
+
+// install puts the program on the calling thread. no_new_privs is set only where the
+// kernel asks for it, because it would take set-uid programs away from the command.
+func install(program []unix.SockFilter, killable bool) (*Listener, error) {
+	flags := uint(unix.SECCOMP_FILTER_FLAG_NEW_LISTENER)
+	if killable {
+		flags |= unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+	}
+	fd, errno := setModeFilter(flags, program)
+	if errno == unix.EACCES {
+		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+			return nil, fmt.Errorf("set no_new_privs: %w", err)
+		}
+		fd, errno = setModeFilter(flags, program)
+	}
+	switch errno {
+	case 0:
+		return newListener(fd)
+	case unix.EBUSY:
+		return nil, fmt.Errorf("install filter: %w: this process is already under a seccomp listener (a nested run, or a container runtime's): run pidfd-shim outside of it, or serve that runtime with `pidfd-shim serve`", errno)
+	}
+	return nil, fmt.Errorf("install filter: %w", errno)
+}

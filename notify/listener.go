@@ -1,0 +1,177 @@
+package notify
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"structs"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/shim"
+)
+
+// Listener is a seccomp listener: the backend of user notification. It owns its
+// descriptor. Several workers may use it at once.
+type Listener struct {
+	file    *os.File
+	fd      int
+	size    int  // of the kernel's struct seccomp_notif
+	validIO uint // the encoding of ID_VALID that this kernel takes
+}
+
+// struct seccomp_notif_sizes { __u16 seccomp_notif, seccomp_notif_resp, seccomp_data; };
+type seccompNotifSizes struct {
+	_     structs.HostLayout
+	notif uint16
+	resp  uint16
+	data  uint16
+}
+
+// struct seccomp_notif_resp { __u64 id; __s64 val; __s32 error; __u32 flags; };
+type seccompNotifResp struct {
+	_      structs.HostLayout
+	id     uint64
+	val    int64
+	negErr int32 // called error in C: 0 or a negative errno
+	flags  uint32
+}
+
+// Offsets in struct seccomp_notif { __u64 id; __u32 pid; __u32 flags; struct
+// seccomp_data data; }, <linux/seccomp.h>; data's own offsets are in filter.go.
+const (
+	notifID   = 0
+	notifPid  = 8
+	notifData = 16
+	notifEnd  = 80
+)
+
+// ID_VALID was encoded with the wrong direction until 5.9 (commit "seccomp: Fix ioctl
+// number for SECCOMP_IOCTL_NOTIF_ID_VALID"); newer kernels take both.
+const idValidWrongDir = 0x80082102
+
+// newListener takes ownership of fd.
+func newListener(fd int) (*Listener, error) {
+	l := &Listener{file: os.NewFile(uintptr(fd), "seccomp listener"), fd: fd, validIO: unix.SECCOMP_IOCTL_NOTIF_ID_VALID}
+	sizes, errno := notifSizes()
+	if errno != 0 {
+		_ = l.Close()
+		return nil, os.NewSyscallError("seccomp(SECCOMP_GET_NOTIF_SIZES)", errno)
+	}
+	if sizes.notif < notifEnd || sizes.resp != 24 {
+		_ = l.Close()
+		return nil, fmt.Errorf("the kernel's notifications have %d and %d bytes, not 80 or more and 24", sizes.notif, sizes.resp)
+	}
+	l.size = int(sizes.notif)
+	var none uint64
+	if idValid(fd, l.validIO, &none) == unix.EINVAL {
+		l.validIO = idValidWrongDir
+	}
+	// Since 6.6 a waiting caller can be woken on this CPU: half the latency. Older
+	// kernels say EINVAL and go on as before.
+	_ = setFlags(fd, unix.SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP)
+	return l, nil
+}
+
+// Close ends interception: callers that wait and later ones get ENOSYS.
+func (l *Listener) Close() error { return l.file.Close() }
+
+// PretendOld makes the listener use what kernels before 5.9 had.
+func (l *Listener) PretendOld() { l.validIO = idValidWrongDir }
+
+// Next implements shim.Backend.
+func (l *Listener) Next(c *shim.Call) error {
+	if len(c.Buffer) != l.size {
+		c.Buffer = make([]byte, l.size)
+	}
+	for {
+		clear(c.Buffer)
+		switch errno := receive(l.fd, c.Buffer); errno {
+		case 0:
+			l.decode(c)
+			return nil
+		case unix.EINTR:
+		case unix.ENOENT: // the caller was interrupted first, or nobody is left
+			if l.HungUp() {
+				return io.EOF
+			}
+			return shim.ErrGone
+		default:
+			return os.NewSyscallError("ioctl(SECCOMP_IOCTL_NOTIF_RECV)", errno)
+		}
+	}
+}
+
+func (l *Listener) decode(c *shim.Call) {
+	le := binary.LittleEndian
+	data := c.Buffer[notifData:]
+	c.ID = le.Uint64(c.Buffer[notifID:])
+	c.Tid = int32(le.Uint32(c.Buffer[notifPid:]))
+	c.Frame.Nr = le.Uint32(data[offsetNr:])
+	c.Frame.Arch = le.Uint32(data[offsetArch:])
+	c.Frame.IP = le.Uint64(data[8:])
+	for i := range c.Frame.Raw {
+		c.Frame.Raw[i] = le.Uint64(data[offsetArgs+8*i:])
+	}
+}
+
+// Blocked implements shim.Backend.
+func (l *Listener) Blocked(c *shim.Call) error {
+	id := c.ID
+	if idValid(l.fd, l.validIO, &id) != 0 {
+		return shim.ErrGone
+	}
+	return nil
+}
+
+// Answer implements shim.Backend. Run is refused: a notified caller can only be told
+// a result.
+func (l *Listener) Answer(c *shim.Call, v shim.Verdict) error {
+	resp := seccompNotifResp{id: c.ID}
+	switch v.Kind {
+	case shim.KindReturn:
+		resp.val = v.Value
+	case shim.KindFail:
+		resp.negErr = -int32(v.Errno)
+	case shim.KindPass:
+		resp.flags = unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE
+	default:
+		resp.negErr = -int32(unix.ENOSYS)
+		_ = send(l.fd, &resp)
+		return fmt.Errorf("verdict %q cannot answer a notification", v)
+	}
+	switch errno := send(l.fd, &resp); errno {
+	case 0:
+		return nil
+	case unix.ENOENT, unix.EINPROGRESS:
+		return shim.ErrGone
+	default:
+		return os.NewSyscallError("ioctl(SECCOMP_IOCTL_NOTIF_SEND)", errno)
+	}
+}
+
+// HungUp tells whether no task is under the filter any more. Kernels before 5.9
+// never say so, and until 6.11 a zombie still counts (kernel/seccomp.c,
+// seccomp_notify_poll).
+func (l *Listener) HungUp() bool { return l.poll(0) == nil }
+
+// WaitHangUp blocks until no task is under the filter.
+func (l *Listener) WaitHangUp() error { return l.poll(-1) }
+
+func (l *Listener) poll(timeout int) error {
+	fds := []unix.PollFd{{Fd: int32(l.fd)}} // POLLHUP needs no asking
+	for {
+		n, err := unix.Poll(fds, timeout)
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case err != nil:
+			return os.NewSyscallError("poll(listener)", err)
+		case n == 0:
+			return unix.EAGAIN
+		default:
+			return nil
+		}
+	}
+}
