@@ -1,0 +1,70 @@
+package arch
+
+import "strconv"
+
+// Field is one member of a record, to be read by people.
+type Field struct {
+	Name   string // as sigaction(2) spells it
+	Value  string // decimal, or 0x... for addresses and the like
+	Symbol string // the value's name, "" if it has none
+}
+
+// Describe lists the members that the record's layout has, in the order of the
+// structure. Bytes of the record that belong to no member are left out.
+func Describe(s *Siginfo) []Field {
+	list := []Field{
+		{"si_signo", strconv.Itoa(int(s.Signo())), knownSignalName(s.Signo())},
+		{"si_errno", strconv.Itoa(int(s.Errno())), ""},
+		{"si_code", strconv.Itoa(int(s.Code())), knownCodeName(s.Signo(), s.Code())},
+	}
+	for _, m := range s.members() {
+		list = append(list, Field{Name: m.name, Value: string(m.appendText(nil, s))})
+	}
+	return list
+}
+
+// AppendStrace writes the record as strace does: {si_signo=SIGTERM,
+// si_code=SI_QUEUE, si_pid=4711, si_uid=0, si_value=7}. si_errno is left out where
+// it is 0. It allocates only to let dst grow.
+func AppendStrace(dst []byte, s *Siginfo) []byte {
+	dst = append(dst, "{si_signo="...)
+	dst = appendName(dst, knownSignalName(s.Signo()), s.Signo())
+	dst = append(dst, ", si_code="...)
+	dst = appendName(dst, knownCodeName(s.Signo(), s.Code()), s.Code())
+	if s.Errno() != 0 {
+		dst = append(dst, ", si_errno="...)
+		dst = strconv.AppendInt(dst, int64(s.Errno()), 10)
+	}
+	for _, m := range s.members() {
+		dst = append(dst, ", "...)
+		dst = append(dst, m.name...)
+		dst = append(dst, '=')
+		dst = m.appendText(dst, s)
+	}
+	return append(dst, '}')
+}
+
+// appendName writes the name, or the number where it has none.
+func appendName(dst []byte, name string, n int32) []byte {
+	if name == "" {
+		return strconv.AppendInt(dst, int64(n), 10)
+	}
+	return append(dst, name...)
+}
+
+// appendText writes the member's value. A sigval is an int where its upper half is
+// zero, as senders fill it, else all of its bits.
+func (m *member) appendText(dst []byte, s *Siginfo) []byte {
+	bits := m.load(s)
+	switch m.kind {
+	case kindInt, kindShort, kindLong:
+		return strconv.AppendInt(dst, int64(bits), 10)
+	case kindUint:
+		return strconv.AppendUint(dst, bits, 10)
+	case kindValue:
+		if bits>>32 == 0 {
+			return strconv.AppendInt(dst, int64(int32(bits)), 10)
+		}
+	}
+	return strconv.AppendUint(append(dst, "0x"...), bits, 16)
+}
