@@ -16,7 +16,7 @@ type caller struct {
 	tid   int32
 	tgid  int32
 	start uint64 // clock ticks since boot
-	pidfd int // of the thread where the kernel has those, else of its process; -1: none
+	pidfd int    // of the thread where the kernel has those, else of its process; -1: none
 	dir   *proc.Dir
 	used  uint64
 

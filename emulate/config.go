@@ -51,8 +51,8 @@ type Config struct {
 	Proc     *proc.FS
 	Self     Self
 	Backend  shim.Backend
-	Ledger   *Ledger // nil where WAIT_KILLABLE_RECV makes restarts impossible
-	Readers  *Readers
+	Ledger   *Ledger         // nil where WAIT_KILLABLE_RECV makes restarts impossible
+	Readers  func() *Readers // one for each worker
 	Pinner   *Pinner
 
 	// Suspicious says that reading a caller's memory has been seen to block.

@@ -39,6 +39,6 @@ func (h *SendSignal) owns(t *target) bool {
 	case t.fd <= 0: // the caller itself on a kernel without pidfds
 		return true
 	}
-	fdinfo, err := h.Proc.FdInfo(h.Self.Pid, int32(t.fd))
+	fdinfo, err := h.Proc.FdInfoSelf(t.fd)
 	return err == nil && fdinfo.Pid == t.pid
 }

@@ -48,19 +48,38 @@ func decodeSiginfo(abi arch.ABI, user []byte) (arch.Siginfo, unix.Errno) {
 }
 
 // readMemory copies what is readable at addr, up to len(into): 0 bytes where nothing
-// is. In the fast lane the worker reads itself; where that has been seen to block, the
-// call goes to the slow lane, whose reads are made by processes that can be killed.
+// is. The worker reads itself until a read has been seen to block. From then on reads
+// are made by a process that can be killed, and what is not present in memory, and so
+// might block, goes to the slow lane first.
 func (h *SendSignal) readMemory(c *shim.Call, addr uint64, into []byte) (int, error) {
-	if c.Slow {
-		return h.Readers.Read(c.Tid, addr, into)
+	native := c.ABI == arch.AMD64
+	if !h.Suspicious() {
+		c.Worker().Enter()
+		n, err := ReadMemory(c.Tid, addr, into, native)
+		c.Worker().Leave()
+		return n, err
 	}
-	if h.Suspicious() {
+	if !c.Slow && !h.present(c.Tid, addr, len(into)) {
 		return 0, errLater
 	}
-	c.Worker().Enter()
-	n, err := ReadMemory(c.Tid, addr, into, c.ABI == arch.AMD64)
-	c.Worker().Leave()
-	return n, err
+	return h.readers.Read(c.Tid, addr, into, native)
+}
+
+// present tells whether every page of a range is in memory (proc(5), pagemap, bit 63).
+func (h *SendSignal) present(tid int32, addr uint64, length int) bool {
+	const page = 4096
+	fd, err := h.Proc.OpenAt(tid, "pagemap")
+	if err != nil {
+		return false
+	}
+	defer closeFD(fd)
+	var entry [8]byte
+	for p := addr / page; p <= (addr+uint64(length)-1)/page; p++ {
+		if n, err := unix.Pread(fd, entry[:], int64(p*8)); err != nil || n != 8 || entry[7]&0x80 == 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // ReadMemory reads a thread's memory as the kernel would for siginfo: of a 64-bit

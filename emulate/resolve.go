@@ -131,58 +131,77 @@ func (h *SendSignal) sharesTable(c *caller) bool {
 	return kcmpFiles(c.tid, c.tgid)
 }
 
-// identify is checks 4 and 5 on our copy, and finds the target's number.
+// identify is checks 4 and 5 on our copy, and finds the target's number. The kind is
+// asked before anything else is done with a descriptor that a hostile caller chose: an
+// ioctl or fstatfs on a file of its own FUSE server would wait for that server.
 func (h *SendSignal) identify(a *attempt) (unix.Errno, error) {
+	if !h.Features.SendSignal {
+		return h.identifyUnasked(a)
+	}
 	t := &a.target
+	switch errno := pidfdKind(t.fd); errno {
+	case unix.EFAULT: // it got as far as the siginfo: check 7
+	case unix.EBADF:
+		return unix.EBADF, nil
+	case unix.EINVAL: // check 6 as the kernel sees it for the supervisor
+		t.outside = true
+		return 0, nil
+	default:
+		return 0, fmt.Errorf("ask the kernel for a descriptor's kind: %w", errno)
+	}
 	if h.Features.Info {
 		switch err := proc.PidfdInfo(t.fd, &t.info); {
 		case err == nil:
 			t.hasInfo = true
 			t.pid, t.tgid = t.info.Pid, t.info.Tgid
 			return 0, nil
-		case errors.Is(err, unix.EBADF): // opened O_PATH
-			return unix.EBADF, nil
-		case errors.Is(err, unix.EREMOTE):
-			t.outside = true
-			return 0, nil
-		case errors.Is(err, unix.ESRCH):
-			h.identifyDead(t)
+		case errors.Is(err, unix.ESRCH), errors.Is(err, unix.EREMOTE):
+			t.reaped = true
 			return 0, nil
 		}
 	}
-	return h.identifySlowly(a)
-}
-
-// identifyDead tells a reaped target from one outside the supervisor's pid namespace:
-// until 6.17 PIDFD_GET_INFO says ESRCH for both, but the signal call checks the
-// namespace first.
-func (h *SendSignal) identifyDead(t *target) {
-	if h.Features.SendSignal && pidfdSendSignal(t.fd, 0, nil, 0) == unix.EINVAL {
-		t.outside = true
-		return
+	if proc.IsProcfs(t.fd) {
+		return 0, h.identifyDir(a)
 	}
-	t.reaped = true
+	return 0, h.identifyPidfd(t)
 }
 
-// identifySlowly is for what PIDFD_GET_INFO does not know: older kernels' pidfds,
-// /proc/PID directories, and descriptors of every other kind.
-func (h *SendSignal) identifySlowly(a *attempt) (unix.Errno, error) {
+// identifyUnasked is for kernels without the call, whose callers can only have
+// /proc/PID directories, or from 5.2 pidfds of clone.
+func (h *SendSignal) identifyUnasked(a *attempt) (unix.Errno, error) {
 	t := &a.target
 	flags, err := unix.FcntlInt(uintptr(t.fd), unix.F_GETFL, 0)
 	if err != nil || flags&unix.O_PATH != 0 {
 		return unix.EBADF, nil
 	}
-	if proc.IsProcfs(t.fd) {
-		return h.identifyDir(a)
+	a.call.Worker().Enter()
+	procfs := proc.IsProcfs(t.fd)
+	a.call.Worker().Leave()
+	if procfs {
+		switch errno := h.dirKind(t); errno {
+		case 0:
+			return 0, h.identifyDir(a)
+		case unix.ESRCH:
+			t.reaped = true
+			return 0, nil
+		default:
+			return errno, nil
+		}
 	}
-	fdinfo, err := h.Proc.FdInfo(h.Self.Pid, int32(t.fd))
-	if err != nil {
-		return 0, fmt.Errorf("read fdinfo of our own descriptor: %w", err)
-	}
-	if !fdinfo.HasPid {
+	fdinfo, err := h.Proc.FdInfoSelf(t.fd)
+	if err == nil && !fdinfo.HasPid {
 		return unix.EBADF, nil
 	}
-	return 0, h.identifyByFdinfo(t, fdinfo)
+	return 0, h.identifyPidfd(t)
+}
+
+// identifyPidfd finds the number of a pidfd by its fdinfo (before 6.13).
+func (h *SendSignal) identifyPidfd(t *target) error {
+	fdinfo, err := h.Proc.FdInfoSelf(t.fd)
+	if err != nil {
+		return fmt.Errorf("read fdinfo of our own descriptor: %w", err)
+	}
+	return h.identifyByFdinfo(t, fdinfo)
 }
 
 // identifyByFdinfo reads a pidfd's "Pid:", which is -1 for a reaped task and 0 for one
@@ -191,7 +210,7 @@ func (h *SendSignal) identifyByFdinfo(t *target, fdinfo proc.FdInfo) error {
 	t.thread = fdinfo.Flags&unix.O_EXCL != 0
 	switch {
 	case fdinfo.Pid < 0:
-		h.identifyDead(t)
+		t.reaped = true
 		return nil
 	case fdinfo.Pid == 0:
 		t.outside = true

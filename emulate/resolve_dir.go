@@ -13,67 +13,35 @@ import (
 // procfs mount, whose numbers are those of its own pid namespace: a "1" read there is
 // not our 1. Its link text is never looked at, only files reached through the very
 // descriptor, which dies with the process.
-func (h *SendSignal) identifyDir(a *attempt) (unix.Errno, error) {
+func (h *SendSignal) identifyDir(a *attempt) error {
 	t := &a.target
 	t.dir = proc.DirFromFD(t.fd)
-	switch errno := h.dirKind(t); errno {
-	case 0:
-	case unix.ESRCH:
-		t.reaped = true
-		return 0, nil
-	case unix.EINVAL: // check 6 as seen by the supervisor
-		t.outside = true
-		return 0, nil
-	default:
-		return errno, nil
-	}
 	var status proc.Status
 	switch err := t.dir.Status(&status); {
 	case errors.Is(err, unix.ESRCH), errors.Is(err, unix.ENOENT):
 		t.reaped = true
-		return 0, nil
+		return nil
 	case err != nil:
-		return 0, fmt.Errorf("read a /proc directory: %w", err)
+		return fmt.Errorf("read a /proc directory: %w", err)
 	}
-	return 0, h.numberDir(t, &status)
+	err := h.numberDir(t, &status)
+	a.call.Record.TargetPid = t.pid
+	return err
 }
 
 // dirKind tells a /proc/PID directory (0, or ESRCH if its process was reaped) from
-// every other one (EBADF). Where the kernel has the call it is asked, with signal 0;
-// else the files tell: /proc/PID alone has both a status and a task.
+// every other of procfs (EBADF), where the kernel cannot be asked: such a directory
+// alone has both a status and a task, and a dead one has nothing any more.
 func (h *SendSignal) dirKind(t *target) unix.Errno {
-	if h.Features.SendSignal {
-		switch errno := pidfdSendSignal(t.fd, 0, nil, 0); errno {
-		case unix.EBADF, unix.ESRCH, unix.EINVAL:
-			return errno
-		}
-		return 0
-	}
-	return h.dirKindByFiles(t)
-}
-
-func (h *SendSignal) dirKindByFiles(t *target) unix.Errno {
-	var st unix.Stat_t
-	if unix.Fstat(t.fd, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFDIR {
-		return unix.EBADF
-	}
-	// The directory of a process has links that its root and task directories lack;
-	// those of a dead one answer ESRCH or ENOENT, which "." still tells apart.
+	dir := proc.DirFromFD(t.fd)
 	var status proc.Status
-	err := t.dir.Status(&status)
-	switch {
-	case err == nil:
+	switch err := dir.Status(&status); {
+	case err == nil && dir.Has("task"):
+		return 0
 	case errors.Is(err, unix.ESRCH):
 		return unix.ESRCH
-	case t.dir.WasProcess():
-		return unix.ESRCH
-	default:
-		return unix.EBADF
 	}
-	if !t.dir.Has("task") {
-		return unix.EBADF
-	}
-	return 0
+	return unix.EBADF
 }
 
 // numberDir translates the target's number in its own pid namespace, which is the

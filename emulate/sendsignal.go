@@ -20,8 +20,14 @@ type SendSignal struct {
 	Config
 
 	callers callerCache
+	readers *Readers
 	memory  [arch.SiginfoSize]byte // what was read of the caller
 	out     [arch.SiginfoSize]byte // what is sent
+}
+
+// New makes the handler of one worker.
+func New(config Config) *SendSignal {
+	return &SendSignal{Config: config, readers: config.Readers()}
 }
 
 // Handle is one call's way from its registers to a Verdict: Resolve, Decide, Send.

@@ -23,7 +23,8 @@ type lanes struct {
 	Suspicious atomic.Bool
 
 	mu      sync.Mutex // guards below
-	queue   []Call
+	fresh   []Call
+	stuck   []Call
 	wake    *sync.Cond
 	closed  bool
 	current *Worker
@@ -100,50 +101,65 @@ func (s *Supervisor) watch() {
 // Suspicious tells handlers that reading a caller's memory has been seen to block.
 func (s *Supervisor) Suspicious() bool { return s.lanes.Suspicious.Load() }
 
-// postpone queues a copy of the call for the slow lane.
+// postpone queues a copy of the call for the slow lane: calls that have not been tried
+// there come before those that have.
 func (l *lanes) postpone(c *Call) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.queue = append(l.queue, *c)
+	if c.Slow {
+		l.stuck = append(l.stuck, *c)
+	} else {
+		l.fresh = append(l.fresh, *c)
+	}
 	l.wake.Signal()
 }
 
 // serveSlow is the loop of the slow lane. A call that is still not ready goes to the
-// end of the queue, and a whole round without progress waits a tick.
+// end of the queue, and the lane rests before it tries the next.
 func (s *Supervisor) serveSlow() {
 	runtime.LockOSThread()
 	handlers := s.Handlers()
+	worker := &Worker{}
 	for {
-		batch, ok := s.lanes.takeBatch()
+		c, ok := s.lanes.takeSlow()
 		if !ok {
 			return
 		}
-		for i := range batch {
-			c := &batch[i]
-			c.Slow, c.worker, c.Settled, c.Record = true, &Worker{}, nil, Record{}
-			if s.Backend.Blocked(c) == nil {
-				s.serveOne(c, handlers)
-			}
-		}
-		if s.lanes.pending() == len(batch) {
-			time.Sleep(tick)
+		c.Slow, c.worker, c.Settled, c.Record = true, worker, nil, Record{}
+		if s.Backend.Blocked(&c) == nil && !s.serveOne(&c, handlers) {
+			s.lanes.rest()
 		}
 	}
 }
 
-func (l *lanes) takeBatch() ([]Call, bool) {
+func (l *lanes) takeSlow() (c Call, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for len(l.queue) == 0 && !l.closed {
+	for len(l.fresh)+len(l.stuck) == 0 && !l.closed {
 		l.wake.Wait()
 	}
-	batch := l.queue
-	l.queue = nil
-	return batch, !l.closed
+	queue := &l.fresh
+	if len(*queue) == 0 {
+		queue = &l.stuck
+	}
+	if l.closed {
+		return c, false
+	}
+	c = (*queue)[0]
+	*queue = (*queue)[1:]
+	return c, true
 }
 
-func (l *lanes) pending() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.queue)
+// rest spares the machine while nothing but stuck calls is left. A fresh call ends it.
+func (l *lanes) rest() {
+	deadline := time.Now().Add(tick)
+	for time.Now().Before(deadline) {
+		l.mu.Lock()
+		fresh := len(l.fresh) > 0 || l.closed
+		l.mu.Unlock()
+		if fresh {
+			return
+		}
+		time.Sleep(tick / 25)
+	}
 }

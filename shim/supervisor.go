@@ -69,14 +69,15 @@ func (s *Supervisor) work(w *Worker) {
 			s.lanes.finish(fmt.Errorf("receive a call: %w", err))
 			return
 		}
-		c.Slow, c.worker, c.Settled, c.Record = false, w, nil, Record{}
+		c.Slow, c.Received, c.worker, c.Settled, c.Record = false, 0, w, nil, Record{}
 		s.serveOne(&c, handlers)
 	}
 }
 
-// serveOne is one call's way: Decode, the handler's Resolve, Decide and Send, Answer.
-func (s *Supervisor) serveOne(c *Call, handlers map[arch.Syscall]Handler) {
-	if s.Observe != nil {
+// serveOne is one call's way: Decode, the handler's Resolve, Decide and Send, Answer. It
+// returns false if the call has to be tried again.
+func (s *Supervisor) serveOne(c *Call, handlers map[arch.Syscall]Handler) bool {
+	if s.Observe != nil && c.Received == 0 {
 		c.Received = monotonic()
 	}
 	v := Fail(unix.ENOSYS)
@@ -85,12 +86,13 @@ func (s *Supervisor) serveOne(c *Call, handlers map[arch.Syscall]Handler) {
 	}
 	switch v.Kind {
 	case KindGone:
-		return
+		return true
 	case KindLater:
 		s.lanes.postpone(c)
-		return
+		return false
 	}
 	s.answer(c, v)
+	return true
 }
 
 // answer is the only place where a call ends.
