@@ -1,0 +1,128 @@
+package proc
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// FdInfo is what /proc/TID/fdinfo/N says of a descriptor.
+type FdInfo struct {
+	Flags   uint32 // of open(2), O_CLOEXEC as the table has it
+	MountID int32
+
+	// HasPid marks a pidfd. Pid is its process or thread in the pid namespace of
+	// the procfs: 0 outside of that, -1 once reaped. NSpid goes on inwards.
+	HasPid bool
+	Pid    int32
+	NSpid  [32]int32
+	NSpids int
+}
+
+// FdInfo looks at descriptor fd of thread tid, in the table of exactly that thread.
+// EBADF: there is no such descriptor. ESRCH: no such thread.
+func (f *FS) FdInfo(tid, fd int32) (FdInfo, error) {
+	var info FdInfo
+	err := f.fdInfo(tid, fd, false, &info)
+	return info, err
+}
+
+// FdInfoSelf looks at a descriptor of ours.
+func (f *FS) FdInfoSelf(fd int) (FdInfo, error) { return f.FdInfo(f.self, int32(fd)) }
+
+// mountID is the mount that our descriptor fd is in. It asks /proc without looking
+// for mounts there, as it is what looking is made of: only a supervisor without
+// privilege has a procfs that others can mount over, and then they need what it lacks.
+func (f *FS) mountID(fd int) (int32, error) {
+	var info FdInfo
+	err := f.fdInfo(f.self, int32(fd), true, &info)
+	return info.MountID, err
+}
+
+func (f *FS) fdInfo(tid, fd int32, unchecked bool, into *FdInfo) error {
+	if fd < 0 {
+		return unix.EBADF
+	}
+	if tid <= 0 {
+		return unix.ESRCH
+	}
+	var path [pathSize]byte
+	p := strconv.AppendInt(path[:0], int64(tid), 10)
+	p = append(p, "/fdinfo/"...)
+	p = append(strconv.AppendInt(p, int64(fd), 10), 0)
+	file, err := f.openFdInfo(p, unchecked)
+	if err == unix.ENOENT {
+		return f.missing(tid)
+	}
+	if err != 0 {
+		return fmt.Errorf("open fdinfo: %w", err)
+	}
+	defer unix.Close(file)
+	var buf [1024]byte
+	n, err := read(file, buf[:])
+	if err == 0 && n == len(buf) {
+		return into.parseLong(file, bytes.Clone(buf[:]))
+	}
+	if err != 0 {
+		return fmt.Errorf("read fdinfo: %w", err)
+	}
+	into.parse(buf[:n])
+	return nil
+}
+
+// parseLong is parse for a text that goes on in file.
+func (i *FdInfo) parseLong(file int, start []byte) error {
+	rest := make([]byte, 4096)
+	text, err := readAll(file, &rest)
+	if err != 0 {
+		return fmt.Errorf("read fdinfo: %w", err)
+	}
+	i.parse(append(start, text...))
+	return nil
+}
+
+func (f *FS) openFdInfo(path []byte, unchecked bool) (int, unix.Errno) {
+	if !unchecked {
+		return f.root.open(path, unix.O_RDONLY)
+	}
+	fd, err := unix.Openat(f.root.fd, string(path[:len(path)-1]), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, errno(err)
+	}
+	return fd, 0
+}
+
+// missing says whether it is the descriptor or the thread that is not there.
+func (f *FS) missing(tid int32) error {
+	d, err := f.Dir(tid)
+	if err != nil {
+		return err
+	}
+	_ = d.Close()
+	return unix.EBADF
+}
+
+// parse takes the lines that are known. A line about a lock comes before Pid and
+// there may be many (show_fd_locks, fs/locks.c), but none looks like it.
+func (i *FdInfo) parse(text []byte) {
+	*i = FdInfo{}
+	for len(text) > 0 {
+		var line []byte
+		line, text = nextLine(text)
+		key, value, _ := bytes.Cut(line, []byte{':'})
+		first, _ := nextField(value)
+		switch string(key) {
+		case "flags":
+			n, _ := number(first, 8)
+			i.Flags = uint32(n)
+		case "mnt_id":
+			i.MountID, _ = pidNumber(first)
+		case "Pid":
+			i.Pid, i.HasPid = pidNumber(first)
+		case "NSpid":
+			i.NSpids = pids(value, &i.NSpid)
+		}
+	}
+}

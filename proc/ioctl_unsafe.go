@@ -1,0 +1,28 @@
+package proc
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// nsIoctl makes a request whose argument is a value and whose result is the return
+// value. Errors are bare errnos: they are answers.
+//
+// Precondition: fd is in nsfs.
+func nsIoctl(fd int, request, value uintptr) (int, error) {
+	n, _, err := unix.RawSyscall(unix.SYS_IOCTL, uintptr(fd), request, value)
+	if err != 0 {
+		return -1, err
+	}
+	return int(n), nil
+}
+
+// pidfdGetInfo makes the request PIDFD_GET_INFO.
+//
+// Precondition: fd is a pidfd. On another file, chosen by a caller, the ioctl could
+// wait for ever.
+func pidfdGetInfo(fd int, info *pidfdInfo) unix.Errno {
+	_, _, err := unix.RawSyscall(unix.SYS_IOCTL, uintptr(fd), PIDFD_GET_INFO, uintptr(unsafe.Pointer(info)))
+	return err
+}

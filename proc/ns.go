@@ -1,0 +1,125 @@
+package proc
+
+import (
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// NSID names a namespace as long as somebody holds it open.
+type NSID struct{ Dev, Ino uint64 }
+
+// NS names the process's namespace of a kind: "pid", "user", ... Those two also
+// answer for a zombie.
+func (d *Dir) NS(name string) (NSID, error) {
+	fd, err := d.OpenNS(name)
+	if err != nil {
+		return NSID{}, err
+	}
+	defer unix.Close(fd)
+	return NSOf(fd)
+}
+
+// OpenNS opens the process's namespace of a kind. The caller closes the descriptor.
+//
+// Such a file can only be opened through its link, which may be mounted over like
+// any other (move_mount). So the link itself is opened first, safely, and what the
+// open then gives must be the namespace that the link names.
+func (d *Dir) OpenNS(name string) (int, error) {
+	link, err := d.link("ns/" + name)
+	if err != nil {
+		return -1, d.gone(err)
+	}
+	defer unix.Close(link)
+	text, err := readlink(link)
+	if err != nil {
+		return -1, d.gone(err)
+	}
+	fd, err := unix.Openat(d.fd, "ns/"+name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, d.gone(err)
+	}
+	if !isNamespace(fd, text) {
+		unix.Close(fd)
+		return -1, unix.EXDEV
+	}
+	return fd, nil
+}
+
+// isNamespace compares fd with a link's text, "pid:[4026531836]".
+func isNamespace(fd int, text string) bool {
+	var fs unix.Statfs_t
+	if unix.Fstatfs(fd, &fs) != nil || fs.Type != unix.NSFS_MAGIC {
+		return false
+	}
+	_, number, _ := strings.Cut(text, ":[")
+	ino, err := strconv.ParseUint(strings.TrimSuffix(number, "]"), 10, 64)
+	id, statErr := NSOf(fd)
+	return err == nil && statErr == nil && ino == id.Ino
+}
+
+// NSOf names the namespace that fd is open on.
+func NSOf(fd int) (NSID, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return NSID{}, os.NewSyscallError("fstat", err)
+	}
+	return NSID{Dev: st.Dev, Ino: st.Ino}, nil
+}
+
+// <linux/nsfs.h>; x/sys has only the first four. The directions are the header's
+// words: FROM takes a number of the namespace and gives ours, IN takes ours and
+// gives the namespace's. Since 6.12, and in stable kernels before.
+const (
+	NS_GET_PID_FROM_PIDNS  = 0x8004b706 // _IOR(0xb7, 0x6, int)
+	NS_GET_TGID_FROM_PIDNS = 0x8004b707
+	NS_GET_PID_IN_PIDNS    = 0x8004b708
+	NS_GET_TGID_IN_PIDNS   = 0x8004b709
+)
+
+// NSParent opens the parent of a pid or user namespace. EPERM: it has none, or none
+// that we may see, being above our own. The caller closes the descriptor.
+func NSParent(fd int) (int, error) { return nsIoctl(fd, unix.NS_GET_PARENT, 0) }
+
+// NSUserns opens the user namespace that owns a namespace; EPERM as for NSParent.
+func NSUserns(fd int) (int, error) { return nsIoctl(fd, unix.NS_GET_USERNS, 0) }
+
+// NSOwnerUID is the uid that made a user namespace, as our own one numbers it.
+func NSOwnerUID(fd int) (uint32, error) {
+	uid, err := unix.IoctlGetUint32(fd, unix.NS_GET_OWNER_UID)
+	return uid, err
+}
+
+// PidFromPidns gives our number of the thread that is pid in the namespace nsfd.
+// ESRCH: none, or not visible to us. ENOTTY: the kernel lacks it.
+func PidFromPidns(nsfd int, pid int32) (int32, error) {
+	return nsPid(nsfd, NS_GET_PID_FROM_PIDNS, pid)
+}
+
+// TgidFromPidns gives our number of that thread's process.
+func TgidFromPidns(nsfd int, pid int32) (int32, error) {
+	return nsPid(nsfd, NS_GET_TGID_FROM_PIDNS, pid)
+}
+
+// PidInPidns gives the number, in the namespace nsfd, of the thread that is pid to us.
+func PidInPidns(nsfd int, pid int32) (int32, error) {
+	return nsPid(nsfd, NS_GET_PID_IN_PIDNS, pid)
+}
+
+// TgidInPidns gives the number of that thread's process.
+func TgidInPidns(nsfd int, pid int32) (int32, error) {
+	return nsPid(nsfd, NS_GET_TGID_IN_PIDNS, pid)
+}
+
+func nsPid(fd int, request uintptr, pid int32) (int32, error) {
+	if pid <= 0 {
+		return 0, unix.ESRCH
+	}
+	n, err := nsIoctl(fd, request, uintptr(pid))
+	if err != nil {
+		return 0, err
+	}
+	return int32(n), nil
+}
