@@ -51,9 +51,11 @@ type Config struct {
 	Proc     *proc.FS
 	Self     Self
 	Backend  shim.Backend
-	Ledger   *Ledger         // nil where WAIT_KILLABLE_RECV makes restarts impossible
-	Readers  func() *Readers // one for each worker
-	Pinner   *Pinner
+	Ledger   *Ledger // nil where WAIT_KILLABLE_RECV makes restarts impossible
+
+	// Reader and Pinner make one helper for each worker.
+	Reader func() *Reader
+	Pinner func() *Pinner
 
 	// Suspicious says that reading a caller's memory has been seen to block.
 	Suspicious func() bool

@@ -8,12 +8,11 @@ import (
 )
 
 // guarded sends by number while the strongest guard holds that can be had: a number is
-// not given to another process while its owner is pinned.
+// not given to another process while its owner is pinned. A caller that signals its own
+// process is stopped in this very call and cannot be made to stop for a tracer.
 func (h *SendSignal) guarded(a *attempt, t *target, n *number) (unix.Errno, shim.Guard) {
-	if t.tgid != a.caller.tgid && h.Pinner != nil {
-		if errno, pinned := h.Pinner.send(h, t, n); pinned {
-			return errno, shim.GuardSeize
-		}
+	if t.tgid != a.caller.tgid && h.pinner != nil {
+		return h.pinner.send(h, t, n)
 	}
 	return h.narrowed(t, n), shim.GuardNarrowed
 }

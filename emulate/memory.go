@@ -62,7 +62,7 @@ func (h *SendSignal) readMemory(c *shim.Call, addr uint64, into []byte) (int, er
 	if !c.Slow && !h.present(c.Tid, addr, len(into)) {
 		return 0, errLater
 	}
-	return h.readers.Read(c.Tid, addr, into, native)
+	return h.reader.Read(c.Tid, addr, into, native)
 }
 
 // present tells whether every page of a range is in memory (proc(5), pagemap, bit 63).

@@ -93,7 +93,7 @@ func (h *SendSignal) asPlainKill(a *attempt) bool {
 // translateSender gives si_uid the number that the kernel, reading it in the
 // supervisor's user namespace, takes for the caller's.
 func (h *SendSignal) translateSender(a *attempt, info *arch.Siginfo) {
-	if !info.HasSender() {
+	if !arch.LayoutOf(info.Signo(), info.Code()).HasSender() {
 		return
 	}
 	if foreign, err := h.foreignUserns(a.caller); err == nil && foreign {

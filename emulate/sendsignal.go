@@ -20,14 +20,15 @@ type SendSignal struct {
 	Config
 
 	callers callerCache
-	readers *Readers
+	reader  *Reader
+	pinner  *Pinner
 	memory  [arch.SiginfoSize]byte // what was read of the caller
 	out     [arch.SiginfoSize]byte // what is sent
 }
 
 // New makes the handler of one worker.
 func New(config Config) *SendSignal {
-	return &SendSignal{Config: config, readers: config.Readers()}
+	return &SendSignal{Config: config, reader: config.Reader(), pinner: config.Pinner()}
 }
 
 // Handle is one call's way from its registers to a Verdict: Resolve, Decide, Send.
@@ -76,7 +77,7 @@ func (h *SendSignal) kernelMustRun(a *attempt) bool {
 	if a.hasInfo && kernelOnly(a.info.Code()) && a.target.pid == a.call.Tid && !a.group() {
 		return true
 	}
-	if !a.hasInfo && a.req.info != 0 || a.hasInfo && !a.info.HasSender() {
+	if !a.hasInfo && a.req.info != 0 || a.hasInfo && !arch.LayoutOf(a.info.Signo(), a.info.Code()).HasSender() {
 		return false
 	}
 	foreign, err := h.foreignUserns(a.caller)
