@@ -1,0 +1,47 @@
+package amd64_test
+
+import (
+	"testing"
+
+	"github.com/pidfd-shim/pidfd-shim/arch"
+	"github.com/pidfd-shim/pidfd-shim/arch/amd64"
+)
+
+const poison = 0xdefaced00000000
+
+// The kernel cuts int arguments where the system call takes them, not before:
+// an address keeps all of its bits, on x32 too.
+func TestArgsAreWhole(t *testing.T) {
+	f := arch.Frame{Arch: arch.AuditArchX86_64, Nr: 424, Raw: [6]uint64{
+		poison | 7, poison | 15, poison | 0xfffff000, poison | 1, poison, poison | 0xffffffff,
+	}}
+	got := amd64.Args(f)
+	if got != arch.Args(f.Raw) {
+		t.Fatalf("Args = %#x, want %#x", got, f.Raw)
+	}
+	if got.Int(0) != 7 || got.Int(1) != 15 || got.Int(5) != -1 || got.Uint(3) != 1 || got.Uint(5) != 0xffffffff {
+		t.Errorf("Int and Uint read %#x wrongly", got)
+	}
+	if got.Pointer(2) != poison|0xfffff000 || got.Pointer(4) == 0 {
+		t.Errorf("pointers are %#x and %#x", got.Pointer(2), got.Pointer(4))
+	}
+}
+
+func TestSyscall(t *testing.T) {
+	want := map[uint32]arch.Syscall{
+		62: arch.Kill, 129: arch.RtSigqueueinfo, 200: arch.Tkill, 234: arch.Tgkill,
+		297: arch.RtTgsigqueueinfo, 424: arch.PidfdSendSignal,
+	}
+	x32 := map[uint32]arch.Syscall{
+		62: arch.Kill, 524: arch.RtSigqueueinfo, 200: arch.Tkill, 234: arch.Tgkill,
+		536: arch.RtTgsigqueueinfo, 424: arch.PidfdSendSignal,
+	}
+	for nr := range uint32(1024) {
+		if got := amd64.Syscall(nr); got != want[nr] {
+			t.Errorf("Syscall(%d) = %v, want %v", nr, got, want[nr])
+		}
+		if got := amd64.SyscallX32(nr); got != x32[nr] {
+			t.Errorf("SyscallX32(%d) = %v, want %v", nr, got, x32[nr])
+		}
+	}
+}
