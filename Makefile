@@ -1,0 +1,49 @@
+# make demo    build, then show a real program under every backend and mode
+# make test    everything that is decided within 15 minutes (.ci/run calls it)
+# make soak    long races and fuzzing: hours
+# make check   formatting, vet and linters
+# make bench   measure this machine against the floors
+#
+# demo, test, soak and check install missing Debian packages first, and say so.
+
+GO       ?= go
+BIN      := bin/pidfd-shim
+STATIC   := bin/pidfd-shim-static
+FUZZTIME ?= 10m
+
+.PHONY: build static demo test soak check fmt bench man clean
+
+build:
+	$(GO) build -o $(BIN) ./cmd/pidfd-shim
+
+# The pure build: no cgo, no libseccomp, runs on old kernels and on any libc.
+static:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(STATIC) ./cmd/pidfd-shim
+
+demo:
+	@scripts/deps.sh demo
+	@scripts/demo.sh
+
+test:
+	@scripts/deps.sh test
+	@scripts/test.sh
+
+soak:
+	@scripts/deps.sh test
+	@FUZZTIME=$(FUZZTIME) scripts/soak.sh
+
+check:
+	@scripts/deps.sh build
+	@scripts/check.sh
+
+fmt:
+	$(GO) tool gofumpt -w .
+
+bench: build
+	$(BIN) bench
+
+man: build
+	$(BIN) man > bin/pidfd-shim.1
+
+clean:
+	rm -rf bin

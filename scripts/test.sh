@@ -1,0 +1,22 @@
+#!/bin/bash
+# make test: everything that is decided within 15 minutes on two processors.
+# A test that cannot run where it must is a failure (tests/skip): on a machine that
+# is known to lack something, PIDFD_SHIM_ALLOW_SKIP=1 lets it be skipped.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if [ -z "${PIDFD_SHIM_ALLOW_SKIP:-}" ]; then
+	export PIDFD_SHIM_NO_SKIP=1
+fi
+
+step() { echo "== $*" && "$@"; }
+
+step go vet ./...
+step go vet -tags shimtest ./...
+step env CGO_ENABLED=0 go vet ./...
+step env CGO_ENABLED=0 go build ./...
+
+# The race detector everywhere but in tests/, whose callers are other processes and
+# whose supervisors are this very build.
+step go test -race -timeout 5m $(go list ./... | grep -v '/tests')
+step go test -tags shimtest -timeout 12m ./...
