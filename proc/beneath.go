@@ -50,6 +50,9 @@ func (n node) walk(path []byte, flags uint64) (int, unix.Errno) {
 		if more {
 			how = unix.O_PATH | unix.O_DIRECTORY
 		}
+		if len(name) == 0 || string(name) == ".." {
+			return -1, unix.EXDEV // as RESOLVE_BENEATH, which does not ask where .. leads
+		}
 		fd, err := unix.Openat(dir, string(name), int(how)|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 		if err != nil {
 			return -1, errno(err)

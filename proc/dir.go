@@ -152,8 +152,7 @@ func (d *Dir) gone(err error) error {
 	if err != unix.ENOENT && err != unix.EINVAL { //nolint:errorlint // bare errnos only
 		return fmt.Errorf("read procfs: %w", err)
 	}
-	var st unix.Stat_t
-	if unix.Fstatat(d.fd, "stat", &st, unix.AT_SYMLINK_NOFOLLOW) == unix.ENOENT {
+	if d.WasProcess() {
 		return unix.ESRCH
 	}
 	return fmt.Errorf("read procfs: %w", err)
