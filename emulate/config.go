@@ -20,6 +20,10 @@ const (
 	ModeEmulate
 )
 
+func (m Mode) String() string {
+	return [...]string{"auto", "continue", "forward", "emulate"}[m]
+}
+
 // Rules are the rules of the system call that the caller is to meet: which flags and
 // special descriptors exist. They differ by kernel version.
 type Rules struct {

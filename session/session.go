@@ -1,0 +1,142 @@
+package session
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/arch"
+	"github.com/pidfd-shim/pidfd-shim/emulate"
+	"github.com/pidfd-shim/pidfd-shim/kernel"
+	"github.com/pidfd-shim/pidfd-shim/notify"
+	"github.com/pidfd-shim/pidfd-shim/proc"
+	"github.com/pidfd-shim/pidfd-shim/shim"
+)
+
+// Session is a supervisor and what it holds. It is made before the command starts, so
+// that nothing it relies on comes out of the sandbox.
+type Session struct {
+	Plan     Plan
+	Features kernel.Features
+	Proc     *proc.FS
+	Log      *slog.Logger
+
+	// Observer sees every call; nil where nobody asked.
+	Observer shim.Observer
+
+	// Helper starts this program in a role of its own (`__reader`, `__pinner`) on one
+	// end of a socket pair.
+	Helper func(role string, socket *os.File) (*os.Process, error)
+
+	self     emulate.Self
+	ledger   *emulate.Ledger
+	listener *notify.Listener
+}
+
+// New probes, opens what the supervisor needs of its own, and decides how calls will be
+// answered.
+func New(o Options, f kernel.Features, log *slog.Logger) (*Session, error) {
+	if err := o.Check(); err != nil {
+		return nil, err
+	}
+	plan, err := o.Resolve(f)
+	if err != nil {
+		return nil, err
+	}
+	fs, err := proc.Open()
+	if err != nil {
+		return nil, fmt.Errorf("open procfs: %w", err)
+	}
+	self, err := emulate.ReadSelf(fs)
+	if err != nil {
+		return nil, err
+	}
+	log.Info("chose how calls are answered", "backend", "notify", "mode", plan.Mode, "why", plan.Why)
+	return &Session{Plan: plan, Features: f, Proc: fs, Log: log, self: self}, nil
+}
+
+// Launch starts the command under the filter. start runs on the filtered thread and
+// must use syscall.ForkExec.
+func (s *Session) Launch(start func() (int, error)) (int, error) {
+	program, err := notify.Compile(s.filter())
+	if err != nil {
+		return 0, err
+	}
+	killable := s.Features.WaitKillable
+	listener, pid, err := notify.Launch(program, killable, start)
+	if err != nil {
+		return 0, err
+	}
+	if !s.Features.IDValidNew {
+		listener.PretendOld()
+	}
+	s.listener = listener
+	if !killable {
+		s.ledger = &emulate.Ledger{}
+	}
+	return pid, nil
+}
+
+// filter decides in the kernel what needs no supervisor: with nothing to deny, nothing
+// to show, and a kernel that runs the call by the rules asked for, that is every call.
+func (s *Session) filter() notify.Filter {
+	f := notify.Filter{Syscalls: []arch.Syscall{arch.PidfdSendSignal}, Default: unix.SECCOMP_RET_USER_NOTIF}
+	if s.Plan.Unasked && s.Observer == nil {
+		f.Default = unix.SECCOMP_RET_ALLOW
+	}
+	return f
+}
+
+// Serve answers calls until the last task under the filter has ended.
+func (s *Session) Serve() error {
+	supervisor := &shim.Supervisor{Backend: s.listener, Observe: s.Observer, Log: s.Log}
+	supervisor.Handlers = func() map[arch.Syscall]shim.Handler {
+		return map[arch.Syscall]shim.Handler{
+			arch.PidfdSendSignal: emulate.New(s.config(supervisor)).Handle,
+		}
+	}
+	return supervisor.Serve()
+}
+
+// Listener is what tells whether tasks are left; nil before Launch.
+func (s *Session) Listener() *notify.Listener { return s.listener }
+
+// Suppressed is how many restarted calls were answered without sending again.
+func (s *Session) Suppressed() uint64 {
+	if s.ledger == nil {
+		return 0
+	}
+	return s.ledger.Suppressed.Load()
+}
+
+// helperDeadline is how long a helper process may take: a read of memory that answers
+// takes microseconds.
+const helperDeadline = 50 * time.Millisecond
+
+func (s *Session) config(supervisor *shim.Supervisor) emulate.Config {
+	return emulate.Config{
+		Mode: s.Plan.Mode, Rules: s.Plan.Rules, Features: s.Features,
+		Proc: s.Proc, Self: s.self, Backend: s.listener, Ledger: s.ledger,
+		Reader: func() *emulate.Reader {
+			return &emulate.Reader{Helper: s.helper("__reader", false)}
+		},
+		Pinner: func() *emulate.Pinner {
+			return &emulate.Pinner{Helper: s.helper("__pinner", true)}
+		},
+		Suspicious: supervisor.Suspicious,
+		Observed:   s.Observer != nil,
+		MayPass:    s.Features.SendSignal && s.Features.Continue && s.Plan.Rules == emulate.NativeRules(s.Features),
+		Log:        s.Log,
+	}
+}
+
+func (s *Session) helper(role string, spare bool) emulate.Helper {
+	return emulate.Helper{
+		Command:  func(socket *os.File) (*os.Process, error) { return s.Helper(role, socket) },
+		Deadline: helperDeadline,
+		Spare:    spare,
+	}
+}
