@@ -57,8 +57,12 @@ func TestDescribe(t *testing.T) {
 	s := full(15, SI_QUEUE)
 	binary.LittleEndian.PutUint32(s[4:], 1)
 	want := []Field{
-		{"si_signo", "15", "SIGTERM"}, {"si_errno", "1", ""}, {"si_code", "-1", "SI_QUEUE"},
-		{"si_pid", "-1819111024", ""}, {"si_uid", "2543228308", ""}, {"si_value", "0x9f9e9d9c9b9a9998", ""},
+		{"si_signo", "15", "SIGTERM"},
+		{"si_errno", "1", ""},
+		{"si_code", "-1", "SI_QUEUE"},
+		{"si_pid", "-1819111024", ""},
+		{"si_uid", "2543228308", ""},
+		{"si_value", "0x9f9e9d9c9b9a9998", ""},
 	}
 	got := Describe(&s)
 	if len(got) != len(want) {

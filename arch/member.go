@@ -56,12 +56,17 @@ var layoutMembers = [layoutCount][]member{
 		{"si_addr", kindPointer, 16, 12}, {"si_pkey", kindUint, 32, 20},
 	},
 	SIL_FAULT_PERF_EVENT: {
-		{"si_addr", kindPointer, 16, 12}, {"si_perf_data", kindPointer, 24, 16},
-		{"si_perf_type", kindUint, 32, 20}, {"si_perf_flags", kindHex, 36, 24},
+		{"si_addr", kindPointer, 16, 12},
+		{"si_perf_data", kindPointer, 24, 16},
+		{"si_perf_type", kindUint, 32, 20},
+		{"si_perf_flags", kindHex, 36, 24},
 	},
 	SIL_CHLD: {
-		{"si_pid", kindInt, 16, 12}, {"si_uid", kindUint, 20, 16}, {"si_status", kindInt, 24, 20},
-		{"si_utime", kindLong, utimeAt, 0}, {"si_stime", kindLong, stimeAt, 0},
+		{"si_pid", kindInt, 16, 12},
+		{"si_uid", kindUint, 20, 16},
+		{"si_status", kindInt, 24, 20},
+		{"si_utime", kindLong, utimeAt, 0},
+		{"si_stime", kindLong, stimeAt, 0},
 	},
 	SIL_RT: {
 		{"si_pid", kindInt, 16, 12}, {"si_uid", kindUint, 20, 16}, {"si_value", kindValue, 24, 20},

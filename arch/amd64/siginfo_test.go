@@ -53,8 +53,20 @@ func TestTail(t *testing.T) {
 		signo, code int32
 		needed      bool
 	}{
-		{15, -1, false}, {15, -5, false}, {15, -7, false}, {15, -60, false}, {15, 0, false}, {15, 128, false}, {15, 6, false},
-		{15, -8, true}, {15, -59, true}, {15, -61, true}, {15, -1000, true}, {15, 0x1000, true}, {15, 7, true}, {31, 3, true},
+		{15, -1, false},
+		{15, -5, false},
+		{15, -7, false},
+		{15, -60, false},
+		{15, 0, false},
+		{15, 128, false},
+		{15, 6, false},
+		{15, -8, true},
+		{15, -59, true},
+		{15, -61, true},
+		{15, -1000, true},
+		{15, 0x1000, true},
+		{15, 7, true},
+		{31, 3, true},
 	}
 	for _, test := range tests {
 		s := arch.NewSiginfo(test.signo, 0, test.code)
