@@ -29,3 +29,21 @@ func Openat2() error {
 	}
 	return answer("openat2(\"/\", RESOLVE_NO_XDEV)", err)
 }
+
+// DetachedProcfs asks for a procfs mount that is in no mount namespace. Linux 5.2.
+// It takes CAP_SYS_ADMIN: EPERM is a lack of privilege, hence unknown.
+func DetachedProcfs() error {
+	fs, err := unix.Fsopen("proc", unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return answer("fsopen(\"proc\")", err)
+	}
+	defer unix.Close(fs)
+	if err := unix.FsconfigCreate(fs); err != nil {
+		return answer("fsconfig(proc, FSCONFIG_CMD_CREATE)", err)
+	}
+	mount, err := unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, 0)
+	if err == nil {
+		unix.Close(mount)
+	}
+	return answer("fsmount(proc)", err)
+}

@@ -1,0 +1,107 @@
+package kernel
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// PtraceSeize asks for PTRACE_SEIZE of a child. Linux 3.4. EPERM is a policy's word
+// (Yama, a sandbox), hence unknown.
+func PtraceSeize() error {
+	return withStoppedChild(func(child int) error {
+		// Let go of with SIGSTOP it runs no instruction, and is nobody's tracee when
+		// it is seized.
+		if err := detach(child, syscall.SIGSTOP); err != nil {
+			return answer("ptrace(PTRACE_DETACH, SIGSTOP)", err)
+		}
+		return answer("ptrace(PTRACE_SEIZE, child)", seize(child), unix.EIO)
+	})
+}
+
+// GetSyscallInfo asks for PTRACE_GET_SYSCALL_INFO. Linux 5.3; EIO before.
+func GetSyscallInfo() error {
+	return withStoppedChild(func(child int) error {
+		return answer("ptrace(PTRACE_GET_SYSCALL_INFO, child)", syscallInfo(child), unix.EIO)
+	})
+}
+
+// withStoppedChild calls ask on the thread that traces a child which has stopped
+// before its first instruction, and kills the child afterwards. What it would run
+// does not matter.
+func withStoppedChild(ask func(child int) error) error {
+	runtime.LockOSThread() // ptrace answers only the thread that traces
+	defer runtime.UnlockOSThread()
+	child, err := syscall.ForkExec("/proc/self/exe", []string{"pidfd-shim-probe"}, &syscall.ProcAttr{
+		Sys: &syscall.SysProcAttr{Ptrace: true, Pdeathsig: syscall.SIGKILL},
+	})
+	if err != nil {
+		return answer("start a traced child", err)
+	}
+	defer killChild(child)
+	var status syscall.WaitStatus
+	if _, err := wait(child, &status); err != nil {
+		return answer("wait for a traced child", err)
+	}
+	if !status.Stopped() {
+		return fmt.Errorf("traced child: status %#x instead of a stop", status)
+	}
+	return ask(child)
+}
+
+// killChild ends a child of ours. Its number is pinned: nobody else waits for it.
+func killChild(child int) {
+	_ = syscall.Kill(child, syscall.SIGKILL) //nolint:forbidigo // our own child, not yet waited for
+	for {
+		var status syscall.WaitStatus
+		if _, err := wait(child, &status); err != nil || status.Exited() || status.Signaled() {
+			return
+		}
+	}
+}
+
+func wait(child int, status *syscall.WaitStatus) (int, error) {
+	for {
+		pid, err := syscall.Wait4(child, status, syscall.WALL, nil)
+		if !errors.Is(err, syscall.EINTR) {
+			return pid, err
+		}
+	}
+}
+
+// ProcessVMReadv asks for process_vm_readv, of ourselves. Linux 3.2.
+func ProcessVMReadv() error {
+	return answer("process_vm_readv(own pid)", readOwnMemory())
+}
+
+// kcmpFiles is KCMP_FILES of <linux/kcmp.h>.
+const kcmpFiles = 2
+
+// KcmpFiles asks whether two tasks' descriptor tables can be compared. Linux 3.5,
+// where the kernel was built with it.
+func KcmpFiles() error {
+	pid := uintptr(os.Getpid())
+	_, _, errno := unix.Syscall6(unix.SYS_KCMP, pid, pid, kcmpFiles, 0, 0, 0)
+	return answer("kcmp(own pid, own pid, KCMP_FILES)", errnoOf(errno), unix.EINVAL)
+}
+
+// yamaScope reads who may trace whom. Linux 3.4, where Yama is on.
+func yamaScope() (string, error) {
+	text, err := os.ReadFile("/proc/sys/kernel/yama/ptrace_scope")
+	return strings.TrimSpace(string(text)), answer("read yama/ptrace_scope", err, unix.ENOENT)
+}
+
+// landlockABI asks which Landlock there is. Linux 5.13; EOPNOTSUPP where it is
+// built but off.
+func landlockABI() (string, error) {
+	abi, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
+	if err := answer("landlock_create_ruleset(VERSION)", errnoOf(errno), unix.EOPNOTSUPP); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("ABI %d", abi), nil
+}
