@@ -1,0 +1,155 @@
+package bench
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// needPrograms compiles the C programs, or skips on a machine that cannot have them.
+func needPrograms(t *testing.T) programs {
+	t.Helper()
+	if _, err := compiler(); err != nil {
+		t.Skip(err)
+	}
+	if err := unix.PidfdSendSignal(-1, 0, nil, 0); err != unix.EBADF {
+		t.Skipf("pidfd_send_signal: %v", err)
+	}
+	p, err := build(t.Context(), t.TempDir(), StandIn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func smokeContext(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func TestSmoke(t *testing.T) {
+	needPrograms(t)
+	report, err := run(smokeContext(t), StandIn, scale{rounds: 1, millis: 1, crowdMillis: 5, calls: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !report.StandIn || len(report.Controls) != len(controls()) {
+		t.Errorf("report of the stand-in: %+v", report)
+	}
+	// Fairness, memory and growth are rows that the plan has no comparison of its own for.
+	if got, want := len(report.Rows), len(plan())+3; got != want {
+		t.Errorf("%d rows, want %d", got, want)
+	}
+	for _, row := range append(report.Controls, report.Rows...) {
+		if row.Status == StatusError || row.Status == "" {
+			t.Errorf("%s: %s %s", row.Case, row.Status, row.Note)
+		}
+		if row.Cost <= 0 && !strings.Contains(row.Case, "growth") {
+			t.Errorf("%s cost %v", row.Case, row.Cost)
+		}
+	}
+}
+
+// The floors must do what they are compared for: the calls that a supervisor answers
+// are dearer than those that the kernel answers alone.
+func TestFloorsCostWhatTheyDo(t *testing.T) {
+	p := needPrograms(t)
+	cost := func(c command) float64 {
+		var fastest []float64
+		for range 3 {
+			s, err := take(smokeContext(t), c.argv(p, scale{millis: 3}), true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fastest = append(fastest, s.cost())
+		}
+		return least(fastest)
+	}
+	denied := cost(command{under: floor, mode: "errno", call: "null", errno: int(unix.EPERM)})
+	alone, continued, forwarded := cost(native), cost(cContinue), cost(cForward)
+	if !(denied < alone && 3*alone < continued && continued < forwarded) {
+		t.Errorf("ns a call: denied %.0f, native %.0f, C continue %.0f, C forward %.0f: not in this order",
+			denied, alone, continued, forwarded)
+	}
+}
+
+func TestWrongAnswerIsNoResult(t *testing.T) {
+	p := needPrograms(t)
+	for name, c := range map[string]command{
+		"denied, but success expected": {under: floor, mode: "errno", call: "info"},
+		"served, but denial expected":  {under: floor, mode: "forward", call: "info", errno: int(unix.EPERM)},
+		"one of many":                  {under: floor, mode: "errno", call: "info", crowd: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := take(smokeContext(t), c.argv(p, scale{millis: 1, crowdMillis: 1}), true)
+			if err == nil {
+				t.Errorf("%+v, want an error", s)
+			}
+		})
+	}
+}
+
+func TestBrokenShimIsARowNotTheEnd(t *testing.T) {
+	needPrograms(t)
+	broken := filepath.Join(t.TempDir(), "shim")
+	if err := os.WriteFile(broken, []byte("#!/bin/sh\necho cannot run >&2\nexit 125\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	report, err := run(smokeContext(t), broken, scale{rounds: 1, millis: 1, crowdMillis: 1, calls: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	failed := 0
+	for _, row := range report.Rows {
+		if row.Status == StatusError {
+			failed++
+			if !strings.Contains(row.Note, "cannot run") {
+				t.Errorf("%s: note %q hides what the shim said", row.Case, row.Note)
+			}
+		}
+	}
+	if failed == 0 || report.Verdict == VerdictPass {
+		t.Errorf("%d rows failed, verdict %s", failed, report.Verdict)
+	}
+}
+
+func TestNoCompiler(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	_, err := Run(t.Context(), Options{Shim: StandIn})
+	if err == nil || !strings.Contains(err.Error(), "apt-get install") || strings.Contains(err.Error(), "\n") {
+		t.Errorf("error %v: want one line with the way out", err)
+	}
+}
+
+func TestBrokenCompiler(t *testing.T) {
+	dir := t.TempDir()
+	script := "#!/bin/sh\necho 'caller.c:1: fatal error: errno.h: no such file' >&2\necho more >&2\nexit 1\n"
+	if err := os.WriteFile(filepath.Join(dir, "cc"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	sh, err := exec.LookPath("sh")
+	if err != nil || filepath.Dir(sh) == "" {
+		t.Skip(err)
+	}
+	t.Setenv("PATH", dir)
+	_, err = Run(t.Context(), Options{Shim: StandIn})
+	if err == nil || !strings.Contains(err.Error(), "errno.h") || strings.Contains(err.Error(), "\n") {
+		t.Errorf("error %v: want one line with the compiler's reason", err)
+	}
+}
+
+func TestCancelled(t *testing.T) {
+	needPrograms(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Run(ctx, Options{Shim: StandIn}); err == nil {
+		t.Error("a cancelled benchmark reported")
+	}
+}

@@ -1,0 +1,264 @@
+/*
+ * floor does the least that a C supervisor can do for a call of pidfd_send_signal.
+ * It validates nothing: what the shim costs beyond it is the price of being right.
+ *
+ *   floor run [--mode MODE] -- COMMAND...
+ *
+ * continue   notify, let the kernel run the call
+ * forward    notify, take the descriptor, copy the siginfo, send, answer
+ * errno      the filter answers EPERM
+ * allow-nr   the filter allows by number
+ * allow-args the filter allows after reading the arguments
+ * allow-all  a filter of one instruction
+ *
+ * The arguments are those of pidfd-shim, so that it can stand in for it; then
+ * auto is allow-nr and emulate is forward.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+#ifndef SYS_pidfd_getfd
+#define SYS_pidfd_getfd 438
+#endif
+#ifndef SYS_pidfd_send_signal
+#define SYS_pidfd_send_signal 424
+#endif
+#ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV /* Linux 5.19 */
+#define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
+#endif
+#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS /* Linux 6.6 */
+#define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
+#define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
+#endif
+
+enum { SIGINFO_SIZE = 128, CACHE = 4096 };
+
+static pid_t child;
+
+static void die(const char *what)
+{
+	fprintf(stderr, "floor: %s: %s\n", what, strerror(errno));
+	_exit(125);
+}
+
+#define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
+#define UNLESS(k, skip) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, k, 0, skip)
+#define ANSWER(action) BPF_STMT(BPF_RET | BPF_K, action)
+
+static int seccomp(unsigned op, unsigned long flags, void *args)
+{
+	return syscall(SYS_seccomp, op, flags, args);
+}
+
+static int install(struct sock_filter *program, unsigned short length, unsigned long flags)
+{
+	struct sock_fprog prog = {length, program};
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		die("no_new_privs");
+	return seccomp(SECCOMP_SET_MODE_FILTER, flags, &prog);
+}
+
+static int install_action(unsigned action, unsigned long flags)
+{
+	struct sock_filter program[] = {
+		LOAD(arch), UNLESS(0xc000003e, 3), /* AUDIT_ARCH_X86_64 */
+		LOAD(nr), UNLESS(SYS_pidfd_send_signal, 1),
+		ANSWER(action),
+		ANSWER(SECCOMP_RET_ALLOW),
+	};
+	return install(program, sizeof program / sizeof *program, flags);
+}
+
+static int install_allow_args(void)
+{
+	/* The comparisons fail or do not matter: each path ends in ALLOW. */
+	struct sock_filter program[] = {
+		LOAD(arch), UNLESS(0xc000003e, 10),
+		LOAD(nr), UNLESS(SYS_pidfd_send_signal, 8),
+		LOAD(args[1]), UNLESS(0xffff, 0),
+		LOAD(args[3]), UNLESS(0xffff, 0),
+		LOAD(args[2]), UNLESS(0xffff, 0),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2]) + 4), UNLESS(0xffff, 0),
+		ANSWER(SECCOMP_RET_ALLOW),
+	};
+	return install(program, sizeof program / sizeof *program, 0);
+}
+
+static int install_allow_all(void)
+{
+	struct sock_filter program[] = {ANSWER(SECCOMP_RET_ALLOW)};
+	return install(program, 1, 0);
+}
+
+static int install_listener(void)
+{
+	int fd = install_action(SECCOMP_RET_USER_NOTIF,
+				SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
+	if (fd < 0 && errno == EINVAL)
+		fd = install_action(SECCOMP_RET_USER_NOTIF, SECCOMP_FILTER_FLAG_NEW_LISTENER);
+	return fd;
+}
+
+static void become(char **command)
+{
+	execvp(command[0], command);
+	die(command[0]);
+}
+
+/* The command's end is ours, on kernels too where RECV would wait for ever. */
+static void on_child(int sig)
+{
+	int status;
+
+	(void)sig;
+	if (waitpid(child, &status, WNOHANG) == child)
+		_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+}
+
+/*
+ * The child shares our descriptors until it executes the command, so the listener
+ * that it makes is ours, too.
+ */
+static int start(char **command)
+{
+	struct sigaction sa = {.sa_handler = on_child};
+	sigset_t chld, old;
+	int ready[2], listener;
+
+	sigemptyset(&chld);
+	sigaddset(&chld, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &chld, &old);
+	sigaction(SIGCHLD, &sa, NULL);
+	if (pipe2(ready, O_CLOEXEC))
+		die("pipe");
+	child = syscall(SYS_clone, (unsigned long)CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
+	if (child < 0)
+		die("clone");
+	if (child == 0) {
+		listener = install_listener();
+		if (listener < 0)
+			die("listener");
+		if (write(ready[1], &listener, sizeof listener) != sizeof listener)
+			die("write");
+		sigprocmask(SIG_SETMASK, &old, NULL);
+		become(command);
+	}
+	if (read(ready[0], &listener, sizeof listener) != sizeof listener)
+		die("read");
+	ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP); /* from 6.6 */
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	return listener;
+}
+
+static int cached_pidfd(pid_t tid)
+{
+	static struct {
+		pid_t tid;
+		int fd;
+	} cache[CACHE];
+	int slot = tid % CACHE;
+
+	if (cache[slot].tid == tid)
+		return cache[slot].fd;
+	if (cache[slot].tid)
+		close(cache[slot].fd);
+	cache[slot].tid = tid;
+	return cache[slot].fd = syscall(SYS_pidfd_open, tid, 0);
+}
+
+static int forward(int listener, const struct seccomp_notif *req)
+{
+	char info[SIGINFO_SIZE];
+	struct iovec here = {info, sizeof info}, there = {(void *)req->data.args[2], sizeof info};
+	int fd, error = 0;
+
+	fd = syscall(SYS_pidfd_getfd, cached_pidfd(req->pid), (int)req->data.args[0], 0);
+	if (fd < 0)
+		return errno;
+	if (there.iov_base && process_vm_readv(req->pid, &here, 1, &there, 1, 0) != sizeof info)
+		error = EFAULT;
+	if (!error && ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &req->id))
+		error = errno;
+	if (!error && syscall(SYS_pidfd_send_signal, fd, (int)req->data.args[1], there.iov_base ? info : NULL, 0))
+		error = errno;
+	close(fd);
+	return error;
+}
+
+static void serve(int listener, int continues)
+{
+	struct seccomp_notif_sizes sizes;
+	struct seccomp_notif *req;
+	struct seccomp_notif_resp *resp;
+
+	if (seccomp(SECCOMP_GET_NOTIF_SIZES, 0, &sizes))
+		die("notification sizes");
+	req = calloc(1, sizes.seccomp_notif);
+	resp = calloc(1, sizes.seccomp_notif_resp);
+	if (!req || !resp)
+		die("calloc");
+	for (;;) {
+		memset(req, 0, sizes.seccomp_notif);
+		if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, req)) {
+			if (errno == EINTR || errno == ENOENT)
+				continue;
+			die("receive");
+		}
+		resp->id = req->id;
+		resp->error = continues ? 0 : -forward(listener, req);
+		resp->flags = continues ? SECCOMP_USER_NOTIF_FLAG_CONTINUE : 0;
+		if (ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, resp) && errno != ENOENT)
+			die("answer");
+	}
+}
+
+int main(int argc, char **argv)
+{
+	const char *mode = "auto";
+	char **command = argv + 2;
+
+	if (argc > 4 && !strcmp(argv[2], "--mode")) {
+		mode = argv[3];
+		command += 2;
+	}
+	if (argc < 4 || strcmp(argv[1], "run") || !command[0] || strcmp(command[0], "--") || !command[1])
+		return 2;
+	command++;
+	if (!strcmp(mode, "continue"))
+		serve(start(command), 1);
+	if (!strcmp(mode, "forward") || !strcmp(mode, "emulate"))
+		serve(start(command), 0);
+
+	int failed = -1;
+	errno = EINVAL;
+	if (!strcmp(mode, "errno"))
+		failed = install_action(SECCOMP_RET_ERRNO | EPERM, 0);
+	else if (!strcmp(mode, "auto") || !strcmp(mode, "allow-nr"))
+		failed = install_action(SECCOMP_RET_ALLOW, 0);
+	else if (!strcmp(mode, "allow-args"))
+		failed = install_allow_args();
+	else if (!strcmp(mode, "allow-all"))
+		failed = install_allow_all();
+	if (failed)
+		die(mode);
+	become(command);
+}
