@@ -157,11 +157,17 @@ func (h *SendSignal) mayKill(c *caller, pid int32) (bool, error) {
 		return false, err
 	}
 	defer dir.Close()
+	effective := status.CapEff&(1<<unix.CAP_KILL) != 0
 	ns, err := dir.OpenNS("user")
+	if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) {
+		// Not ours to look at. Every namespace is the first one or below it, so there
+		// the capability alone decides; owning the unseen one is not granted.
+		return effective && own == h.Self.Userns && h.Self.WholeUserns, nil
+	}
 	if err != nil {
 		return false, err
 	}
-	return h.capableIn(ns, own, status.CapEff&(1<<unix.CAP_KILL) != 0, status.UID[1])
+	return h.capableIn(ns, own, effective, status.UID[1])
 }
 
 // capableIn walks up from the target's user namespace. It closes ns.

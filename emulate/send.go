@@ -69,7 +69,7 @@ func (h *SendSignal) record(a *attempt) (*[arch.SiginfoSize]byte, error) {
 	case a.hasInfo && !h.asPlainKill(a):
 		if kernelOnly(info.Code()) { // to itself, where the kernel cannot run the call
 			info = arch.NewSiginfo(info.Signo(), info.Errno(), arch.SI_QUEUE)
-			copy(info[16:], a.info[16:])
+			copy(info[12:], a.info[12:])
 		}
 		h.translateSender(a, &info)
 	case sig == 0, sig == unix.SIGKILL, sig == unix.SIGSTOP:
@@ -109,7 +109,7 @@ func (h *SendSignal) emulate(a *attempt, t *target) unix.Errno {
 	if err != nil {
 		return errnoOf(err)
 	}
-	n := number{scope: a.scope(), tgid: t.tgid, pid: t.pid, sig: a.req.sig, info: info, droppable: !a.hasInfo}
+	n := number{scope: a.scope(), tgid: t.tgid, pid: t.pid, sig: a.req.sig, info: info, droppable: !a.hasInfo || a.info.Code() == arch.SI_USER}
 	errno, guard := h.guarded(a, t, &n)
 	r.Sent, r.Guard = n.sent, guard
 	return errno

@@ -34,6 +34,9 @@ func New(config Config) *SendSignal {
 // Handle is one call's way from its registers to a Verdict: Resolve, Decide, Send.
 func (h *SendSignal) Handle(c *shim.Call) shim.Verdict {
 	req := request{c.Args.Int(0), c.Args.Int(1), c.Args.Pointer(2), c.Args.Uint(3)}
+	if c.ABI == arch.X32 && !h.Features.X32 { // the mark of an ABI that this kernel lacks
+		return shim.Fail(unix.ENOSYS)
+	}
 	c.Record.PidFD, c.Record.Sig, c.Record.Info, c.Record.Flags = req.pidfd, req.sig, req.info, req.flags
 	if h.Mode == ModeContinue {
 		h.look(c, req)

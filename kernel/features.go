@@ -24,6 +24,7 @@ type Features struct {
 
 	NSTranslate bool // NS_GET_TGID_FROM_PIDNS and its three sisters, 6.11
 	Openat2     bool // openat2, 5.6
+	X32         bool // the x32 ABI, where the kernel was built with it
 }
 
 // ForRun asks what a run needs, and no more: it is on the way of every start.
@@ -36,6 +37,7 @@ func ForRun() Features {
 		WaitKillable: WaitKillableRecv() == nil,
 		NSTranslate:  NSTranslate() == nil,
 		Openat2:      Openat2() == nil,
+		X32:          X32() == nil,
 	}
 	f.askPidfd()
 	f.askListener()
