@@ -12,11 +12,16 @@ const (
 	Tgkill
 	RtSigqueueinfo
 	RtTgsigqueueinfo
+	Unshare
+	Setns
+
+	// SyscallCount is the size of a table that has a place for each.
+	SyscallCount
 )
 
 func (s Syscall) String() string {
 	return [...]string{
 		"unknown", "pidfd_send_signal", "kill", "tkill", "tgkill",
-		"rt_sigqueueinfo", "rt_tgsigqueueinfo",
+		"rt_sigqueueinfo", "rt_tgsigqueueinfo", "unshare", "setns",
 	}[s]
 }

@@ -25,6 +25,9 @@ type caller struct {
 	pidns  int   // descriptor of its pid namespace if nested, else -1
 	number int32 // its tgid as it sees it itself
 
+	foreign    bool   // in another user namespace than the supervisor, as of generation
+	generation uint64 // of Namespaces
+
 	private bool // the descriptor is the process's: the thread's own table must be compared
 }
 
@@ -47,8 +50,11 @@ type callerCache struct {
 func (cc *callerCache) get(h *SendSignal, tid int32) (*caller, error) {
 	cc.clock++
 	if c := cc.entries[tid]; c != nil {
-		c.used = cc.clock
-		return c, nil
+		if c.generation == h.Namespaces.generation() {
+			c.used = cc.clock
+			return c, nil
+		}
+		cc.drop(c)
 	}
 	if cc.entries == nil {
 		cc.entries = map[int32]*caller{}
@@ -106,7 +112,7 @@ func (cc *callerCache) evictOldest() {
 // openCaller makes the handles of a thread that waits in a call. What it reads by
 // number is good because Handle asks Blocked before it acts.
 func (h *SendSignal) openCaller(tid int32) (*caller, error) {
-	c := &caller{tid: tid, pidfd: -1, pidns: -1}
+	c := &caller{tid: tid, pidfd: -1, pidns: -1, generation: h.Namespaces.generation()}
 	var err error
 	if c.dir, err = h.Proc.Dir(tid); err != nil {
 		return nil, fmt.Errorf("open thread %d: %w", tid, err)
@@ -130,6 +136,12 @@ func (h *SendSignal) openCaller(tid int32) (*caller, error) {
 		c.close()
 		return nil, err
 	}
+	userns, err := c.dir.NS("user")
+	if err != nil {
+		c.close()
+		return nil, fmt.Errorf("read user namespace of thread %d: %w", tid, err)
+	}
+	c.foreign = userns != h.Self.Userns
 	return c, nil
 }
 

@@ -61,6 +61,10 @@ type Config struct {
 	Reader func() *Reader
 	Pinner func() *Pinner
 
+	// Namespaces is told of callers that change their user namespace; nil where they are
+	// not intercepted, and each call has to look.
+	Namespaces *Namespaces
+
 	// Suspicious says that reading a caller's memory has been seen to block.
 	Suspicious func() bool
 

@@ -33,6 +33,8 @@ func (a *assembler) load(offset uint32) {
 	a.emit(unix.BPF_LD|unix.BPF_W|unix.BPF_ABS, 0, 0, offset)
 }
 
+func (a *assembler) and(mask uint32) { a.emit(unix.BPF_ALU|unix.BPF_AND|unix.BPF_K, 0, 0, mask) }
+
 func (a *assembler) ret(action uint32) { a.emit(unix.BPF_RET|unix.BPF_K, 0, 0, action) }
 
 func (a *assembler) jump(to label) {

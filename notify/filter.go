@@ -26,6 +26,7 @@ type Rule struct {
 type Cond struct {
 	Arg     int
 	In      []Range // any may hold
+	Mask    uint32  // if not 0, only these bits are looked at
 	Not     bool
 	Pointer bool // In is ignored: holds if the argument is NULL
 }
@@ -127,6 +128,9 @@ func (c Cond) compile(a *assembler, abi arch.ABI, otherwise label) {
 		a.jumpUnlessEqual(0, fails)
 	default:
 		a.load(low)
+		if c.Mask != 0 {
+			a.and(c.Mask)
+		}
 		for _, r := range c.In {
 			outside := a.label()
 			a.jumpIfLess(r.Low, outside)

@@ -31,9 +31,10 @@ type Session struct {
 	// end of a socket pair.
 	Helper func(role string, socket *os.File) (*os.Process, error)
 
-	self     emulate.Self
-	ledger   *emulate.Ledger
-	listener *notify.Listener
+	self       emulate.Self
+	ledger     *emulate.Ledger
+	namespaces *emulate.Namespaces
+	listener   *notify.Listener
 }
 
 // New probes, opens what the supervisor needs of its own, and decides how calls will be
@@ -55,7 +56,11 @@ func New(o Options, f kernel.Features, log *slog.Logger) (*Session, error) {
 		return nil, err
 	}
 	log.Info("chose how calls are answered", "backend", "notify", "mode", plan.Mode, "why", plan.Why)
-	return &Session{Plan: plan, Features: f, Proc: fs, Log: log, self: self}, nil
+	s := &Session{Plan: plan, Features: f, Proc: fs, Log: log, self: self}
+	if plan.Mode != emulate.ModeContinue && f.Continue {
+		s.namespaces = &emulate.Namespaces{}
+	}
+	return s, nil
 }
 
 // Launch starts the command under the filter. start runs on the filtered thread and
@@ -87,16 +92,41 @@ func (s *Session) filter() notify.Filter {
 	if s.Plan.Unasked && s.Observer == nil {
 		f.Default = unix.SECCOMP_RET_ALLOW
 	}
+	if s.namespaces != nil {
+		f.Syscalls = append(f.Syscalls, arch.Unshare, arch.Setns)
+		f.Rules = append(f.Rules, watchUserns...)
+	}
 	return f
+}
+
+// watchUserns notifies the two calls by which a thread can come into another user
+// namespace: unshare(CLONE_NEWUSER), and setns to that type or to any.
+var watchUserns = []notify.Rule{
+	{
+		Syscall: arch.Unshare, Then: unix.SECCOMP_RET_USER_NOTIF,
+		When: []notify.Cond{{Arg: 0, Mask: unix.CLONE_NEWUSER, In: []notify.Range{{Low: 1, High: ^uint32(0)}}}},
+	},
+	{Syscall: arch.Unshare, Then: unix.SECCOMP_RET_ALLOW},
+	{
+		Syscall: arch.Setns, Then: unix.SECCOMP_RET_ALLOW,
+		When: []notify.Cond{
+			{Arg: 1, In: []notify.Range{{Low: 0, High: 0}}, Not: true},
+			{Arg: 1, Mask: unix.CLONE_NEWUSER, In: []notify.Range{{Low: 0, High: 0}}},
+		},
+	},
+	{Syscall: arch.Setns, Then: unix.SECCOMP_RET_USER_NOTIF},
 }
 
 // Serve answers calls until the last task under the filter has ended.
 func (s *Session) Serve() error {
 	supervisor := &shim.Supervisor{Backend: s.listener, Observe: s.Observer, Log: s.Log}
-	supervisor.Handlers = func() map[arch.Syscall]shim.Handler {
-		return map[arch.Syscall]shim.Handler{
-			arch.PidfdSendSignal: emulate.New(s.config(supervisor)).Handle,
+	supervisor.Handlers = func() *shim.Handlers {
+		handlers := &shim.Handlers{arch.PidfdSendSignal: emulate.New(s.config(supervisor)).Handle}
+		if s.namespaces != nil {
+			handlers[arch.Unshare] = s.namespaces.Handle
+			handlers[arch.Setns] = s.namespaces.Handle
 		}
+		return handlers
 	}
 	return supervisor.Serve()
 }
@@ -126,6 +156,7 @@ func (s *Session) config(supervisor *shim.Supervisor) emulate.Config {
 		Pinner: func() *emulate.Pinner {
 			return &emulate.Pinner{Helper: s.helper("__pinner", true)}
 		},
+		Namespaces: s.namespaces,
 		Suspicious: supervisor.Suspicious,
 		Observed:   s.Observer != nil,
 		MayPass:    s.Features.SendSignal && s.Features.Continue && s.Plan.Rules == emulate.NativeRules(s.Features),

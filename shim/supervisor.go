@@ -17,13 +17,16 @@ import (
 // never answers the caller.
 type Handler func(*Call) Verdict
 
+// Handlers is the table of one worker: a system call without an entry gets ENOSYS.
+type Handlers [arch.SyscallCount]Handler
+
 // Supervisor takes calls from a backend, one after the other, to their answers.
 type Supervisor struct {
 	Backend Backend
 
 	// Handlers makes the handlers of one worker. Each worker has its own, so that
 	// what they cache needs no lock.
-	Handlers func() map[arch.Syscall]Handler
+	Handlers func() *Handlers
 
 	// Observe, if not nil, sees each call before it is answered while the caller
 	// still waits, so that facts can be gathered, and again afterwards.
@@ -76,7 +79,7 @@ func (s *Supervisor) work(w *Worker) {
 
 // serveOne is one call's way: Decode, the handler's Resolve, Decide and Send, Answer. It
 // returns false if the call has to be tried again.
-func (s *Supervisor) serveOne(c *Call, handlers map[arch.Syscall]Handler) bool {
+func (s *Supervisor) serveOne(c *Call, handlers *Handlers) bool {
 	if s.Observe != nil && c.Received == 0 {
 		c.Received = monotonic()
 	}

@@ -24,8 +24,12 @@ func Syscall(nr uint32) arch.Syscall {
 		return arch.Tkill
 	case 270:
 		return arch.Tgkill
+	case 310:
+		return arch.Unshare
 	case 335:
 		return arch.RtTgsigqueueinfo
+	case 346:
+		return arch.Setns
 	case 424:
 		return arch.PidfdSendSignal
 	}

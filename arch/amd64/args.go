@@ -17,8 +17,12 @@ func Syscall(nr uint32) arch.Syscall {
 		return arch.Tkill
 	case 234:
 		return arch.Tgkill
+	case 272:
+		return arch.Unshare
 	case 297:
 		return arch.RtTgsigqueueinfo
+	case 308:
+		return arch.Setns
 	case 424:
 		return arch.PidfdSendSignal
 	}
