@@ -11,36 +11,18 @@ import (
 // creds are the ids that the permission rule compares, as the supervisor's user
 // namespace numbers them.
 type creds struct {
-	tgid, session    int32
+	tgid             int32
 	ruid, euid, suid uint32
 }
 
-// Relation is what the rule needs besides ids. Each is asked only if the ids do not
-// decide, because each costs text from procfs.
-type Relation struct {
-	SameSession func() (bool, error)
-	MayKill     func() (bool, error) // CAP_KILL in the target's user namespace
-}
-
-// permitted is the kernel's rule (kernel/signal.c, check_kill_permission and
-// kill_ok_by_cred, 6.18): the same thread group; else the caller's effective or real
-// uid is the target's saved or real one; else CAP_KILL in the target's user
-// namespace; else SIGCONT within the session. The target's effective and the
-// caller's saved uid play no part.
-func permitted(from, to creds, same func(a, b uint32) bool, sig int32, r Relation) (bool, error) {
-	if from.tgid == to.tgid {
-		return true, nil
-	}
-	if same(from.euid, to.suid) || same(from.euid, to.ruid) || same(from.ruid, to.suid) || same(from.ruid, to.ruid) {
-		return true, nil
-	}
-	if ok, err := r.MayKill(); ok || err != nil {
-		return ok, err
-	}
-	if sig == int32(unix.SIGCONT) {
-		return r.SameSession()
-	}
-	return false, nil
+// mayByIDs is what the ids alone decide of the kernel's rule (kernel/signal.c,
+// kill_ok_by_cred, 6.18): the same thread group, or the sender's effective or real uid
+// is the target's saved or real one. The target's effective and the sender's saved uid
+// play no part.
+func (s Self) mayByIDs(from, to *creds) bool {
+	return from.tgid == to.tgid ||
+		s.sameUID(from.euid, to.suid) || s.sameUID(from.euid, to.ruid) ||
+		s.sameUID(from.ruid, to.suid) || s.sameUID(from.ruid, to.ruid)
 }
 
 // checkPermission is check 13. A root supervisor lends nothing: the rule is applied
@@ -56,7 +38,7 @@ func (h *SendSignal) checkPermission(a *attempt) unix.Errno {
 	}
 	ok := false
 	if err == nil {
-		ok, err = permitted(a.creds, to, h.Self.sameUID, a.req.sig, h.relation(a, t.pid))
+		ok, err = h.permitted(a, &to)
 	}
 	switch {
 	case errors.Is(err, unix.ESRCH), errors.Is(err, unix.ENOENT):
@@ -70,11 +52,18 @@ func (h *SendSignal) checkPermission(a *attempt) unix.Errno {
 	return 0
 }
 
-func (h *SendSignal) relation(a *attempt, pid int32) Relation {
-	return Relation{
-		SameSession: func() (bool, error) { return h.sameSession(a.caller, pid) },
-		MayKill:     func() (bool, error) { return h.mayKill(a.caller, pid) },
+// permitted is the kernel's rule (kernel/signal.c, check_kill_permission): the ids, else
+// CAP_KILL in the target's user namespace, else SIGCONT within the session. What costs
+// text from procfs is asked only if the ids do not decide.
+func (h *SendSignal) permitted(a *attempt, to *creds) (bool, error) {
+	if h.Self.mayByIDs(&a.creds, to) {
+		return true, nil
 	}
+	ok, err := h.mayKill(a.caller, a.target.pid)
+	if ok || err != nil || unix.Signal(a.req.sig) != unix.SIGCONT {
+		return ok, err
+	}
+	return h.sameSession(a.caller, a.target.pid)
 }
 
 // callerCreds reads the ids of the calling thread: credentials are per thread.

@@ -139,8 +139,8 @@ func (h *SendSignal) identify(a *attempt) (unix.Errno, error) {
 		return h.identifyUnasked(a)
 	}
 	t := &a.target
-	switch errno := pidfdKind(t.fd); errno {
-	case unix.EFAULT: // it got as far as the siginfo: check 7
+	switch errno := pidfdKind(t.fd, &h.zero); errno {
+	case unix.EPERM, 0: // it got as far as the siginfo: check 10
 	case unix.EBADF:
 		return unix.EBADF, nil
 	case unix.EINVAL: // check 6 as the kernel sees it for the supervisor

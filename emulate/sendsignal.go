@@ -23,6 +23,7 @@ type SendSignal struct {
 	reader  *Reader
 	pinner  *Pinner
 	memory  [arch.SiginfoSize]byte // what was read of the caller
+	zero    [arch.SiginfoSize]byte // stays so
 	out     [arch.SiginfoSize]byte // what is sent
 }
 

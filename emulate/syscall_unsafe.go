@@ -21,11 +21,12 @@ func pidfdSendSignal(pidfd int, sig int32, info *[128]byte, flags uint32) unix.E
 	return errno
 }
 
-// pidfdKind is pidfd_send_signal with a siginfo that nobody can read, which sends
-// nothing and tells how far the checks got: EBADF not a pidfd or /proc/PID directory,
-// EINVAL another pid namespace, EFAULT a good one.
-func pidfdKind(pidfd int) unix.Errno {
-	_, _, errno := unix.RawSyscall6(unix.SYS_PIDFD_SEND_SIGNAL, uintptr(pidfd), 0, ^uintptr(0), 0, 0, 0)
+// pidfdKind is pidfd_send_signal of signal 0 with an si_code that nobody may use, which
+// sends nothing and tells how far the checks got: EBADF not a pidfd or /proc/PID
+// directory, EINVAL another pid namespace, EPERM a good one (0 if it is ourselves). An
+// unreadable siginfo would tell the same, but costs a fault.
+func pidfdKind(pidfd int, zero *[128]byte) unix.Errno {
+	_, _, errno := unix.RawSyscall6(unix.SYS_PIDFD_SEND_SIGNAL, uintptr(pidfd), 0, uintptr(unsafe.Pointer(zero)), 0, 0, 0)
 	return errno
 }
 
