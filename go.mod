@@ -4,16 +4,13 @@ go 1.26.0
 
 require (
 	github.com/spf13/cobra v1.10.2 // subcommands, flags, help and completion
+	github.com/spf13/pflag v1.0.9 // cobra's flags: which one a user got wrong
 	golang.org/x/sys v0.49.0 // raw system calls and kernel constants
 )
 
 require (
-	github.com/inconshreveable/mousetrap v1.1.0 // indirect
-	github.com/spf13/pflag v1.0.9 // indirect
-)
-
-require (
 	github.com/BurntSushi/toml v1.4.1-0.20240526193622-a339e1f7089c // indirect
+	github.com/inconshreveable/mousetrap v1.1.0 // indirect
 	golang.org/x/exp/typeparams v0.0.0-20231108232855-2478ac86f678 // indirect
 	golang.org/x/mod v0.41.0 // indirect
 	golang.org/x/sync v0.23.0 // indirect

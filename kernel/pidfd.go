@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"errors"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -23,7 +24,7 @@ func SignalFlags() uint32 {
 	for _, bit := range []uint32{
 		unix.PIDFD_SIGNAL_THREAD, unix.PIDFD_SIGNAL_THREAD_GROUP, unix.PIDFD_SIGNAL_PROCESS_GROUP,
 	} {
-		if sendSignal(-1, bit) == unix.EBADF {
+		if errors.Is(sendSignal(-1, bit), unix.EBADF) {
 			known |= bit
 		}
 	}

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/kernel"
+)
+
+func newDoctorCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "doctor [--json]",
+		Short: "Try each kernel feature, say what run would use and why",
+		Long: `Try each kernel feature by using it harmlessly, never by its version, and say what
+"run" would use and why. "unknown" is a feature that could not be tried: a sandbox or a
+lack of privilege is in the way, and the shim does not rely on it.
+
+Ends with 1 if "run" cannot work here.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return doctor(cmd, asJSON) },
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object, for programs")
+	return cmd
+}
+
+// report is what doctor found. Its JSON form is stable: names are only added.
+type report struct {
+	Kernel   string    `json:"kernel"`
+	Features []finding `json:"features"`
+	Run      way       `json:"run"`
+	Ways     []way     `json:"ways"`
+}
+
+type finding struct {
+	Name   string `json:"name"`
+	Since  string `json:"since"`
+	State  string `json:"state"`
+	Detail string `json:"detail,omitempty"`
+	What   string `json:"what"`
+	Why    string `json:"why,omitempty"` // what was tried and what came of it
+}
+
+func doctor(cmd *cobra.Command, asJSON bool) error {
+	f, err := features()
+	if err != nil {
+		return err
+	}
+	r := examine(f)
+	if asJSON {
+		encoder := json.NewEncoder(cmd.OutOrStdout())
+		encoder.SetIndent("", "  ")
+		err = encoder.Encode(r)
+	} else {
+		err = r.print(cmd.OutOrStdout())
+	}
+	if err != nil {
+		return fmt.Errorf("print what was found: %w", err)
+	}
+	if !r.Run.Available {
+		return fmt.Errorf("choose a backend: %s", r.Run.Why)
+	}
+	return nil
+}
+
+func examine(f kernel.Features) report {
+	set := kernel.Probe()
+	seize, _ := set.Find("PTRACE_SEIZE")
+	all := ways(f, seize.Err == nil)
+	r := report{Kernel: release(), Ways: all, Run: all[0]}
+	for _, result := range set {
+		found := finding{
+			Name: result.Name, Since: result.Since, What: result.What,
+			State: result.State(), Detail: result.Detail,
+		}
+		if result.Err != nil {
+			found.Why = result.Err.Error()
+		}
+		r.Features = append(r.Features, found)
+	}
+	return r
+}
+
+func (r report) print(out io.Writer) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "FEATURE\tSINCE\tHERE\tUSE\n")
+	for _, f := range r.Features {
+		here := f.State
+		if f.Detail != "" {
+			here += " (" + f.Detail + ")"
+		}
+		use := f.What
+		if f.State == kernel.Unknown {
+			use = f.Why
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", f.Name, f.Since, here, use)
+	}
+	fmt.Fprintf(w, "\nBACKEND\tMODE\tGUARD\tWHY\n")
+	for _, way := range r.Ways {
+		guard := way.Guard
+		if !way.Available {
+			guard = "not here"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", way.Backend, way.Mode, guard, way.Why)
+	}
+	if r.Run.Available {
+		fmt.Fprintf(w, "\nrun would use: backend %s, mode %s, guard %s (%s)\n", r.Run.Backend, r.Run.Mode, r.Run.Guard, r.Run.Why)
+	}
+	return w.Flush()
+}
+
+// release is the kernel's name for itself: printed for bug reports, never compared.
+func release() string {
+	var name unix.Utsname
+	if err := unix.Uname(&name); err != nil {
+		return "unknown"
+	}
+	return unix.ByteSliceToString(name.Release[:])
+}

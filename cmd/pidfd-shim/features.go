@@ -1,0 +1,15 @@
+//go:build !shimtest
+
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/pidfd-shim/pidfd-shim/kernel"
+)
+
+// features is what this kernel has.
+func features() (kernel.Features, error) { return kernel.ForRun(), nil }
+
+// addTestSwitches adds nothing: they exist only in builds with the tag shimtest.
+func addTestSwitches(*cobra.Command) {}

@@ -1,0 +1,13 @@
+// Command pidfd-shim runs a program, or serves a container runtime, and stands
+// between it and pidfd_send_signal. This package is flags and wiring: it never
+// decides a call.
+//
+// Read root.go first: it is the list of subcommands and how errors become one line
+// and an exit status.
+package main
+
+import "os"
+
+func main() {
+	os.Exit(execute(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}

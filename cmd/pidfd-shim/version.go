@@ -1,0 +1,52 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
+
+const version = "0.1.0"
+
+func newVersionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version and how this binary was built",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "pidfd-shim %s (%s, %s build%s)\n",
+				version, runtime.Version(), buildKind(), revision())
+			return err
+		},
+	}
+}
+
+// buildKind is "pure" for the build without cgo, which hands on no ignored signals.
+func buildKind() string {
+	if setting("CGO_ENABLED") == "0" {
+		return "pure"
+	}
+	return "cgo"
+}
+
+func revision() string {
+	if r := setting("vcs.revision"); r != "" {
+		return ", revision " + r
+	}
+	return ""
+}
+
+func setting(key string) string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	for _, s := range info.Settings {
+		if s.Key == key {
+			return s.Value
+		}
+	}
+	return ""
+}
