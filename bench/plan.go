@@ -50,8 +50,7 @@ type comparison struct {
 // program shows what the kernel charges; that is not a pass of ours.
 const notThroughRun = "C filter program: not measured through run yet"
 
-// plan is the table of targets that processes can measure. A bar stands on what the
-// same machine's C floor or kernel does in the same run, never on nanoseconds.
+// The commands that others are compared with.
 var (
 	native     = command{call: "null"}
 	nativeInfo = command{call: "info"}
@@ -68,6 +67,8 @@ func controls() []comparison {
 	}
 }
 
+// plan is the table of targets that processes can measure. A bar stands on what the
+// same machine's kernel or C floor does in the same run, never on nanoseconds.
 func plan() []comparison {
 	crowded := func(under wrapper) command {
 		return command{under: under, mode: "forward", call: "info", crowd: true}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -62,10 +63,11 @@ type Verdict string
 const (
 	VerdictPass         Verdict = "pass"
 	VerdictMiss         Verdict = "miss"
+	VerdictError        Verdict = "error"        // a row could not be measured at all
 	VerdictInconclusive Verdict = "inconclusive" // the A/A control strays: neither pass nor fail
 )
 
-// ExitStatus of the command: 0, 1, 3. 2 is bad usage.
+// ExitStatus of the command: 0, 1 for a miss or an error, 3. 2 is bad usage.
 func (v Verdict) ExitStatus() int {
 	switch v {
 	case VerdictPass:
@@ -229,19 +231,31 @@ func (row *Row) figure(statistic string) float64 {
 	return row.Median
 }
 
-// verdict: a control that strays makes every row worthless, misses too.
+// verdict: what failed has failed however noisy the machine, but under a control that
+// strays a miss says no more than a pass.
 func verdict(controls, rows []Row, statistic string) Verdict {
+	if has(controls, StatusError) || has(rows, StatusError) {
+		return VerdictError
+	}
 	for _, c := range controls {
-		if f := c.figure(statistic); !(f >= leastControl && f <= mostControl) {
+		if c.strays(statistic) {
 			return VerdictInconclusive
 		}
 	}
-	for _, row := range rows {
-		if row.Status == StatusMiss || row.Status == StatusError {
-			return VerdictMiss
-		}
+	if has(rows, StatusMiss) {
+		return VerdictMiss
 	}
 	return VerdictPass
+}
+
+func has(rows []Row, s Status) bool {
+	return slices.ContainsFunc(rows, func(row Row) bool { return row.Status == s })
+}
+
+// strays is written so that it holds of NaN.
+func (row *Row) strays(statistic string) bool {
+	f := row.figure(statistic)
+	return !(f >= leastControl && f <= mostControl)
 }
 
 func kernelRelease() string {

@@ -48,7 +48,8 @@ func TestVerdictAndExitStatus(t *testing.T) {
 	}{
 		{"all pass", control(1, 1), []Row{pass, {Status: StatusInfo}, {Status: StatusOther}}, byMedian, VerdictPass, 0},
 		{"a miss", control(1, 1), []Row{pass, miss}, byMedian, VerdictMiss, 1},
-		{"an error is no pass", control(1, 1), []Row{pass, {Status: StatusError}}, byMedian, VerdictMiss, 1},
+		{"an error is no pass", control(1, 1), []Row{pass, {Status: StatusError}}, byMedian, VerdictError, 1},
+		{"an error is one under noise too", control(1.2, 1), []Row{{Status: StatusError}}, byMedian, VerdictError, 1},
 		{"control at its edges", control(0.97, 1), []Row{pass}, byMedian, VerdictPass, 0},
 		{"control high", control(1.031, 1), []Row{pass}, byMedian, VerdictInconclusive, 3},
 		{"control low", control(0.969, 1), []Row{pass}, byMedian, VerdictInconclusive, 3},
@@ -121,6 +122,17 @@ func TestMemoryRows(t *testing.T) {
 				t.Errorf("%v, want %v", got, tt.status)
 			}
 		})
+	}
+}
+
+func TestSummaryNamesTheStrayControl(t *testing.T) {
+	r := &Report{
+		Statistic: byMedian,
+		Controls:  []Row{{Case: "steady", Median: 1}, {Case: "shaky", Median: 1.05}},
+		Verdict:   VerdictInconclusive,
+	}
+	if got := r.Summary(); !strings.Contains(got, "shaky is 1.050") || strings.Contains(got, "steady") {
+		t.Errorf("summary %q", got)
 	}
 }
 

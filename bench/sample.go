@@ -1,10 +1,12 @@
 package bench
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -36,32 +38,68 @@ func (s sample) cost() float64 {
 
 func (s sample) unfairness() float64 { return float64(s.Most) / float64(max(s.Least, 1)) }
 
-// take runs argv and reads what the caller printed, if it is one that prints.
+// settle is how long we wait after a sample for its supervisor to end, too, lest it
+// disturb the next.
+const settle = time.Second
+
+// take runs argv and reads what the caller printed, if it is one that prints. The wall
+// time ends where a shell's wait would end; a supervisor may live a little longer.
 func take(ctx context.Context, argv []string, hasCalls bool) (sample, error) {
-	var stdout, stderr bytes.Buffer
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	cmd.WaitDelay = time.Second
-	start := time.Now()
-	err := cmd.Run()
-	s := sample{wall: time.Since(start), hasCalls: hasCalls}
+	stdout, writer, err := os.Pipe()
 	if err != nil {
-		return s, fmt.Errorf("run %s: %w: %s", strings.Join(argv, " "), err, firstLine(stderr.String()))
+		return sample{}, err
 	}
-	if !hasCalls {
-		return s, nil
+	defer stdout.Close()
+	stderr, err := memoryFile()
+	if err != nil {
+		writer.Close()
+		return sample{}, err
 	}
-	if err := json.Unmarshal(stdout.Bytes(), &s); err != nil {
+	defer stderr.Close()
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Stdout, cmd.Stderr = writer, stderr
+	start := time.Now()
+	err = cmd.Run()
+	s := sample{wall: time.Since(start), hasCalls: hasCalls}
+	writer.Close()
+	_ = stdout.SetReadDeadline(time.Now().Add(settle))
+	printed, _ := io.ReadAll(stdout) // what is short fails to decode below
+	if err != nil {
+		return s, fmt.Errorf("run %s: %w: %s", strings.Join(argv, " "), err, cmp.Or(firstLine(stderr), "it said nothing"))
+	}
+	if hasCalls {
+		err = s.decode(printed)
+	}
+	if err != nil {
 		return s, fmt.Errorf("read what %s printed: %w", strings.Join(argv, " "), err)
-	}
-	if s.Calls <= 0 || s.NS <= 0 {
-		return s, fmt.Errorf("run %s: no call was made", strings.Join(argv, " "))
 	}
 	return s, nil
 }
 
-func firstLine(s string) string {
-	line, _, _ := strings.Cut(strings.TrimSpace(s), "\n")
+func (s *sample) decode(printed []byte) error {
+	if err := json.Unmarshal(printed, s); err != nil {
+		return err
+	}
+	if s.Calls <= 0 || s.NS <= 0 {
+		return errors.New("no call was made")
+	}
+	return nil
+}
+
+// memoryFile takes what a sample writes on stderr without a reader that would have to
+// run beside it.
+func memoryFile() (*os.File, error) {
+	fd, err := unix.MemfdCreate("stderr", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("memfd_create", err)
+	}
+	return os.NewFile(uintptr(fd), "stderr"), nil
+}
+
+func firstLine(f *os.File) string {
+	text := make([]byte, 1024)
+	n, _ := f.ReadAt(text, 0)
+	line, _, _ := strings.Cut(strings.TrimSpace(string(text[:n])), "\n")
 	return line
 }
 

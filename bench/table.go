@@ -96,11 +96,17 @@ func (r *Report) Summary() string {
 	for _, row := range r.Rows {
 		count[row.Status]++
 	}
-	counts := fmt.Sprintf("%d bars passed, %d missed, %d not measured for an error",
+	counts := fmt.Sprintf("%d bars passed, %d missed, %d could not be measured",
 		count[StatusPass], count[StatusMiss], count[StatusError])
-	if r.Verdict == VerdictInconclusive {
-		return fmt.Sprintf("inconclusive: an A/A control is outside %g to %g, so the rest is worth nothing (%s)",
-			leastControl, mostControl, counts)
+	if r.Verdict != VerdictInconclusive {
+		return fmt.Sprintf("%s: %s", r.Verdict, counts)
 	}
-	return fmt.Sprintf("%s: %s", r.Verdict, counts)
+	var stray []string
+	for _, c := range r.Controls {
+		if c.strays(r.Statistic) {
+			stray = append(stray, fmt.Sprintf("%s is %.3f", c.Case, c.figure(r.Statistic)))
+		}
+	}
+	return fmt.Sprintf("%s: %s, outside %g to %g: neither pass nor fail, try on a quieter machine (%s)",
+		r.Verdict, strings.Join(stray, ", "), leastControl, mostControl, counts)
 }

@@ -86,7 +86,7 @@ static pid_t start_target(void)
 	return pid;
 }
 
-/* The signal mask of a process, to see that the target has got past its set-up. */
+/* The signal masks of a process, to see that the target has got past its set-up. */
 static int ignores_rtmin(pid_t pid)
 {
 	char path[64], line[256];

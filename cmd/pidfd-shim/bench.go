@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -18,14 +19,14 @@ func newBenchCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "bench [--json] [--quick]",
-		Short: "measure this machine against floors",
+		Short: "Measure this machine against floors",
 		Long: `Measure what a call costs under the shim, as ratios to the native call and to the
 least that a C supervisor can do, each beside its bar. Needs a C compiler and a
-kernel with pidfd_send_signal. Takes about three minutes; a quiet machine helps.
+kernel with pidfd_send_signal. Takes about two minutes; a quiet machine helps.
 
 Exit status: 0 all bars passed, 1 a bar was missed or something failed, 2 bad usage,
 3 inconclusive: the comparison of a thing with itself came out too far from 1.`,
-		Args: cobra.NoArgs,
+		Args: wantArgs(0, 0, "none"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if options.Shim == "" {
 				self, err := os.Executable()
@@ -63,15 +64,8 @@ func runBench(cmd *cobra.Command, options bench.Options, asJSON bool) error {
 		return fmt.Errorf("print the benchmark: %w", err)
 	}
 	if report.Verdict != bench.VerdictPass {
-		return benchVerdict{report}
+		// The report has said why.
+		return statusError{report.Verdict.ExitStatus(), errors.New("")}
 	}
 	return nil
 }
-
-// benchVerdict is the error of a benchmark that ran but did not pass.
-type benchVerdict struct{ report *bench.Report }
-
-func (v benchVerdict) Error() string { return "benchmark: " + v.report.Summary() }
-
-// ExitStatus is what the command ends with.
-func (v benchVerdict) ExitStatus() int { return v.report.Verdict.ExitStatus() }
