@@ -28,7 +28,7 @@ func atBirth() birth {
 // ignore itself: SIGCHLD, whose children would reap themselves, and SIGURG, by
 // which the runtime interrupts its goroutines.
 func stubborn() sigset {
-	return faults() | setOf(unix.SIGSTKFLT, unix.SIGPROF, unix.SIGCHLD, unix.SIGURG)
+	return faults() | setOf(unix.SIGSTKFLT, unix.SIGSYS, unix.SIGPROF, unix.SIGCHLD, unix.SIGURG)
 }
 
 // orders is the supervisor's command line after its name: the words of birth, of
