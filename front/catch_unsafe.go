@@ -1,0 +1,118 @@
+package front
+
+import (
+	"os"
+	"structs"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// noteSize is what the handler writes for a signal: one siginfo_t.
+const noteSize = 128
+
+// The assembly reads these. They are set once, before the first handler is
+// installed, and are variables of the package because a handler has no context.
+var (
+	notes      int32       // where the handler writes siginfo; 0 drops it
+	goHandlers [65]uintptr // the Go runtime's own, for faults
+)
+
+func handlerAddress() uintptr
+func restorerAddress() uintptr
+
+// struct kernel_sigaction, <asm/signal.h> of x86:
+//
+//	__sighandler_t sa_handler; unsigned long sa_flags;
+//	__sigrestore_t sa_restorer; sigset_t sa_mask;
+type sigaction struct {
+	_        structs.HostLayout
+	handler  uintptr
+	flags    uint64
+	restorer uintptr
+	mask     sigset
+}
+
+const (
+	saSiginfo  = 0x4
+	saRestorer = 0x04000000
+	saOnstack  = 0x08000000
+	saRestart  = 0x10000000
+	sigDfl     = 0
+	sigIgn     = 1
+)
+
+// catch makes our handler that of sig. The Go runtime keeps believing that its
+// own is installed, which is what makes it reset sig in a forked child.
+func catch(sig unix.Signal) error {
+	act := sigaction{
+		handler: handlerAddress(), restorer: restorerAddress(), mask: everything,
+		flags: saSiginfo | saRestorer | saOnstack | saRestart,
+	}
+	return rtSigaction(sig, &act, nil)
+}
+
+// dispose gives sig the disposition sigDfl or sigIgn behind the runtime's back.
+func dispose(sig unix.Signal, disposition uintptr) error {
+	return rtSigaction(sig, &sigaction{handler: disposition}, nil)
+}
+
+// handlerOf is what sig is handled by now.
+func handlerOf(sig unix.Signal) (uintptr, error) {
+	var old sigaction
+	err := rtSigaction(sig, nil, &old)
+	return old.handler, err
+}
+
+func rtSigaction(sig unix.Signal, act, old *sigaction) error {
+	_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig),
+		uintptr(unsafe.Pointer(act)), uintptr(unsafe.Pointer(old)), unsafe.Sizeof(everything), 0, 0)
+	if errno != 0 {
+		return os.NewSyscallError("rt_sigaction", errno)
+	}
+	return nil
+}
+
+// setMask sets the calling thread's signal mask and returns the one before. The
+// system call is raw: glibc's and x/sys's would keep some signals out.
+func setMask(mask sigset) (old sigset) {
+	unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK,
+		uintptr(unsafe.Pointer(&mask)), uintptr(unsafe.Pointer(&old)), unsafe.Sizeof(mask), 0, 0)
+	return old
+}
+
+// takePending takes a pending blocked sig away from the calling thread.
+func takePending(sig unix.Signal) {
+	set, zero := setOf(sig), unix.Timespec{}
+	unix.RawSyscall6(unix.SYS_RT_SIGTIMEDWAIT, uintptr(unsafe.Pointer(&set)), 0,
+		uintptr(unsafe.Pointer(&zero)), unsafe.Sizeof(set), 0, 0)
+}
+
+// queueinfo is rt_sigqueueinfo(2): info's si_signo is the signal.
+//
+// Precondition: pid is an unreaped child, so that its number is its own.
+func queueinfo(pid int, sig unix.Signal, info *note) error {
+	_, _, errno := unix.RawSyscall(unix.SYS_RT_SIGQUEUEINFO, uintptr(pid), uintptr(sig),
+		uintptr(unsafe.Pointer(info)))
+	if errno != 0 {
+		return os.NewSyscallError("rt_sigqueueinfo", errno)
+	}
+	return nil
+}
+
+// nextChild waits for an event of any child and leaves it there to be taken; the
+// kernel fills si_pid.
+func nextChild() (pid int, err error) {
+	var info note
+	for {
+		_, _, errno := unix.Syscall6(unix.SYS_WAITID, unix.P_ALL, 0, uintptr(unsafe.Pointer(&info)),
+			unix.WEXITED|unix.WSTOPPED|unix.WCONTINUED|unix.WNOWAIT, 0, 0)
+		switch errno {
+		case 0:
+			return int(info.pid()), nil
+		case unix.EINTR:
+		default:
+			return 0, os.NewSyscallError("waitid", errno)
+		}
+	}
+}

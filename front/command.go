@@ -1,0 +1,101 @@
+package front
+
+import (
+	"errors"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// command is COMMAND as its parent has it: the supervisor, or the front if the
+// supervisor has died. Its number is its own until take reaps it.
+type command struct {
+	pid int
+
+	mu     sync.Mutex
+	reaped bool // guarded by mu
+}
+
+// pass gives COMMAND a signal that was sent to the front: with its siginfo, the
+// sender's pid and uid in it, where the kernel lets a third party send that.
+func (c *command) pass(n *note) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.reaped {
+		return
+	}
+	if info, ok := n.forAnother(); ok && queueinfo(c.pid, n.signal(), &info) == nil {
+		return
+	}
+	// Refused at the limit of queued signals (EAGAIN), or from the kernel itself.
+	_ = unix.Kill(c.pid, n.signal())
+}
+
+func (c *command) kill(sig unix.Signal) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.reaped {
+		_ = unix.Kill(c.pid, sig)
+	}
+}
+
+// watch reaps every child until none is left, and reports what COMMAND does.
+func (c *command) watch(report func(message)) error {
+	for {
+		pid, err := nextChild()
+		if errors.Is(err, unix.ECHILD) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if m, ok := c.take(pid); ok {
+			report(m)
+		}
+	}
+}
+
+// take consumes the event of child pid, and says what it means for COMMAND.
+func (c *command) take(pid int) (message, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var status unix.WaitStatus
+	got, err := unix.Wait4(pid, &status, unix.WNOHANG|unix.WUNTRACED|unix.WCONTINUED, nil)
+	if err != nil || got != c.pid {
+		return message{}, false
+	}
+	switch {
+	case status.Stopped():
+		return message{stopped, int32(status.StopSignal())}, true
+	case status.Continued():
+		return message{kind: continued}, true
+	}
+	c.reaped = true
+	if reapDead() {
+		return message{endedLeaving, int32(status)}, true
+	}
+	return message{ended, int32(status)}, true
+}
+
+// reapDead reaps the children that have ended, and tells whether others live. The
+// orphans of a child are ours before its end is seen (exit_notify in
+// kernel/exit.c calls forget_original_parent first).
+func reapDead() (left bool) {
+	for {
+		pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil)
+		switch {
+		case err == unix.EINTR || pid > 0:
+		default:
+			return err == nil
+		}
+	}
+}
+
+// exitStatus is what a shell makes of a wait status.
+func exitStatus(status int32) int {
+	ws := unix.WaitStatus(status)
+	if ws.Signaled() {
+		return 128 + int(ws.Signal())
+	}
+	return ws.ExitStatus()
+}

@@ -1,0 +1,277 @@
+package front
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// SupervisorCommand is the hidden subcommand by which the front starts the
+// supervisor: what follows it goes to Supervise.
+const SupervisorCommand = "__supervise"
+
+const (
+	program = "pidfd-shim"
+	selfExe = "/proc/self/exe"
+
+	// ourFailure is the exit status of every error of ours.
+	ourFailure = 125
+)
+
+// Options are what the front has to know.
+type Options struct {
+	Command []string // COMMAND and its arguments; not empty
+	Config  []string // opaque words, handed to the supervisor's Open
+	WaitAll bool     // end only when every descendant of COMMAND has
+}
+
+// front is the process that the shell started.
+type front struct {
+	Options
+	birth      birth
+	inherited  *Inherited
+	notes      int // where the handler's notes are read
+	sock       int // the supervisor's end, or that of our own watch
+	supervisor int // its pid, 0 once reaped
+	witness    *witness
+	command    *command // nil until COMMAND has started
+	orphaned   bool     // the supervisor is dead, COMMAND is our child
+}
+
+// Main runs COMMAND under a supervisor and returns the exit status: COMMAND's,
+// 128+n for one that died of signal n, 125 for an error of ours, 126 and 127 as
+// in a shell. Errors are printed here. The process is good for nothing else
+// afterwards: the caller exits with the status.
+//
+// Precondition: called from the main goroutine, which has not called it before.
+func Main(opts Options) int {
+	// The thread that starts the witness has to outlive it, and is the only one
+	// whose mask is ours to set.
+	runtime.LockOSThread()
+	f := &front{Options: opts, birth: atBirth()}
+	if err := f.start(); err != nil {
+		complain(err)
+		f.witness.stop()
+		return ourFailure
+	}
+	status := f.mirror()
+	f.witness.stop()
+	return status
+}
+
+// start brings up witness, handlers and supervisor, in this order: what comes in
+// from then on is noted, and every child is born with all signals blocked.
+func (f *front) start() (err error) {
+	if f.inherited, err = inherited(); err != nil {
+		return err
+	}
+	setMask(everything)
+	if f.witness, err = newWitness(); err != nil {
+		return fmt.Errorf("start the witness: %w", err)
+	}
+	var pipe [2]int
+	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
+		return os.NewSyscallError("pipe2", err)
+	}
+	f.notes = pipe[0]
+	if err := catchAll(everything, pipe[1]); err != nil {
+		return err
+	}
+	go takeSignals()
+	// The orphans of a supervisor that dies, COMMAND first, come to us.
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return os.NewSyscallError("prctl(PR_SET_CHILD_SUBREAPER)", err)
+	}
+	if err := f.startSupervisor(); err != nil {
+		return fmt.Errorf("start the supervisor: %w", err)
+	}
+	f.inherited.shed()
+	return nil
+}
+
+// takeSignals is the thread that signals are delivered to, also those that were
+// blocked when we were started: natively they would be pending in COMMAND.
+func takeSignals() {
+	runtime.LockOSThread()
+	setMask(0)
+	for {
+		_, _ = unix.Poll(nil, -1)
+	}
+}
+
+func (f *front) startSupervisor() error {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return os.NewSyscallError("socketpair", err)
+	}
+	// Ours to inherit at its own number: any fixed one could be COMMAND's.
+	if _, err := unix.FcntlInt(uintptr(pair[1]), unix.F_SETFD, 0); err != nil {
+		return os.NewSyscallError("fcntl", err)
+	}
+	orphans := orphanedGroup()
+	words := orders{
+		birth: f.birth, sock: pair[1], front: os.Getpid(), group: unix.Getpgrp(), orphans: orphans,
+		config: f.Config, command: f.Command,
+	}
+	// The Go runtime in the supervisor inherits the mask: no thread of it takes a
+	// signal but SIGURG, which the runtime itself needs.
+	setMask(everything &^ setOf(unix.SIGURG))
+	defer setMask(everything)
+	f.supervisor, err = syscall.ForkExec(selfExe,
+		append([]string{program, SupervisorCommand}, words.args()...),
+		&syscall.ProcAttr{
+			Env: environment(), Files: standardFiles(0),
+			Sys: &syscall.SysProcAttr{Setpgid: !orphans},
+		})
+	_ = unix.Close(pair[1])
+	f.sock = pair[0]
+	return err
+}
+
+// mirror does as COMMAND does until its end, and returns the exit status.
+func (f *front) mirror() int {
+	for {
+		f.wait()
+		if readable(f.sock, 0) {
+			m, err := receive(f.sock)
+			if err != nil {
+				if status, final := f.lost(err); final {
+					return status
+				}
+				continue
+			}
+			if status, final := f.handle(m); final {
+				return status
+			}
+			continue
+		}
+		f.relay()
+	}
+}
+
+// wait blocks until there is a message, or a note that can be passed on: before
+// COMMAND has started they wait.
+func (f *front) wait() {
+	fds := []unix.PollFd{{Fd: int32(f.sock), Events: unix.POLLIN}}
+	if f.command != nil {
+		fds = append(fds, unix.PollFd{Fd: int32(f.notes), Events: unix.POLLIN})
+	}
+	_, _ = unix.Poll(fds, -1)
+}
+
+// handle acts on a message; final comes with the exit status.
+func (f *front) handle(m message) (status int, final bool) {
+	switch m.kind {
+	case failed:
+		f.reapSupervisor()
+		return int(m.value), true
+	case started:
+		f.command = &command{pid: int(m.value)}
+		f.relayEarly()
+	case stopped:
+		f.stop(unix.Signal(m.value))
+	case ended:
+		f.reapSupervisor()
+		return exitStatus(m.value), true
+	case endedLeaving:
+		if f.WaitAll {
+			f.waitForAll()
+		}
+		return exitStatus(m.value), true
+	}
+	return 0, false
+}
+
+// supervisorGrace is how long a supervisor with nothing left may take to write
+// out what it has; after it the front ends all the same.
+const supervisorGrace = 10 * time.Second
+
+// reapSupervisor waits for a supervisor that has nothing left to do: what it
+// writes is complete, its descendants' times are counted as ours, and no process
+// of ours is left when the shell goes on.
+func (f *front) reapSupervisor() {
+	if f.orphaned || !readable(f.sock, supervisorGrace) {
+		return
+	}
+	f.waitSupervisor()
+}
+
+func (f *front) waitSupervisor() (status unix.WaitStatus) {
+	for f.supervisor != 0 {
+		_, err := unix.Wait4(f.supervisor, &status, 0, nil)
+		if err != unix.EINTR {
+			f.supervisor = 0
+		}
+	}
+	return status
+}
+
+// waitForAll waits until no descendant is left. There is no COMMAND to pass a
+// signal to any more, so signals do what they do by default.
+func (f *front) waitForAll() {
+	for _, sig := range (everything &^ faults() &^ threadSignals() &^
+		setOf(unix.SIGKILL, unix.SIGSTOP, unix.SIGURG, unix.SIGCHLD)).signals() {
+		_ = dispose(sig, sigDfl)
+	}
+	for {
+		if _, err := receive(f.sock); err != nil {
+			break
+		}
+	}
+	f.waitSupervisor()
+}
+
+// lost goes on without the supervisor: once it is reaped, COMMAND is our child
+// (exit_notify hands children on before the end is seen).
+func (f *front) lost(cause error) (status int, final bool) {
+	if f.orphaned { // COMMAND's end came with no status: somebody else has reaped it
+		return ourFailure, true
+	}
+	if !errors.Is(cause, io.EOF) {
+		_ = unix.Kill(f.supervisor, unix.SIGKILL)
+	}
+	how := f.waitSupervisor()
+	complain(fmt.Errorf("supervise: the supervisor died (%s)", describe(how)))
+	if f.command == nil {
+		return ourFailure, true
+	}
+	if err := f.adopt(); err != nil {
+		complain(err)
+		return ourFailure, true
+	}
+	return 0, false
+}
+
+// adopt makes COMMAND's events come from a watch of our own, as messages.
+func (f *front) adopt() error {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return os.NewSyscallError("socketpair", err)
+	}
+	_ = unix.Close(f.sock)
+	f.sock, f.orphaned = pair[0], true
+	go func() { // ends with the last child or with the process
+		_ = f.command.watch(func(m message) { _ = m.send(pair[1]) })
+		_ = unix.Close(pair[1])
+	}()
+	return nil
+}
+
+func describe(status unix.WaitStatus) string {
+	if status.Signaled() {
+		return status.Signal().String()
+	}
+	return fmt.Sprintf("exit status %d", status.ExitStatus())
+}
+
+// complain prints an error of ours. Stderr is written to raw: os.Stderr may put
+// the shared open file into another mode.
+func complain(err error) {
+	_, _ = unix.Write(2, []byte(program+": "+err.Error()+"\n"))
+}

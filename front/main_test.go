@@ -1,0 +1,228 @@
+package front
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// limit is the deadline of every wait for an event.
+const limit = 20 * time.Second
+
+// The test binary is also the program under test ("run") and the programs around
+// it: "launch" sets up a birth and executes, "signals" tells what it is sent.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 {
+		switch os.Args[1] {
+		case "run":
+			os.Exit(run(os.Args[2:]))
+		case SupervisorCommand:
+			os.Exit(Supervise(os.Args[2:], openPlain))
+		case "launch":
+			launch(os.Args[2:])
+		case "signals":
+			tellSignals()
+		}
+	}
+	os.Exit(m.Run())
+}
+
+// run takes --wait=all and words for openPlain, then COMMAND.
+func run(args []string) int {
+	var opts Options
+	for len(args) > 0 && strings.HasPrefix(args[0], "--") {
+		if args[0] == "--wait=all" {
+			opts.WaitAll = true
+		} else {
+			opts.Config = append(opts.Config, args[0])
+		}
+		args = args[1:]
+	}
+	opts.Command = args
+	return Main(opts)
+}
+
+// openPlain is a supervisor that supervises nothing. --take=FD keeps FD from
+// COMMAND and writes a line to it when COMMAND has ended; --fail fails.
+func openPlain(config []string, inherited *Inherited) (Hooks, error) {
+	hooks := Hooks{Start: forkOnEndingThread}
+	for _, word := range config {
+		switch name, value, _ := strings.Cut(word, "="); name {
+		case "--take":
+			fd, err := strconv.Atoi(value)
+			if err != nil {
+				return hooks, err
+			}
+			file, err := inherited.Take(fd)
+			if err != nil {
+				return hooks, err
+			}
+			hooks.Ended = func() { _, _ = file.WriteString("taken\n") }
+		case "--fail":
+			return hooks, fmt.Errorf("open the hooks: %w", unix.EBUSY)
+		}
+	}
+	return hooks, nil
+}
+
+// forkOnEndingThread forks as the thread with the filter will.
+func forkOnEndingThread(fork Fork) (pid int, err error) {
+	done := make(chan struct{})
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends
+		defer close(done)
+		pid, err = fork(nil)
+	}()
+	<-done
+	return pid, err
+}
+
+// launch executes a program born in a certain way:
+// block=HEX ignore=HEX close=FD dup=FD nofile=N env=WORD... -- PROGRAM [ARG...]
+func launch(args []string) {
+	runtime.LockOSThread()
+	env := os.Environ()
+	var mask sigset
+	for args[0] != "--" {
+		name, value, _ := strings.Cut(args[0], "=")
+		n, _ := strconv.ParseUint(value, 16, 64)
+		switch name {
+		case "block":
+			mask = sigset(n)
+		case "ignore":
+			for _, sig := range (sigset(n) &^ setOf(unix.SIGKILL, unix.SIGSTOP)).signals() {
+				check(dispose(sig, sigIgn))
+			}
+		case "close":
+			check(unix.Close(int(n)))
+		case "dup":
+			check(unix.Dup3(1, int(n), 0))
+		case "nofile":
+			check(syscall.Setrlimit(unix.RLIMIT_NOFILE, &syscall.Rlimit{Cur: n, Max: 4096}))
+		case "umask":
+			unix.Umask(int(n))
+		case "env":
+			env = append(env, value)
+		}
+		args = args[1:]
+	}
+	setMask(mask)
+	check(unix.Exec(args[1], args[1:], env))
+}
+
+func check(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+// tellSignals prints what it is sent, one line each: signal, si_code, si_pid,
+// si_value. It ends at signal 64. Precondition: born with everything blocked.
+func tellSignals() {
+	fd, err := unix.Signalfd(-1, &unix.Sigset_t{Val: [16]uint64{uint64(everything)}}, unix.SFD_CLOEXEC)
+	check(err)
+	fmt.Println("ready", os.Getpid(), os.Getppid())
+	for {
+		var info [128]byte // struct signalfd_siginfo, signalfd(2)
+		_, err := unix.Read(fd, info[:])
+		if err == unix.EINTR {
+			continue
+		}
+		check(err)
+		word := func(i int) int32 { return int32(binary.NativeEndian.Uint32(info[i:])) }
+		if word(0) == 64 {
+			os.Exit(0)
+		}
+		fmt.Println(unix.SignalName(unix.Signal(word(0))), word(8), word(12), word(44))
+	}
+}
+
+// running is a process under test, with its standard streams in our hands.
+type running struct {
+	*exec.Cmd
+	t   *testing.T
+	in  io.WriteCloser
+	out *bufio.Reader
+	err bytes.Buffer
+}
+
+func self() string { return "/proc/self/exe" }
+
+// testBinary is the path of the test binary, for programs that are not our child.
+func testBinary(t *testing.T) string {
+	path, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// start runs the test binary in a process group of its own.
+func start(t *testing.T, args ...string) *running {
+	t.Helper()
+	s := &running{t: t, Cmd: exec.Command(self(), args...)}
+	s.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	s.Stderr = &s.err
+	in, err := s.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := s.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.in, s.out = in, bufio.NewReader(out)
+	if err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+	timer := time.AfterFunc(limit, func() { _ = unix.Kill(-s.Process.Pid, unix.SIGKILL) })
+	t.Cleanup(func() { timer.Stop() })
+	return s
+}
+
+func (s *running) line() string {
+	s.t.Helper()
+	line, err := s.out.ReadString('\n')
+	if err != nil {
+		s.t.Fatalf("read a line: %v (stderr: %q)", err, s.err.String())
+	}
+	return strings.TrimSuffix(line, "\n")
+}
+
+// status waits for the end and returns what a shell would show.
+func (s *running) status() int {
+	_ = s.Wait()
+	ws := s.ProcessState.Sys().(syscall.WaitStatus)
+	if ws.Signaled() {
+		return 1000 + int(ws.Signal())
+	}
+	return ws.ExitStatus()
+}
+
+// waitGone waits for the end of a process that need not be our child.
+func waitGone(t *testing.T, pid int) {
+	t.Helper()
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err == unix.ESRCH {
+		return
+	}
+	if err != nil {
+		t.Fatalf("pidfd_open %d: %v", pid, err)
+	}
+	defer unix.Close(fd)
+	if !readable(fd, limit) {
+		t.Fatalf("process %d has not ended", pid)
+	}
+}

@@ -1,0 +1,74 @@
+package front
+
+import (
+	"encoding/binary"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// kind says what a message from the supervisor reports.
+type kind uint32
+
+const (
+	failed       kind = iota + 1 // value: the exit status; the supervisor has said why
+	started                      // value: COMMAND's pid
+	stopped                      // value: the signal
+	continued                    // after it comes a SIGCONT
+	ended                        // value: the wait status; nothing of COMMAND is left
+	endedLeaving                 // value: the wait status; descendants live on
+)
+
+// message goes from the supervisor to the front: two 32-bit words. The other way
+// go notes. Both are datagrams of a SOCK_SEQPACKET pair, whose end is the end of
+// the other process.
+type message struct {
+	kind  kind
+	value int32
+}
+
+func (m message) send(sock int) error {
+	var b [8]byte
+	binary.NativeEndian.PutUint32(b[0:], uint32(m.kind))
+	binary.NativeEndian.PutUint32(b[4:], uint32(m.value))
+	return sendPacket(sock, b[:])
+}
+
+// receive returns io.EOF when the supervisor has ended.
+func receive(sock int) (message, error) {
+	var b [8]byte
+	if err := receivePacket(sock, b[:]); err != nil {
+		return message{}, err
+	}
+	return message{
+		kind:  kind(binary.NativeEndian.Uint32(b[0:])),
+		value: int32(binary.NativeEndian.Uint32(b[4:])),
+	}, nil
+}
+
+func sendPacket(sock int, b []byte) error {
+	for {
+		err := unix.Send(sock, b, unix.MSG_NOSIGNAL)
+		if err != unix.EINTR {
+			return os.NewSyscallError("send", err)
+		}
+	}
+}
+
+func receivePacket(sock int, b []byte) error {
+	for {
+		n, _, err := unix.Recvfrom(sock, b, 0)
+		switch {
+		case err == unix.EINTR:
+		case err == unix.ECONNRESET, err == nil && n == 0:
+			return io.EOF
+		case err != nil:
+			return os.NewSyscallError("recvfrom", err)
+		case n != len(b):
+			return io.ErrUnexpectedEOF
+		default:
+			return nil
+		}
+	}
+}

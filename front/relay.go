@@ -1,0 +1,83 @@
+package front
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// relay takes one signal that reached the front and passes it on if COMMAND has
+// not had it.
+func (f *front) relay() {
+	if n, ok := f.nextNote(); ok && f.isForCommand(n) {
+		f.pass(n)
+	}
+}
+
+// relayEarly passes on what came before COMMAND was there to get it, from a
+// terminal and to the whole group too.
+func (f *front) relayEarly() {
+	for {
+		n, ok := f.nextNote()
+		if !ok {
+			return
+		}
+		f.witness.saw(n.signal())
+		if !f.isOurs(n) {
+			f.pass(n)
+		}
+	}
+}
+
+func (f *front) nextNote() (*note, bool) {
+	if !readable(f.notes, 0) {
+		return nil, false
+	}
+	n := new(note)
+	got, err := unix.Read(f.notes, n[:])
+	return n, err == nil && got == len(n)
+}
+
+func (f *front) pass(n *note) {
+	if f.orphaned {
+		f.command.pass(n)
+		return
+	}
+	_ = sendPacket(f.sock, n[:]) // a supervisor that died is noticed by receive
+}
+
+// isForCommand tells whether COMMAND has not had n from whoever sent it. What the
+// whole group got it has had, unless it has left the group, as an interactive
+// shell does: then the front stands for it. A terminal signals whole groups, those
+// that it means.
+func (f *front) isForCommand(n *note) bool {
+	inGroup := f.witness.saw(n.signal())
+	switch {
+	case f.isOurs(n), fromTerminal(n):
+		return false
+	case inGroup:
+		group, err := unix.Getpgid(f.command.pid)
+		return err == nil && group != unix.Getpgrp()
+	}
+	return true
+}
+
+// isOurs tells whether n is between us and ourselves: the Go runtime's SIGURG, the
+// SIGPIPE of a write, the supervisor's SIGCONT, the end of a child.
+func (f *front) isOurs(n *note) bool {
+	switch {
+	case n.code() == siUser, n.code() == siTkill, n.code() == siQueue:
+		sender := int(n.pid())
+		return sender == os.Getpid() || sender == f.supervisor && f.supervisor != 0
+	case n.signal() == unix.SIGCHLD:
+		return n.code() > 0
+	}
+	return false
+}
+
+// fromTerminal: the line discipline sends these to the foreground group, with no
+// sender (SI_KERNEL). Its SIGHUP and SIGCONT go to the session's leader alone.
+func fromTerminal(n *note) bool {
+	return n.code() > 0 && setOf(unix.SIGINT, unix.SIGQUIT, unix.SIGTSTP, unix.SIGTTIN,
+		unix.SIGTTOU, unix.SIGWINCH).has(n.signal())
+}

@@ -1,0 +1,168 @@
+package front
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// startSignals starts `run signals` with everything blocked, so that COMMAND
+// reads each signal with its siginfo, and returns COMMAND's pid and its parent's.
+func startSignals(t *testing.T, flags ...string) (s *running, command, supervisor int) {
+	t.Helper()
+	if _, err := os.Stat("/proc/self/fd"); err != nil {
+		t.Skip(err)
+	}
+	path := testBinary(t)
+	s = start(t, slices.Concat([]string{"launch", "block=ffffffffffffffff", "--", path, "run"}, flags, []string{path, "signals"})...)
+	line := s.line()
+	if _, err := fmt.Sscanf(line, "ready %d %d", &command, &supervisor); err != nil {
+		t.Fatalf("%q: %v", line, err)
+	}
+	return s, command, supervisor
+}
+
+// finish ends COMMAND by a last signal to the front, behind which nothing is on
+// its way any more, and returns what COMMAND had before it.
+func (s *running) finish() (lines []string) {
+	s.t.Helper()
+	s.signalFront(64)
+	for {
+		line, err := s.out.ReadString('\n')
+		if err != nil {
+			break
+		}
+		lines = append(lines, strings.TrimSpace(line))
+	}
+	if got := s.status(); got != 0 {
+		s.t.Errorf("status %d, want 0 (stderr %q)", got, s.err.String())
+	}
+	return lines
+}
+
+func (s *running) signalFront(sig unix.Signal) {
+	s.t.Helper()
+	if err := unix.Kill(s.Process.Pid, sig); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// TestSignalToFront: each arrives once, and says who sent it.
+func TestSignalToFront(t *testing.T) {
+	for _, sig := range []unix.Signal{
+		unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2, unix.SIGPIPE,
+		unix.SIGALRM, unix.SIGWINCH, unix.SIGCONT, unix.SIGURG, unix.SIGABRT, unix.SIGIO,
+	} {
+		t.Run(unix.SignalName(sig), func(t *testing.T) {
+			s, _, _ := startSignals(t)
+			s.signalFront(sig)
+			want := []string{fmt.Sprintf("%s %d %d 0", unix.SignalName(sig), siQueue, os.Getpid())}
+			if got := s.finish(); !slices.Equal(got, want) {
+				t.Errorf("kill -%v of the front: COMMAND got %q, want %q", sig, got, want)
+			}
+		})
+	}
+}
+
+// TestFaultToFront: a fault signal that somebody sent is COMMAND's, and no crash
+// of the Go runtime. A Go program cannot keep it blocked, so that it dies.
+func TestFaultToFront(t *testing.T) {
+	for _, sig := range append(faults().signals(), unix.SIGSTKFLT) {
+		s := start(t, "run", "sh", "-c", "ulimit -c 0; echo ready; exec cat")
+		s.line()
+		s.signalFront(sig)
+		if got, want := s.status(), 128+int(sig); got != want || s.err.Len() != 0 {
+			t.Errorf("kill -%v of the front: status %d stderr %q, want %d", sig, got, s.err.String(), want)
+		}
+	}
+}
+
+func TestGroupSignalIsNotRepeated(t *testing.T) {
+	for _, sig := range []unix.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGCONT, unix.SIGUSR1, unix.SIGWINCH} {
+		s, _, _ := startSignals(t)
+		if err := unix.Kill(-s.Process.Pid, sig); err != nil {
+			t.Fatal(err)
+		}
+		want := []string{fmt.Sprintf("%s %d %d 0", unix.SignalName(sig), siUser, os.Getpid())}
+		if got := s.finish(); !slices.Equal(got, want) {
+			t.Errorf("kill -%v of the group: COMMAND got %q, want %q", sig, got, want)
+		}
+	}
+}
+
+// TestQueuedValues: none is lost, doubled or out of order, also when there are
+// more than the handler's pipe holds.
+func TestQueuedValues(t *testing.T) {
+	const count = 2000
+	s, _, _ := startSignals(t)
+	for value := range count {
+		if err := queueValue(s.Process.Pid, 36, value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := s.finish()
+	if len(got) != count {
+		t.Fatalf("%d signals, want %d", len(got), count)
+	}
+	for value, line := range got {
+		if want := fmt.Sprintf(" %d %d %d", siQueue, os.Getpid(), value); line != strings.TrimSpace(want) {
+			t.Fatalf("signal %d: %q, want %q", value, line, want)
+		}
+	}
+}
+
+// queueValue is sigqueue(3).
+func queueValue(pid int, sig unix.Signal, value int) error {
+	var info note
+	put := func(offset int, word uint32) { *(*uint32)(unsafe.Pointer(&info[offset])) = word }
+	put(0, uint32(sig))
+	put(8, ^uint32(0))
+	put(16, uint32(os.Getpid()))
+	put(20, uint32(os.Getuid()))
+	put(24, uint32(value))
+	return queueinfo(pid, sig, &info)
+}
+
+// TestWitnessLost: without its witness the front still passes signals on.
+func TestWitnessLost(t *testing.T) {
+	s, _, supervisor := startSignals(t)
+	for _, pid := range childrenOf(t, s.Process.Pid) {
+		if pid != supervisor {
+			if err := unix.Kill(pid, unix.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	s.signalFront(unix.SIGTERM)
+	want := []string{fmt.Sprintf("SIGTERM %d %d 0", siQueue, os.Getpid())}
+	if got := s.finish(); !slices.Equal(got, want) {
+		t.Errorf("COMMAND got %q, want %q", got, want)
+	}
+}
+
+func childrenOf(t *testing.T, pid int) (children []int) {
+	t.Helper()
+	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, task := range tasks {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/children", pid, task.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, word := range strings.Fields(string(text)) {
+			var child int
+			if _, err := fmt.Sscan(word, &child); err != nil {
+				t.Fatal(err)
+			}
+			children = append(children, child)
+		}
+	}
+	return children
+}

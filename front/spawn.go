@@ -1,0 +1,191 @@
+package front
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/front/internal/born"
+)
+
+// Fork starts COMMAND from the calling goroutine's thread, adding to attr (nil is
+// as good as an empty one) what the front wants. Descriptors go by inheritance.
+type Fork func(attr *syscall.SysProcAttr) (pid int, err error)
+
+// spawner starts COMMAND as the front's process would have become it.
+type spawner struct {
+	birth
+	group int
+	argv  []string
+	env   []string
+}
+
+// execError is COMMAND's own: 126 or 127, not 125.
+type execError struct {
+	name string
+	err  error
+}
+
+func (e *execError) Error() string {
+	if errors.Is(e.err, unix.ENOENT) && !strings.Contains(e.name, "/") {
+		return fmt.Sprintf("run %s: command not found", e.name)
+	}
+	return fmt.Sprintf("run %s: %v", e.name, e.err)
+}
+
+func (e *execError) Unwrap() error { return e.err }
+
+// status is 127 for what is not there and 126 for what cannot be executed.
+func (e *execError) status() int {
+	if errors.Is(e.err, unix.ENOENT) {
+		return 127
+	}
+	return 126
+}
+
+// fork goes through PATH as execvp(3) does: what cannot be executed is passed
+// over for what comes later, and reported if nothing does.
+func (s *spawner) fork(attr *syscall.SysProcAttr) (int, error) {
+	last := error(unix.ENOENT)
+	for _, path := range s.candidates() {
+		pid, err := s.try(path, attr)
+		switch {
+		case err == nil:
+			return pid, nil
+		case isAny(err, unix.EAGAIN, unix.ENOMEM, unix.EMFILE, unix.ENFILE):
+			return 0, fmt.Errorf("fork: %w", err)
+		case errors.Is(err, unix.EACCES):
+			last = err
+		case !isAny(err, unix.ENOENT, unix.ENOTDIR, unix.ESTALE, unix.ENODEV, unix.ETIMEDOUT),
+			strings.Contains(s.argv[0], "/"):
+			return 0, &execError{s.argv[0], err}
+		}
+	}
+	return 0, &execError{s.argv[0], last}
+}
+
+// try executes path, by the shell if the kernel does not know what it is.
+func (s *spawner) try(path string, attr *syscall.SysProcAttr) (int, error) {
+	pid, err := s.exec(path, s.argv, attr)
+	if errors.Is(err, unix.ENOEXEC) {
+		return s.exec("/bin/sh", append([]string{"/bin/sh", path}, s.argv[1:]...), attr)
+	}
+	return pid, err
+}
+
+// candidates are the paths to try. Those that are not there are left out, which
+// saves a fork each.
+func (s *spawner) candidates() (paths []string) {
+	name := s.argv[0]
+	if strings.Contains(name, "/") {
+		return []string{name}
+	}
+	if name == "" {
+		return nil
+	}
+	for _, dir := range strings.Split(searchPath(s.env), ":") {
+		path := name
+		if dir != "" {
+			path = dir + "/" + name
+		}
+		var stat unix.Stat_t
+		if err := unix.Stat(path, &stat); isAny(err, unix.ENOENT, unix.ENOTDIR) {
+			continue
+		}
+		paths = append(paths, path)
+	}
+	return paths
+}
+
+func searchPath(env []string) string {
+	for _, entry := range env {
+		if value, ok := strings.CutPrefix(entry, "PATH="); ok {
+			return value
+		}
+	}
+	return "/bin:/usr/bin" // confstr(_CS_PATH)
+}
+
+// exec forks and executes path with the mask and the ignored signals of birth.
+// syscall.ForkExec gives the child the forking thread's mask, the signals that
+// the runtime handles back their default, and RLIMIT_NOFILE as it was before the
+// runtime raised it.
+func (s *spawner) exec(path string, argv []string, attr *syscall.SysProcAttr) (int, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if late := s.ignored & stubborn(); late != 0 && born.CanExec {
+		if err := unix.Access(path, unix.X_OK); err != nil {
+			return 0, err
+		}
+		argv = append([]string{program, born.ExecCommand, strconv.FormatUint(uint64(late), 16), path}, argv...)
+		path = selfExe
+	}
+	if err := s.ignore(); err != nil {
+		return 0, err
+	}
+	defer setMask(setMask(s.mask))
+	return syscall.ForkExec(path, argv, &syscall.ProcAttr{
+		Env: s.env, Files: standardFiles(s.closed), Sys: s.attributes(attr),
+	})
+}
+
+// ignore ignores, in this process, what COMMAND is to inherit as ignored. Nothing
+// is lost by it: the supervisor lives with every signal blocked.
+func (s *spawner) ignore() error {
+	for _, sig := range (s.ignored &^ stubborn() &^ setOf(unix.SIGKILL, unix.SIGSTOP)).signals() {
+		signal.Ignore(sig) // the runtime no longer resets it in a child
+		if err := dispose(sig, sigIgn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *spawner) attributes(attr *syscall.SysProcAttr) *syscall.SysProcAttr {
+	var own syscall.SysProcAttr
+	if attr != nil {
+		own = *attr
+	}
+	own.Setpgid, own.Pgid = true, s.group
+	return &own
+}
+
+// standardFiles keeps 0 to 2 as they are, and closed what the runtime opened.
+func standardFiles(closed int) []uintptr {
+	files := []uintptr{0, 1, 2}
+	for i := range files {
+		if closed&(1<<i) != 0 {
+			files[i] = ^uintptr(0)
+		}
+	}
+	return files
+}
+
+// environment is the environment as exec gave it: os.Environ drops the second of
+// two entries with one name.
+func environment() []string {
+	raw, err := os.ReadFile("/proc/self/environ")
+	if err != nil {
+		return os.Environ()
+	}
+	if len(raw) == 0 {
+		return nil
+	}
+	return strings.Split(strings.TrimSuffix(string(raw), "\x00"), "\x00")
+}
+
+func isAny(err error, list ...unix.Errno) bool {
+	for _, errno := range list {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,185 @@
+package front
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
+
+// Hooks are what a supervisor does about system calls.
+type Hooks struct {
+	// Start calls fork once, on a thread prepared for it, and returns what fork
+	// returned, or why it was not called. Any error but fork's own is ours (125).
+	Start func(fork Fork) (pid int, err error)
+	// Ended, if not nil, is called when COMMAND has ended and before the front
+	// says so to the shell: what was written about COMMAND is to be on its way.
+	Ended func()
+	// Wait, if not nil, returns when nobody is left to serve. It is called after
+	// the last descendant has been reaped, and the supervisor ends after it.
+	Wait func() error
+	// KeepStderr leaves descriptor 2 open after the end of COMMAND, for a trace of
+	// what it left behind. A pipe that stderr goes to then stays open, too.
+	KeepStderr bool
+}
+
+// Open makes the hooks from Options.Config. It is called before anything of
+// COMMAND exists, and takes from inherited what COMMAND is not to get. All it
+// opens itself is close-on-exec.
+type Open func(config []string, inherited *Inherited) (Hooks, error)
+
+// supervisor is the process beside the front.
+type supervisor struct {
+	orders
+	Hooks
+	inherited *Inherited
+	command   *command
+	shell     *handle // the front
+}
+
+// Supervise is the hidden subcommand: args is what follows SupervisorCommand.
+// It returns the exit status of the supervisor, which only a front reads.
+//
+// Precondition: called from the main goroutine, before any child was started.
+func Supervise(args []string, open Open) int {
+	runtime.LockOSThread() // the filter's thread must be another, which can end
+	words, err := parseOrders(args)
+	if err != nil {
+		complain(err)
+		return ourFailure
+	}
+	s := &supervisor{orders: words}
+	if err := s.start(open); err != nil {
+		complain(err)
+		status := statusOf(err)
+		_ = message{failed, int32(status)}.send(s.sock)
+		return status
+	}
+	if err := s.serve(); err != nil {
+		complain(err)
+		return ourFailure
+	}
+	return 0
+}
+
+func statusOf(err error) int {
+	var exec *execError
+	if errors.As(err, &exec) {
+		return exec.status()
+	}
+	return ourFailure
+}
+
+// start starts COMMAND. What needs /proc/self comes before PR_SET_DUMPABLE, which
+// makes it root's.
+func (s *supervisor) start(open Open) (err error) {
+	env := environment()
+	if s.inherited, err = inherited(); err != nil {
+		return err
+	}
+	if err := s.inherited.own(s.sock); err != nil {
+		return fmt.Errorf("find the front: %w", err)
+	}
+	if err := s.settle(); err != nil {
+		return err
+	}
+	if s.Hooks, err = open(s.config, s.inherited); err != nil {
+		return err
+	}
+	if s.shell, err = holdParent(s.front); err != nil {
+		return err
+	}
+	spawner := &spawner{birth: s.birth, group: s.group, argv: s.orders.command, env: env}
+	pid, err := s.Start(spawner.fork)
+	if err != nil {
+		return err
+	}
+	s.command = &command{pid: pid}
+	return s.leave()
+}
+
+// settle makes this a process that no signal, terminal or debugger troubles.
+func (s *supervisor) settle() error {
+	// exec through /proc/self/exe has named us "exe".
+	_ = os.WriteFile("/proc/self/comm", []byte(program), 0)
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return os.NewSyscallError("prctl(PR_SET_DUMPABLE)", err)
+	}
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return os.NewSyscallError("prctl(PR_SET_CHILD_SUBREAPER)", err)
+	}
+	// Every signal is blocked by birth; these handlers drop what comes through
+	// while fork has COMMAND's mask set, and what the runtime unblocks.
+	return catchAll(everything&^threadSignals()&^setOf(unix.SIGURG), 0)
+}
+
+// leave tells the front, and lets go of what is COMMAND's.
+func (s *supervisor) leave() error {
+	if err := (message{started, int32(s.command.pid)}).send(s.sock); err != nil {
+		s.command.kill(unix.SIGKILL) // the front is dead already
+	}
+	signal.Ignore(unix.SIGPIPE) // os.File dies of EPIPE on 1 and 2 otherwise
+	s.inherited.shed()
+	if s.orphans {
+		if _, err := unix.Setsid(); err != nil {
+			return os.NewSyscallError("setsid", err)
+		}
+	}
+	return nil
+}
+
+// serve reaps until no descendant is left and there is nobody to serve.
+func (s *supervisor) serve() error {
+	go s.obey()
+	if err := s.command.watch(s.report); err != nil {
+		return err
+	}
+	if s.Wait == nil {
+		return nil
+	}
+	return s.Wait()
+}
+
+// obey passes the front's signals to COMMAND, and notices its end: a front that
+// dies while COMMAND lives was killed (SIGKILL is the one signal it cannot pass
+// on), and whoever kills a wrapper means the program in it.
+func (s *supervisor) obey() {
+	for {
+		n := new(note)
+		if err := receivePacket(s.sock, n[:]); err != nil {
+			s.command.kill(unix.SIGKILL)
+			return
+		}
+		s.command.pass(n)
+	}
+}
+
+// report tells the front what COMMAND does. The order of message and SIGCONT is
+// what front.stop relies on.
+func (s *supervisor) report(m message) {
+	switch {
+	case m.kind == stopped && unix.Signal(m.value) == unix.SIGSTOP:
+		s.shell.send(unix.SIGSTOP)
+		return
+	case m.kind == continued:
+		_ = m.send(s.sock)
+		s.shell.send(unix.SIGCONT)
+		return
+	case m.kind == ended || m.kind == endedLeaving:
+		s.end()
+	}
+	_ = m.send(s.sock)
+}
+
+// end is COMMAND's end: from here on no pipe of its user's is kept open.
+func (s *supervisor) end() {
+	if s.Ended != nil {
+		s.Ended()
+	}
+	if !s.KeepStderr {
+		muffle(2)
+	}
+}

@@ -1,0 +1,99 @@
+package front
+
+import (
+	"encoding/binary"
+	"os"
+	"structs"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// witness is a process in the front's group that nobody signals by its number:
+// what it got, the whole group got, COMMAND included. The record of a signal
+// cannot tell (a kill of one process and a kill of its group look alike), and
+// COMMAND must have each signal once.
+//
+// It can be asked without a race: the kernel signals a group newest member first
+// (attach_pid adds at the head, __kill_pgrp_info walks from it; kernel/pid.c,
+// kernel/signal.c), so that by the time the front has a group's signal, the
+// younger witness has it too. kill(-1, ...) goes the other way, and may be taken
+// for a signal to the front alone.
+//
+// It shares the front's memory (no exec, some 40 us) and dies with it.
+type witness struct {
+	pid  int // 0 after it was lost
+	sock int // owned: close ends nothing, stop does
+}
+
+// witnessed is shared with the assembly by offset: see cloneWitness.
+var witnessed struct {
+	_      structs.HostLayout
+	parent int64    // 0: the front's pid
+	sock   int64    // 8
+	set    sigset   // 16: what is asked
+	answer int64    // 24: the signal taken, or -errno
+	zero   [2]int64 // 32: struct timespec
+}
+
+func cloneWitness() (pid int)
+
+// newWitness starts the witness. Precondition: the calling thread has all signals
+// blocked, and lives as long as the process (PR_SET_PDEATHSIG looks at threads).
+func newWitness() (*witness, error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("socketpair", err)
+	}
+	witnessed.parent, witnessed.sock = int64(os.Getpid()), int64(pair[1])
+	pid := cloneWitness()
+	if pid < 0 {
+		return nil, os.NewSyscallError("clone", unix.Errno(-pid))
+	}
+	return &witness{pid: pid, sock: pair[0]}, nil
+}
+
+// saw takes sig from the witness, and tells whether it was there.
+func (w *witness) saw(sig unix.Signal) bool {
+	if w == nil || w.pid == 0 {
+		return false
+	}
+	var question, answer [8]byte
+	binary.NativeEndian.PutUint64(question[:], uint64(setOf(sig)))
+	if _, err := unix.Write(w.sock, question[:]); err != nil {
+		return false
+	}
+	if !readable(w.sock, time.Second) { // someone has killed or stopped it
+		w.stop()
+		return false
+	}
+	if _, err := unix.Read(w.sock, answer[:]); err != nil {
+		return false
+	}
+	return binary.NativeEndian.Uint64(answer[:]) == uint64(sig)
+}
+
+func (w *witness) stop() {
+	if w == nil || w.pid == 0 {
+		return
+	}
+	_ = unix.Kill(w.pid, unix.SIGKILL) // our unreaped child: the number is its own
+	for {
+		if _, err := unix.Wait4(w.pid, nil, unix.WALL, nil); err != unix.EINTR {
+			break
+		}
+	}
+	w.pid = 0
+}
+
+// readable waits until fd has something to read, its end included.
+func readable(fd int, limit time.Duration) bool {
+	deadline := time.Now().Add(limit)
+	for {
+		left := max(0, time.Until(deadline))
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(left.Milliseconds()))
+		if err != unix.EINTR {
+			return n > 0
+		}
+	}
+}
