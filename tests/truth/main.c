@@ -23,7 +23,7 @@ struct shared {
 
 static struct shared *out;
 static const char *only, *exact;
-static int list, rows, deadline_ms = 5000;
+static int list, rows, deadline_ms = 3000;
 static char id[256];
 int my_ns, shared_fd = SHARED_FD;
 

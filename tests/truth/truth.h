@@ -21,10 +21,11 @@
 
 #define NELEM(a) ((int)(sizeof(a) / sizeof((a)[0])))
 
+#ifndef SYS_SEND
 #define SYS_SEND 424 /* pidfd_send_signal, the same number for amd64 and i386 */
+#endif
 #define SYS_OPEN 434 /* pidfd_open */
 #define PIDFD_THREAD_FLAG O_EXCL
-#define SIG_NULL 0
 
 /* Who took part in a row. Each writes its own part of the line. */
 enum slot { CALLER, TARGET, THREAD, LEADER, M1, M2, M3, SLOTS };
