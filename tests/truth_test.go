@@ -131,3 +131,18 @@ func TestTruthTurnsRed(t *testing.T) {
 		})
 	}
 }
+
+// TestTruthSurvivesAHang runs rows with pause(2) for the call: each must end at its
+// deadline and say so, and leave nothing behind.
+func TestTruthSurvivesAHang(t *testing.T) {
+	const pause = "-DSYS_SEND=34" // of amd64
+	rows := runTruth(t, buildTruth(t, "truth-pause", "m64", pause), "--deadline", "100", "--only", "fds/fd=pidfd/")
+	if len(rows) != 3 {
+		t.Fatalf("%d rows, want 3", len(rows))
+	}
+	for _, r := range rows {
+		if !strings.HasPrefix(r.line, "ret=HANG ") {
+			t.Errorf("row %s: %s", r.id, r.line)
+		}
+	}
+}

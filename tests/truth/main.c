@@ -299,6 +299,7 @@ int main(int argc, char **argv)
 	rows_scope();
 	rows_thread();
 	rows_storm();
+	rows_around();
 	printf("ROWS %d\n", rows);
 	return 0;
 }

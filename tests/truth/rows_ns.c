@@ -29,6 +29,7 @@ struct stage {
 	unsigned long flags; /* CLONE_NEWPID, CLONE_NEWUSER */
 	int uid_base;        /* of the user namespace's map; its size is 1000 */
 	int caller_uid, target_uid; /* inside, with a user namespace */
+	enum state dead;     /* ZOMBIE or REAPED: the target has ended before the call */
 	int sock[2];
 };
 
@@ -86,14 +87,19 @@ static void act_caller(struct stage *st)
 {
 	name_pid(getpid(), "caller");
 	int fd = scm_recv(st->sock[0]);
+	if (st->dead)
+		await(EV_A);
 	take_uid(st->caller_uid);
 	send_row(PLAIN, fd, st->sig, info_at(st->info, st->sig, PLAIN), 0);
 }
 
 static void play_node(struct stage *st, enum node me)
 {
-	if (me == st->target)
+	if (me == st->target) {
 		act_target(st);
+		if (st->dead)
+			return;
+	}
 	if (me == st->caller) {
 		act_caller(st);
 		post(GO);
@@ -162,8 +168,13 @@ static void floor_of(struct stage *st, int level)
 	}
 	if (level < deepest)
 		kid = descend(st, level + 1);
+	if (st->dead && st->target == other) {
+		siginfo_t info;
+		must(waitid(P_PID, (id_t)pid, &info, WEXITED | (st->dead == ZOMBIE ? WNOWAIT : 0)), "waitid");
+		post(EV_A);
+	}
 	play_node(st, init);
-	if (pid)
+	if (pid && !(st->dead == REAPED && st->target == other))
 		reap(pid, st->target == other ? TARGET : CALLER);
 	if (kid)
 		reap(kid, below);
@@ -215,6 +226,20 @@ static void directories(void)
 					stage(&(struct stage){.caller = who[w].c, .target = who[w].t, .give = (enum give)g, .sig = sends[s].sig,
 						.info = sends[s].info, .recv = sends[s].recv, .flags = CLONE_NEWPID});
 			}
+}
+
+/* Whose a dead process was decides before whether it lives. */
+static void dead_targets(void)
+{
+	static const struct { enum node c, t; } who[] = {{S0, P1}, {I1, P1}, {P1, T0}, {I1, T0}, {I1, P2}, {S0, P2}, {P2, P1}};
+	static const enum state dead[] = {ZOMBIE, REAPED};
+	for (int w = 0; w < NELEM(who); w++)
+		for (int d = 0; d < NELEM(dead); d++)
+			for (int s = 0; s < NELEM(sends); s++)
+				ROW("ns=pid/dead=%s/caller=%s/target=%s/sig=%s/info=%s", state_name[dead[d]], node_name[who[w].c], node_name[who[w].t],
+				    sig_name(sends[s].sig), sends[s].info->name)
+					stage(&(struct stage){.caller = who[w].c, .target = who[w].t, .sig = sends[s].sig, .info = sends[s].info,
+						.recv = NONE, .flags = CLONE_NEWPID, .dead = dead[d]});
 }
 
 static const struct info uid0 = {"SI_QUEUE+uid=0", PAGE, -1, 0, 0, 0x11223344, 0, 1};
@@ -271,6 +296,7 @@ void rows_ns(void)
 {
 	pid_namespaces();
 	directories();
+	dead_targets();
 	user_namespaces();
 	ROW("ns=pid/for-children/sig=SIGUSR1")
 		only_for_children();

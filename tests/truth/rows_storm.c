@@ -1,10 +1,5 @@
-/* More than one call: order, merging, limits, storms of signals; and what a program
- * can see of a filter around it. */
+/* More than one call: order, merging, limits, storms of signals. */
 #include "truth.h"
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/time.h>
 
@@ -110,47 +105,6 @@ static void storm_row(unsigned long flags, const struct info *info, int self)
 		target_end(&sc);
 }
 
-static int install(unsigned action, unsigned flags)
-{
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_SEND, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, action),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog program = {NELEM(code), code};
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	int ret = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
-	return ret < 0 ? -errno : ret;
-}
-
-/* A filter of the program's own, under whatever is around it already. */
-static void filter_row(unsigned action)
-{
-	recv_prepare(SIGWAIT);
-	int fd = pidfd_of(getpid(), 0);
-	must(install(action, 0), "seccomp");
-	send_row(PLAIN, fd, SIGUSR1, NULL, 0);
-	recv_collect(SIGWAIT, CALLER);
-}
-
-static void listener_row(void)
-{
-	int fd = install(SECCOMP_RET_ALLOW, SECCOMP_FILTER_FLAG_NEW_LISTENER);
-	note(CALLER, " listener=%s", fd < 0 ? result(fd) : "ok");
-}
-
-static void status_row(const char *key)
-{
-	char line[256];
-	FILE *f = fopen("/proc/self/status", "r");
-	while (f && fgets(line, sizeof(line), f))
-		if (!strncmp(line, key, strlen(key)))
-			note(CALLER, " %.*s", (int)strcspn(line, "\n"), line);
-	if (f)
-		fclose(f);
-}
-
 static void sequences(void)
 {
 	for (int r = HANDLER; r <= SIGNALFD; r++)
@@ -189,27 +143,9 @@ static void storms(void)
 		}
 }
 
-static void around(void)
-{
-	static const struct { const char *name; unsigned action; } own[] = {
-		{"allow", SECCOMP_RET_ALLOW}, {"errno", SECCOMP_RET_ERRNO | 99}, {"log", 0x7ffc0000}, {"trace", SECCOMP_RET_TRACE | 1},
-		{"trap", SECCOMP_RET_TRAP}, {"kill-process", 0x80000000}, {"user-notif", 0x7fc00000},
-	};
-	static const char *const keys[] = {"Seccomp:", "Seccomp_filters:", "NoNewPrivs:", "TracerPid:", "SigIgn:", "SigBlk:"};
-	for (int o = 0; o < NELEM(own); o++)
-		ROW("around/own-filter=%s/sig=SIGUSR1", own[o].name)
-			filter_row(own[o].action);
-	ROW("around/own-listener")
-		listener_row();
-	for (int k = 0; k < NELEM(keys); k++)
-		ROW("around/status=%s", keys[k])
-			status_row(keys[k]);
-}
-
 void rows_storm(void)
 {
 	sequences();
 	limits();
 	storms();
-	around();
 }

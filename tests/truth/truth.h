@@ -65,6 +65,7 @@ pid_t start_flags(unsigned long clone_flags, int *pidfd);
 int gettid_raw(void);
 
 /* ---- call.c ---- */
+/* Returns the result or -errno. send_row's is the one that the row prints. */
 long send_raw(enum entry how, int fd, int sig, const void *info, unsigned flags);
 long send_row(enum entry how, int fd, int sig, const void *info, unsigned flags);
 
@@ -165,5 +166,6 @@ void rows_ns(void);
 void rows_scope(void);
 void rows_thread(void);
 void rows_storm(void);
+void rows_around(void);
 
 #endif
