@@ -1,0 +1,155 @@
+package tests
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// exception is one row of the table in docs/FIDELITY.md: a difference between the
+// kernel and the shim that is known, explained and pinned.
+type exception struct {
+	number    int
+	modes     []string // "forward", "forward@m32", "*"
+	rows      *regexp.Regexp
+	change    change
+	sometimes bool // may differ, need not
+	ifPresent bool // the kernel may be too old for the native side to be seen
+	why, test string
+}
+
+// change says what the shim shows in place of the kernel's line: either every
+// literal replaced ("a => b"), or any line of a shape ("a* -> b*").
+type change struct {
+	replace    []string // old, new, old, new...
+	before, to *regexp.Regexp
+}
+
+// predicts tells whether the change has something to say about a native line.
+func (c change) predicts(native string) bool {
+	if c.before != nil {
+		return c.before.MatchString(native)
+	}
+	return c.apply(native) != native
+}
+
+// allows tells whether the shim's line is the one that the change predicts.
+func (c change) allows(native, shim string) bool {
+	if c.before != nil {
+		return c.before.MatchString(native) && c.to.MatchString(shim)
+	}
+	return c.predicts(native) && c.apply(native) == shim
+}
+
+func (c change) apply(line string) string { return strings.NewReplacer(c.replace...).Replace(line) }
+
+// covers tells whether the exception is for this mode and width.
+func (e exception) covers(mode, width string) bool {
+	for _, m := range e.modes {
+		name, only, limited := strings.Cut(m, "@")
+		if (name == "*" || name == mode) && (!limited || only == width) {
+			return true
+		}
+	}
+	return false
+}
+
+// readExceptions reads the block that is fenced with ```exceptions.
+func readExceptions(path string) ([]exception, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	list, err := parseExceptions(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return list, nil
+}
+
+func parseExceptions(r io.Reader) ([]exception, error) {
+	var list []exception
+	inside, found := false, false
+	scanner := bufio.NewScanner(r)
+	for number := 1; scanner.Scan(); number++ {
+		line := strings.TrimSpace(scanner.Text())
+		switch {
+		case line == "```exceptions":
+			inside, found = true, true
+		case line == "```":
+			inside = false
+		case !inside || line == "" || strings.HasPrefix(line, "#"):
+		default:
+			e, err := parseException(line)
+			if err != nil {
+				return nil, fmt.Errorf("line %d: %w", number, err)
+			}
+			e.number = number
+			list = append(list, e)
+		}
+	}
+	if !found {
+		return nil, errors.New("no block fenced with ```exceptions")
+	}
+	return list, scanner.Err()
+}
+
+var knownModes = []string{"*", "auto", "auto-trace", "continue", "forward", "emulate"}
+
+func parseException(line string) (exception, error) {
+	columns := strings.Split(line, " | ")
+	if len(columns) != 5 {
+		return exception{}, fmt.Errorf("%d columns, want mode | rows | change | why | test", len(columns))
+	}
+	for i, column := range columns {
+		if columns[i] = strings.TrimSpace(column); columns[i] == "" {
+			return exception{}, fmt.Errorf("column %d is empty", i+1)
+		}
+	}
+	e := exception{modes: strings.Split(columns[0], ","), rows: globs(columns[1]), why: columns[3], test: columns[4]}
+	for _, m := range e.modes {
+		name, width, limited := strings.Cut(m, "@")
+		if !slices.Contains(knownModes, name) || (limited && !slices.Contains(widths, width)) {
+			return exception{}, fmt.Errorf("mode %q is not known", m)
+		}
+	}
+	words := columns[2]
+	words, e.sometimes = strings.CutPrefix(words, "sometimes ")
+	words, e.ifPresent = strings.CutPrefix(words, "if-present ")
+	var err error
+	e.change, err = parseChange(words)
+	return e, err
+}
+
+func parseChange(words string) (change, error) {
+	if before, to, ok := strings.Cut(words, " -> "); ok {
+		return change{before: glob(before), to: glob(to)}, nil
+	}
+	var c change
+	for pair := range strings.SplitSeq(words, " && ") {
+		from, to, ok := strings.Cut(pair, " => ")
+		if !ok || from == "" {
+			return change{}, fmt.Errorf("change %q is neither OLD => NEW nor GLOB -> GLOB", pair)
+		}
+		c.replace = append(c.replace, from, to)
+	}
+	return c, nil
+}
+
+// glob knows one special character: * stands for any text, slashes too.
+func glob(pattern string) *regexp.Regexp { return globs(pattern) }
+
+// globs is one glob, or several with commas between them.
+func globs(patterns string) *regexp.Regexp {
+	var alternatives []string
+	for pattern := range strings.SplitSeq(patterns, ", ") {
+		alternatives = append(alternatives, strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, `.*`))
+	}
+	return regexp.MustCompile(`^(?:` + strings.Join(alternatives, "|") + `)$`)
+}

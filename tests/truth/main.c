@@ -1,0 +1,305 @@
+/*
+ * Each row runs in a process of its own under a deadline; who takes part writes to
+ * shared memory, and this process prints the line when the row's process has ended.
+ */
+#include "truth.h"
+#include <limits.h>
+#include <linux/futex.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <time.h>
+
+enum { SHARED_FD = 100, NAMES = 32, TEXT = 3000 };
+
+struct shared {
+	int called, returned;
+	long ret;
+	int events[EVENTS];
+	int cells[8];
+	int nnames;
+	struct { int ns, pid; char who[12]; } names[NAMES];
+	char text[SLOTS][TEXT];
+};
+
+static struct shared *out;
+static const char *only, *exact;
+static int list, rows, deadline_ms = 3000;
+static char id[256];
+int my_ns, shared_fd = SHARED_FD;
+
+void share(int fd)
+{
+	out = mmap(NULL, sizeof(*out), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (out == MAP_FAILED) {
+		perror("truth: mmap");
+		exit(2);
+	}
+}
+
+void note(enum slot s, const char *fmt, ...)
+{
+	char *text = out->text[s];
+	size_t len = strlen(text);
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(text + len, TEXT - len, fmt, ap);
+	va_end(ap);
+}
+
+const char *result(long ret)
+{
+	static char number[24];
+	if (ret == 0)
+		return "0";
+	if (ret > 0 || ret < -4095) {
+		snprintf(number, sizeof(number), "%ld", ret);
+		return number;
+	}
+	const char *name = strerrorname_np((int)-ret);
+	return name ? name : "unknown";
+}
+
+void must(long ret, const char *what)
+{
+	if (ret >= 0)
+		return;
+	note(CALLER, " setup(%s)=%s", what, result(ret == -1 ? -errno : ret));
+	row_end();
+}
+
+void before(void) { out->called = 1; }
+
+int *cell(int i) { return &out->cells[i]; }
+
+void after(long ret)
+{
+	out->ret = ret;
+	out->returned = 1;
+}
+
+static long futex(int *word, int op, int value)
+{
+	return syscall(SYS_futex, word, op, value, NULL, NULL, 0);
+}
+
+void post(enum event e)
+{
+	__atomic_store_n(&out->events[e], 1, __ATOMIC_SEQ_CST);
+	futex(&out->events[e], FUTEX_WAKE, INT_MAX);
+}
+
+void await(enum event e)
+{
+	while (!__atomic_load_n(&out->events[e], __ATOMIC_SEQ_CST))
+		futex(&out->events[e], FUTEX_WAIT, 0);
+}
+
+int posted(enum event e)
+{
+	return __atomic_load_n(&out->events[e], __ATOMIC_SEQ_CST);
+}
+
+void name_pid(int pid, const char *who)
+{
+	int n = __atomic_fetch_add(&out->nnames, 1, __ATOMIC_SEQ_CST);
+	if (n >= NAMES)
+		return;
+	snprintf(out->names[n].who, sizeof(out->names[n].who), "%s", who);
+	out->names[n].ns = my_ns;
+	out->names[n].pid = pid;
+}
+
+const char *pid_name(int pid)
+{
+	for (int i = 0; i < out->nnames && i < NAMES; i++)
+		if (out->names[i].pid == pid && out->names[i].ns == my_ns)
+			return out->names[i].who;
+	return NULL;
+}
+
+int gettid_raw(void) { return (int)syscall(SYS_gettid); }
+
+pid_t start(void) { return fork(); }
+
+/* A fork with clone flags; CLONE_PIDFD's descriptor goes to *pidfd. */
+pid_t start_flags(unsigned long flags, int *pidfd)
+{
+	long pid = syscall(SYS_clone, flags | SIGCHLD, 0L, pidfd, 0L, 0L);
+	return (pid_t)pid;
+}
+
+static int wanted(void)
+{
+	if (exact)
+		return strcmp(id, exact) == 0;
+	return !only || strstr(id, only);
+}
+
+/* Waits for the row's process; returns its status, or -1 at the deadline. */
+static int wait_row(pid_t pid)
+{
+	sigset_t chld;
+	sigemptyset(&chld);
+	sigaddset(&chld, SIGCHLD);
+	struct timespec now, end;
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_sec += deadline_ms / 1000;
+	end.tv_nsec += deadline_ms % 1000 * 1000000L;
+	for (;;) {
+		int status;
+		if (waitpid(pid, &status, WNOHANG | WUNTRACED) == pid) {
+			if (!WIFSTOPPED(status))
+				return status;
+			note(CALLER, " stopped:%s", sig_name(WSTOPSIG(status)));
+			kill(pid, SIGCONT);
+			continue;
+		}
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		struct timespec left = {end.tv_sec - now.tv_sec, end.tv_nsec - now.tv_nsec};
+		while (left.tv_nsec < 0)
+			left.tv_sec--, left.tv_nsec += 1000000000L;
+		while (left.tv_nsec >= 1000000000L)
+			left.tv_sec++, left.tv_nsec -= 1000000000L;
+		if (left.tv_sec < 0)
+			return -1;
+		sigtimedwait(&chld, NULL, &left);
+	}
+}
+
+/* Kills and reaps what a row left: this process is the subreaper of them all. */
+static void sweep(void)
+{
+	char path[64], kids[4096];
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", gettid_raw());
+	while (waitpid(-1, NULL, WNOHANG) >= 0) {
+		FILE *f = fopen(path, "r");
+		size_t n = f ? fread(kids, 1, sizeof(kids) - 1, f) : 0;
+		if (f)
+			fclose(f);
+		kids[n] = 0;
+		char *at = kids;
+		for (long kid; (kid = strtol(at, &at, 10)) > 0;)
+			kill((pid_t)kid, SIGKILL);
+		waitpid(-1, NULL, 0);
+	}
+}
+
+static void print_row(int status)
+{
+	static const char *const who[SLOTS] = {"caller", "target", "thread", "leader", "m1", "m2", "m3"};
+	printf("ROW %s | ", id);
+	if (out->returned)
+		printf("ret=%ld errno=%s", out->ret < 0 && out->ret >= -4095 ? -1 : out->ret,
+		       out->ret < 0 ? result(out->ret) : "0");
+	else
+		printf("ret=%s errno=-", status == -1 && out->called ? "HANG" : "-");
+	printf(" | got=");
+	int parts = 0;
+	for (int s = 0; s < SLOTS; s++)
+		if (out->text[s][0])
+			printf("%s%s:%s", parts++ ? "; " : "", who[s], out->text[s]);
+	if (status == -1)
+		printf("%sdeadline", parts++ ? "; " : "");
+	else if (WIFSIGNALED(status))
+		printf("%scaller died:%s", parts++ ? "; " : "", sig_name(WTERMSIG(status)));
+	else if (WEXITSTATUS(status))
+		printf("%scaller exit:%d", parts++ ? "; " : "", WEXITSTATUS(status));
+	printf("%s\n", parts ? "" : "nothing");
+	fflush(stdout);
+}
+
+/* The row's process: a group of its own, not orphaned, nothing blocked or ignored. */
+static void become_caller(void)
+{
+	static const struct rlimit no_core;
+	setrlimit(RLIMIT_CORE, &no_core);
+	raw_reset_all();
+	recv_unblock();
+	setpgid(0, 0);
+	name_pid(getpid(), "caller");
+	name_pid(getppid(), "parent");
+}
+
+int row_begin(const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(id, sizeof(id), fmt, ap);
+	va_end(ap);
+	if (!wanted())
+		return 0;
+	rows++;
+	if (list) {
+		puts(id);
+		return 0;
+	}
+	memset(out, 0, sizeof(*out));
+	pid_t pid = fork();
+	if (pid == 0) {
+		become_caller();
+		return 1;
+	}
+	if (pid < 0) {
+		perror("truth: fork");
+		exit(2);
+	}
+	int status = wait_row(pid);
+	if (status == -1)
+		kill(pid, SIGKILL);
+	sweep();
+	print_row(status);
+	return 0;
+}
+
+void row_end(void) { _exit(0); }
+
+static void prepare(void)
+{
+	sigset_t chld;
+	sigemptyset(&chld);
+	sigaddset(&chld, SIGCHLD);
+	sigprocmask(SIG_SETMASK, &chld, NULL);
+	signal(SIGCHLD, SIG_DFL);
+	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	int fd = (int)syscall(SYS_memfd_create, "truth", 0);
+	if (fd < 0 || ftruncate(fd, sizeof(*out)) || dup2(fd, SHARED_FD) < 0) {
+		perror("truth: shared memory");
+		exit(2);
+	}
+	close(fd);
+	share(SHARED_FD);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1 && !strcmp(argv[1], "--exec-target"))
+		return exec_target(argv);
+	for (int i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "--list"))
+			list = 1;
+		else if (!strcmp(argv[i], "--only") && i + 1 < argc)
+			only = argv[++i];
+		else if (!strcmp(argv[i], "--row") && i + 1 < argc)
+			exact = argv[++i];
+		else if (!strcmp(argv[i], "--deadline") && i + 1 < argc)
+			deadline_ms = atoi(argv[++i]);
+		else {
+			fprintf(stderr, "usage: %s [--list] [--only SUBSTRING] [--row ID] [--deadline MS]\n", argv[0]);
+			return 2;
+		}
+	}
+	prepare();
+	rows_fd();
+	rows_sig();
+	rows_info();
+	rows_order();
+	rows_state();
+	rows_perm();
+	rows_ns();
+	rows_scope();
+	rows_thread();
+	rows_storm();
+	rows_around();
+	printf("ROWS %d\n", rows);
+	return 0;
+}
