@@ -25,7 +25,16 @@ type Call struct {
 	// ledger of restarts lives by it.
 	Settled func(c *Call, v Verdict, answered error)
 
-	worker *Worker
+	worker  *Worker
+	witness Witness
+}
+
+// Sending says that the target is known (Record.TargetPid) and still as the signal
+// will find it.
+func (c *Call) Sending() {
+	if c.witness != nil {
+		c.witness.Sending(c)
+	}
 }
 
 // Worker is the loop that has the call, for marking reads that may block.
@@ -51,6 +60,8 @@ type Record struct {
 	Rule      string
 	Denied    bool
 	Duplicate bool
+
+	Notes any // the observer's, from Sending or Before to After
 }
 
 // Path is the way a call was answered (DESIGN section 3).

@@ -43,6 +43,12 @@ type Observer interface {
 	After(c *Call, v Verdict, answered error)
 }
 
+// Witness is an Observer that also looks at the target right before the signal goes
+// out: afterwards the target may be gone. Handlers tell it by Call.Sending.
+type Witness interface {
+	Sending(c *Call)
+}
+
 // Serve runs the loop until the last supervised task has ended.
 func (s *Supervisor) Serve() error {
 	s.lanes.init()
@@ -83,6 +89,7 @@ func (s *Supervisor) serveOne(c *Call, handlers *Handlers) bool {
 	if s.Observe != nil && c.Received == 0 {
 		c.Received = monotonic()
 	}
+	c.witness, _ = s.Observe.(Witness)
 	v := Fail(unix.ENOSYS)
 	if handle := handlers[c.Decode()]; handle != nil {
 		v = handle(c)

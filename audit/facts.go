@@ -1,0 +1,177 @@
+package audit
+
+import (
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/proc"
+)
+
+// facts are what a line says of a caller or a target.
+type facts struct {
+	tgid  int32
+	uid   uint32 // real
+	start uint64 // clock ticks since boot
+	pidns uint64 // inode number, 0 if unknown
+	comm  string
+	exe   string
+}
+
+// gatherer reads facts and keeps handles on the tasks that it has seen. A handle
+// proves itself each time it is used: it answers ESRCH once its task is gone, so a
+// recycled number is never mistaken for its last owner. A task's start and active pid
+// namespace never change and are read once.
+type gatherer struct {
+	fs    *proc.FS
+	fresh time.Duration
+
+	mu      sync.Mutex // guards below
+	known   map[int32]*task
+	counter uint64
+}
+
+// task is a handle on one, and what is known of it.
+type task struct {
+	facts
+	tid    int32
+	dir    *proc.Dir
+	pidfd  int // -1 where the kernel has no PIDFD_GET_INFO
+	named  time.Time
+	used   uint64
+	status proc.Status
+}
+
+// maxTasks bounds the handles: two descriptors a task.
+const maxTasks = 64
+
+// about tells the facts of whoever has the number now.
+func (g *gatherer) about(tid int32, into *facts) bool {
+	if tid <= 0 || g.fs == nil {
+		return false
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	t := g.known[tid]
+	if t != nil && !t.refresh(g.fresh) {
+		g.drop(t)
+		t = nil
+	}
+	if t == nil {
+		if t = g.meet(tid); t == nil {
+			return false
+		}
+	}
+	g.counter++
+	t.used = g.counter
+	*into = t.facts
+	return true
+}
+
+// meet opens handles on a task that is not known yet.
+func (g *gatherer) meet(tid int32) *task {
+	dir, err := g.fs.Dir(tid)
+	if err != nil {
+		return nil
+	}
+	t := &task{tid: tid, dir: dir, pidfd: openPidfd(tid)}
+	var stat proc.Stat
+	if err := dir.Stat(&stat); err != nil || !t.refresh(0) {
+		t.close()
+		return nil
+	}
+	t.start = stat.Start
+	if ns, err := dir.NS("pid"); err == nil {
+		t.pidns = ns.Ino
+	}
+	if g.known == nil {
+		g.known = make(map[int32]*task)
+	}
+	if len(g.known) >= maxTasks {
+		g.drop(g.oldest())
+	}
+	g.known[tid] = t
+	return t
+}
+
+// openPidfd returns a pidfd that can be asked, or -1.
+func openPidfd(tid int32) int {
+	fd, err := unix.PidfdOpen(int(tid), unix.PIDFD_THREAD)
+	if err != nil {
+		return -1
+	}
+	var info proc.Info
+	if err := proc.PidfdInfo(fd, &info); err != nil {
+		_ = unix.Close(fd)
+		return -1
+	}
+	return fd
+}
+
+// refresh brings everything up to date that can change, and tells whether the task
+// still is.
+func (t *task) refresh(fresh time.Duration) bool {
+	if !t.readIDs() {
+		return false
+	}
+	now := time.Now()
+	if fresh > 0 && now.Sub(t.named) < fresh {
+		return true
+	}
+	comm, err := t.dir.Comm()
+	if err != nil {
+		return false
+	}
+	t.comm, t.named = comm, now
+	t.exe, _ = t.dir.Exe()
+	// The handle and the directory were opened one after the other: only if the task
+	// behind the first still lives now have both the same.
+	return t.pidfd < 0 || t.readIDs()
+}
+
+func (t *task) readIDs() bool {
+	if t.pidfd >= 0 {
+		var info proc.Info
+		if err := proc.PidfdInfo(t.pidfd, &info); err != nil || info.Pid != t.tid {
+			return false
+		}
+		t.tgid, t.uid = info.Tgid, info.RUID
+		return true
+	}
+	if err := t.dir.Status(&t.status); err != nil {
+		return false
+	}
+	t.tgid, t.uid = t.status.Tgid, t.status.UID[0]
+	return true
+}
+
+func (g *gatherer) oldest() *task {
+	var oldest *task
+	for _, t := range g.known {
+		if oldest == nil || t.used < oldest.used {
+			oldest = t
+		}
+	}
+	return oldest
+}
+
+func (g *gatherer) drop(t *task) {
+	delete(g.known, t.tid)
+	t.close()
+}
+
+func (t *task) close() {
+	_ = t.dir.Close()
+	if t.pidfd >= 0 {
+		_ = unix.Close(t.pidfd)
+	}
+}
+
+func (g *gatherer) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, t := range g.known {
+		g.drop(t)
+	}
+}

@@ -1,0 +1,296 @@
+package audit
+
+import (
+	"strconv"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/arch"
+	"github.com/pidfd-shim/pidfd-shim/proc"
+	"github.com/pidfd-shim/pidfd-shim/shim"
+)
+
+// JSON is an observer that writes one object a line. The fields, their order and
+// their meaning are stable; later versions may add fields at the end of an object.
+//
+//	time       when the call was answered: RFC 3339, nanoseconds, UTC
+//	seq        counts from 1; a gap is a line that was dropped
+//	backend    notify, ptrace
+//	abi        amd64, i386, x32, unknown
+//	entry      syscall, int80, sysenter, unknown
+//	syscall    pidfd_send_signal, ..., unknown
+//	container  under serve, whose call it was
+//	caller     pid, tid; uid (real), comm, exe, pidns (inode number)
+//	args       pidfd, sig, info (an address), flags: numbers as the kernel reads them;
+//	           args of another call: the six at the width of its ABI, arg0 to arg5
+//	target     null, or pid, start (clock ticks since boot), uid, comm, exe, pidns;
+//	           members: of a process group, how many were signalled, else 0
+//	signal     SIGTERM, SIGRTMIN+3, or the number
+//	info       null, or signo, errno, code; pid and uid where the record has a sender,
+//	           value where it has one, else null
+//	verdict    deny: by the policy; error: the call failed for another reason; allow
+//	rule       the rule that decided, default, or null where none was asked
+//	path       continue, forward, caller, emulate, none
+//	sent       the system call that carried the signal, or none
+//	guard      pidfd, tracee, seize, owner, narrowed, none
+//	errno      its name; empty for success, and where the kernel gave the answer to
+//	           the caller itself
+//	duplicate  true for a restart that was answered without sending again
+//	latency_us from receipt to answer
+//
+// A fact that could not be had is null; exe is empty for kernel threads, zombies and
+// whom we may not look at. comm and exe are what the program calls
+// itself: no proof of anything. Values above 2^53 are exact here, but not in every
+// reader of JSON.
+type JSON struct {
+	config Config
+	facts  gatherer
+	notes  sync.Pool
+
+	mu   sync.Mutex // guards below, and keeps lines in the order of seq
+	seq  uint64
+	line []byte
+}
+
+// Config is what an observer is made with.
+type Config struct {
+	Writer    *Writer
+	Proc      *proc.FS // where facts come from; stays its owner's
+	Backend   string
+	Container string
+
+	// Fresh is how long a comm and an exe that have been read may be used again: to
+	// read them for each call costs more than all the rest. 0 reads each time. Ids
+	// and pid namespace are always those of the call.
+	Fresh time.Duration
+
+	now func() (time.Time, int64) // the clock; tests have their own
+}
+
+// NewJSON makes the observer. Close it after the last call.
+func NewJSON(config Config) *JSON {
+	if config.now == nil {
+		config.now = clock
+	}
+	return &JSON{config: config, facts: gatherer{fs: config.Proc, fresh: config.Fresh}}
+}
+
+// Close lets go of the handles that facts were read through. The Writer stays open.
+func (j *JSON) Close() { j.facts.close() }
+
+// Sending implements shim.Witness: a target may be gone once it has the signal.
+func (j *JSON) Sending(c *shim.Call) {
+	n := j.notesOf(c)
+	n.hasTarget = j.facts.about(c.Record.TargetPid, &n.target)
+}
+
+// Before implements shim.Observer: the caller still waits, so that its number is its.
+func (j *JSON) Before(c *shim.Call, _ shim.Verdict) {
+	n := j.notesOf(c)
+	n.hasCaller = j.facts.about(c.Tid, &n.caller)
+	if !n.hasTarget {
+		n.hasTarget = j.facts.about(c.Record.TargetPid, &n.target)
+	}
+}
+
+// After implements shim.Observer.
+func (j *JSON) After(c *shim.Call, v shim.Verdict, _ error) {
+	n := j.notesOf(c)
+	j.mu.Lock()
+	j.seq++
+	j.line = j.appendLine(j.line[:0], c, v, n)
+	j.config.Writer.Line(j.line, c.Record.Denied)
+	j.mu.Unlock()
+	*n = notes{}
+	c.Record.Notes = nil
+	j.notes.Put(n)
+}
+
+// notes are what is known of a call before its answer.
+type notes struct {
+	caller, target       facts
+	hasCaller, hasTarget bool
+}
+
+func (j *JSON) notesOf(c *shim.Call) *notes {
+	n, ok := c.Record.Notes.(*notes)
+	if !ok {
+		if n, ok = j.notes.Get().(*notes); !ok {
+			n = new(notes)
+		}
+		c.Record.Notes = n
+	}
+	return n
+}
+
+func (j *JSON) appendLine(dst []byte, c *shim.Call, v shim.Verdict, n *notes) []byte {
+	now, monotonic := j.config.now()
+	nr := c.Decode()
+	dst = append(dst, '{')
+	dst = now.UTC().AppendFormat(append(appendKey(dst, "time"), '"'), "2006-01-02T15:04:05.000000000Z07:00")
+	dst = appendUint(append(dst, '"'), "seq", j.seq)
+	dst = appendText(dst, "backend", j.config.Backend)
+	dst = appendText(dst, "abi", c.ABI.String())
+	dst = appendText(dst, "entry", entry(c))
+	dst = appendText(dst, "syscall", nr.String())
+	dst = appendText(dst, "container", j.config.Container)
+	dst = appendCaller(dst, c, n)
+	dst = appendArgs(dst, c, nr)
+	dst = appendTarget(dst, c, n)
+	dst = appendSignal(dst, c, nr)
+	dst = appendInfo(dst, &c.Record)
+	dst = appendOutcome(dst, c, v)
+	latency := int64(0)
+	if c.Received != 0 {
+		latency = max(0, monotonic-c.Received) / int64(time.Microsecond)
+	}
+	dst = appendInt(dst, "latency_us", latency)
+	return append(dst, '}', '\n')
+}
+
+func appendCaller(dst []byte, c *shim.Call, n *notes) []byte {
+	dst = append(appendKey(dst, "caller"), '{')
+	if n.hasCaller {
+		dst = appendInt(dst, "pid", int64(n.caller.tgid))
+	} else {
+		dst = appendNull(dst, "pid")
+	}
+	dst = appendInt(dst, "tid", int64(c.Tid))
+	return append(appendWho(dst, &n.caller, n.hasCaller), '}')
+}
+
+func appendTarget(dst []byte, c *shim.Call, n *notes) []byte {
+	if c.Record.TargetPid == 0 {
+		return appendNull(dst, "target")
+	}
+	dst = append(appendKey(dst, "target"), '{')
+	dst = appendInt(dst, "pid", int64(c.Record.TargetPid))
+	if n.hasTarget {
+		dst = appendUint(dst, "start", n.target.start)
+	} else {
+		dst = appendNull(dst, "start")
+	}
+	dst = appendWho(dst, &n.target, n.hasTarget)
+	return append(appendInt(dst, "members", int64(c.Record.Members)), '}')
+}
+
+func appendWho(dst []byte, f *facts, known bool) []byte {
+	if !known {
+		dst = appendNull(dst, "uid")
+		dst = appendNull(dst, "comm")
+		dst = appendNull(dst, "exe")
+		return appendNull(dst, "pidns")
+	}
+	dst = appendUint(dst, "uid", uint64(f.uid))
+	dst = appendText(dst, "comm", f.comm)
+	dst = appendText(dst, "exe", f.exe)
+	if f.pidns == 0 {
+		return appendNull(dst, "pidns")
+	}
+	return appendUint(dst, "pidns", f.pidns)
+}
+
+func appendArgs(dst []byte, c *shim.Call, nr arch.Syscall) []byte {
+	dst = append(appendKey(dst, "args"), '{')
+	if nr == arch.PidfdSendSignal {
+		dst = appendInt(dst, "pidfd", int64(c.Args.Int(0)))
+		dst = appendInt(dst, "sig", int64(c.Args.Int(1)))
+		dst = appendUint(dst, "info", c.Args.Pointer(2))
+		dst = appendUint(dst, "flags", uint64(c.Args.Uint(3)))
+		return append(dst, '}')
+	}
+	for i, name := range [...]string{"arg0", "arg1", "arg2", "arg3", "arg4", "arg5"} {
+		dst = appendUint(dst, name, c.Args[i])
+	}
+	return append(dst, '}')
+}
+
+func appendSignal(dst []byte, c *shim.Call, nr arch.Syscall) []byte {
+	if at := signalArg(nr); at >= 0 {
+		return appendText(dst, "signal", arch.SignalName(c.Args.Int(at)))
+	}
+	return appendNull(dst, "signal")
+}
+
+// signalArg is which argument of a call is the signal, -1 for none.
+func signalArg(nr arch.Syscall) int {
+	switch nr {
+	case arch.PidfdSendSignal, arch.Kill, arch.Tkill, arch.RtSigqueueinfo:
+		return 1
+	case arch.Tgkill, arch.RtTgsigqueueinfo:
+		return 2
+	}
+	return -1
+}
+
+func appendInfo(dst []byte, r *shim.Record) []byte {
+	if !r.HasSiginfo {
+		return appendNull(dst, "info")
+	}
+	s := &r.Siginfo
+	dst = append(appendKey(dst, "info"), '{')
+	dst = appendInt(dst, "signo", int64(s.Signo()))
+	dst = appendInt(dst, "errno", int64(s.Errno()))
+	dst = appendInt(dst, "code", int64(s.Code()))
+	if s.Layout().HasSender() {
+		dst = appendInt(dst, "pid", int64(s.Pid()))
+		dst = appendUint(dst, "uid", uint64(s.UID()))
+	} else {
+		dst = appendNull(appendNull(dst, "pid"), "uid")
+	}
+	switch value := s.Value(); {
+	case s.Layout() != arch.SIL_RT && s.Layout() != arch.SIL_TIMER:
+		dst = appendNull(dst, "value")
+	case value>>32 == 0: // as senders of an int fill it
+		dst = appendInt(dst, "value", int64(int32(value)))
+	default:
+		dst = appendUint(dst, "value", value)
+	}
+	return append(dst, '}')
+}
+
+func appendOutcome(dst []byte, c *shim.Call, v shim.Verdict) []byte {
+	r := &c.Record
+	verdict, errno := "allow", ""
+	if v.Kind == shim.KindFail {
+		verdict, errno = "error", errnoName(v.Errno)
+	}
+	if r.Denied {
+		verdict = "deny"
+	}
+	dst = appendText(dst, "verdict", verdict)
+	if r.Rule == "" {
+		dst = appendNull(dst, "rule")
+	} else {
+		dst = appendText(dst, "rule", r.Rule)
+	}
+	dst = appendText(dst, "path", r.Path.String())
+	dst = appendText(dst, "sent", r.Sent.String())
+	dst = appendText(dst, "guard", r.Guard.String())
+	dst = appendText(dst, "errno", errno)
+	return appendBool(dst, "duplicate", r.Duplicate)
+}
+
+// entry names the instruction. 64-bit code has only one for its calls; which of the
+// 32-bit ones it was, user notification does not tell.
+func entry(c *shim.Call) string {
+	if c.ABI == arch.AMD64 || c.ABI == arch.X32 {
+		return "syscall"
+	}
+	return "unknown"
+}
+
+func errnoName(errno unix.Errno) string {
+	if name := unix.ErrnoName(errno); name != "" {
+		return name
+	}
+	return strconv.Itoa(int(errno))
+}
+
+func clock() (time.Time, int64) {
+	var ts unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts)
+	return time.Now(), ts.Nano()
+}
