@@ -60,6 +60,7 @@ func (h *SendSignal) Handle(c *shim.Call) shim.Verdict {
 	if errno := h.Decide(&a); errno != 0 {
 		return shim.Fail(errno)
 	}
+	c.Sending()
 	if h.Backend.Blocked(c) != nil {
 		h.Ledger.interrupted(c.Tid)
 		return shim.Gone()

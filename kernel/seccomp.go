@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"errors"
 	"runtime"
 
 	"golang.org/x/sys/unix"
@@ -123,4 +124,31 @@ func onThrowawayThread(f func()) {
 		f()
 	}()
 	<-done
+}
+
+// ListenerHangsUp asks whether a listener tells when its last task has ended. Linux 5.9.
+//
+// On a kernel that does not it takes as long as the patience below.
+func ListenerHangsUp() error {
+	const patience = 200 // ms; a thread that ends takes microseconds
+	listener := -1
+	if err := withListener(func(fd int) (err error) {
+		listener, err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+		return err
+	}); err != nil {
+		return err
+	}
+	defer unix.Close(listener)
+	for {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(listener)}}, patience)
+		switch {
+		case err == unix.EINTR: //nolint:errorlint // a bare errno
+		case err != nil:
+			return answer("poll(listener)", err)
+		case n == 0:
+			return errors.ErrUnsupported
+		default:
+			return nil
+		}
+	}
 }

@@ -131,8 +131,23 @@ func (s *Session) Serve() error {
 	return supervisor.Serve()
 }
 
-// Listener is what tells whether tasks are left; nil before Launch.
-func (s *Session) Listener() *notify.Listener { return s.listener }
+// WaitEnd returns when nobody is left under the filter. Precondition: every descendant
+// has been reaped. A task can still be left where it moved into another pid namespace
+// and lost its parent; only a listener that hangs up (5.9) tells of that. The loop may
+// still be in RECV then, which until 6.11 blocks on; it ends with the process.
+func (s *Session) WaitEnd(served <-chan error) error {
+	if s.listener.HungUp() || kernel.ListenerHangsUp() != nil {
+		return nil
+	}
+	hungUp := make(chan error, 1)
+	go func() { hungUp <- s.listener.WaitHangUp() }()
+	select {
+	case err := <-served:
+		return err
+	case err := <-hungUp:
+		return err
+	}
+}
 
 // Suppressed is how many restarted calls were answered without sending again.
 func (s *Session) Suppressed() uint64 {

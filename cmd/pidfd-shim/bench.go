@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -26,7 +25,7 @@ kernel with pidfd_send_signal. Takes about two minutes; a quiet machine helps.
 
 Exit status: 0 all bars passed, 1 a bar was missed or something failed, 2 bad usage,
 3 inconclusive: the comparison of a thing with itself came out too far from 1.`,
-		Args: wantArgs(0, 0, "none"),
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if options.Shim == "" {
 				self, err := os.Executable()
@@ -65,7 +64,7 @@ func runBench(cmd *cobra.Command, options bench.Options, asJSON bool) error {
 	}
 	if report.Verdict != bench.VerdictPass {
 		// The report has said why.
-		return statusError{report.Verdict.ExitStatus(), errors.New("")}
+		return exitStatus(report.Verdict.ExitStatus())
 	}
 	return nil
 }

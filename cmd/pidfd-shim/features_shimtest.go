@@ -24,6 +24,15 @@ func features() (kernel.Features, error) {
 	return f, nil
 }
 
+// pretended is what --pretend was given.
+func pretended() string { return pretend }
+
+// featuresUnder is features in the supervisor, which is handed what the front was given.
+func featuresUnder(given string) (kernel.Features, error) {
+	pretend = given
+	return features()
+}
+
 func addTestSwitches(root *cobra.Command) {
 	root.PersistentFlags().StringVar(&pretend, "pretend", "",
 		"test builds: be an older kernel (5.0) or lack a feature (nokillable), separated by commas")

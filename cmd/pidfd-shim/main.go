@@ -9,5 +9,8 @@ package main
 import "os"
 
 func main() {
+	if status, mine := inRole(os.Args[1:]); mine {
+		os.Exit(status)
+	}
 	os.Exit(execute(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

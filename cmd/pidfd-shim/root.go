@@ -65,6 +65,7 @@ func newRoot() *cobra.Command {
 
 // subcommands in the order of the manual.
 var subcommands = []func() *cobra.Command{
+	newRunCommand,
 	newSendCommand,
 	newDoctorCommand,
 	newDecodeCommand,

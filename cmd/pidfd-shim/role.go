@@ -1,0 +1,61 @@
+package main
+
+import (
+	"os"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/emulate"
+	"github.com/pidfd-shim/pidfd-shim/front"
+)
+
+// init locks the main goroutine to the main thread, before anything can take it off:
+// the thread that installs the filter has to end, which the main thread cannot.
+func init() { runtime.LockOSThread() }
+
+// The roles in which this program starts itself: first arguments that no user types.
+const (
+	roleReader = "__reader"
+	rolePinner = "__pinner"
+)
+
+// helperSocket is the helper's end of its socket pair.
+const helperSocket = 3
+
+// inRole does a role's work, and false if the arguments are a user's.
+func inRole(args []string) (status int, mine bool) {
+	if len(args) == 0 {
+		return 0, false
+	}
+	switch args[0] {
+	case front.SupervisorCommand:
+		return front.Supervise(args[1:], openSupervisor), true
+	case roleReader:
+		return help(emulate.ServeReads), true
+	case rolePinner:
+		return help(emulate.ServePins), true
+	}
+	return 0, false
+}
+
+func help(serve func(*os.File) error) int {
+	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
+	if err := serve(os.NewFile(helperSocket, "supervisor")); err != nil {
+		return statusFailed
+	}
+	return 0
+}
+
+// startHelper starts this program in a role, with nothing but the socket.
+func startHelper(role string, socket *os.File) (*os.Process, error) {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer null.Close()
+	return os.StartProcess("/proc/self/exe", []string{"pidfd-shim", role}, &os.ProcAttr{
+		Env:   []string{},
+		Files: []*os.File{null, null, null, socket},
+	})
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pidfd-shim/pidfd-shim/front"
+	"github.com/pidfd-shim/pidfd-shim/session"
+)
+
+const runLong = `run starts COMMAND and answers each of its calls of pidfd_send_signal, and those of
+everything it starts, until the last of them has ended. COMMAND keeps its terminal,
+its descriptors, its signals and its exit status; nothing of ours is printed unless
+asked for.
+
+Exit status: COMMAND's own, 128+n if signal n ended it, 127 if it was not found, 126
+if it could not be executed, 125 for every error of ours.`
+
+const runExample = `  pidfd-shim run -- make check                     run it; the kernel answers where it can
+  pidfd-shim run --trace -- COMMAND                one strace-like line a call, on stderr
+  pidfd-shim run --audit=calls.jsonl -- COMMAND    one JSON object a call
+  pidfd-shim run --mode emulate -- COMMAND         as on a kernel without the call`
+
+// runConfig is what run's flags come to. It goes to the supervisor as one word, so
+// that nothing is put into the environment, which COMMAND would inherit.
+type runConfig struct {
+	Session   session.Options `json:"session"`
+	Trace     string          `json:"trace,omitempty"` // "-": stderr
+	Audit     string          `json:"audit,omitempty"`
+	LogLevel  string          `json:"log_level"`
+	LogFormat string          `json:"log_format"`
+	Pretend   string          `json:"pretend,omitempty"`
+	Wait      string          `json:"-"`
+}
+
+func newRunCommand() *cobra.Command {
+	var c runConfig
+	cmd := &cobra.Command{
+		Use:     "run [flags] [--] COMMAND [ARG...]",
+		Short:   "Run COMMAND under the shim",
+		Long:    runLong,
+		Example: runExample,
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			return c.run(args)
+		},
+	}
+	c.addFlags(cmd)
+	return cmd
+}
+
+func (c *runConfig) addFlags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.SetInterspersed(false) // what follows COMMAND is COMMAND's
+	f.StringVar(&c.Session.Backend, "backend", "auto",
+		"how calls are intercepted: "+words(session.Backends)+"; auto takes what works here")
+	f.StringVar(&c.Session.Mode, "mode", "auto",
+		"how calls are answered: "+words(session.Modes)+"; auto takes the cheapest that is exact")
+	f.StringVar(&c.Session.Semantics, "semantics", "native",
+		"the rules that COMMAND meets: "+words(session.Semantics)+"; original takes no flags, as first posted")
+	f.StringVar(&c.Trace, "trace", "", "write one strace-like line a call, to stderr or to `FILE`")
+	f.Lookup("trace").NoOptDefVal = "-"
+	f.StringVar(&c.Audit, "audit", "", "write one JSON object a call to `FILE` or fd:N")
+	f.StringVar(&c.Wait, "wait", "command", "end with COMMAND (command), or with the last process that it left behind (all)")
+	f.StringVar(&c.LogLevel, "log-level", "warn", "what is logged to stderr: "+words(logLevels))
+	f.StringVar(&c.LogFormat, "log-format", "text", "how: "+words(logFormats))
+}
+
+var (
+	waits      = []string{"command", "all"}
+	logLevels  = []string{"debug", "info", "warn", "error"}
+	logFormats = []string{"text", "json"}
+)
+
+func words(list []string) string { return strings.Join(list, ", ") }
+
+// check finds every mistake that can be found before anything is started.
+func (c *runConfig) check() error {
+	for _, f := range []struct {
+		flag, value string
+		words       []string
+	}{
+		{"--wait", c.Wait, waits}, {"--log-level", c.LogLevel, logLevels}, {"--log-format", c.LogFormat, logFormats},
+	} {
+		if !slices.Contains(f.words, f.value) {
+			return fmt.Errorf("%s %s: no such value, it takes %s", f.flag, f.value, words(f.words))
+		}
+	}
+	return c.Session.Check()
+}
+
+func (c *runConfig) run(command []string) error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	c.Session.Observed = c.Trace != "" || c.Audit != ""
+	c.Pretend = pretended()
+	word, err := json.Marshal(c)
+	if err != nil {
+		return fmt.Errorf("hand the flags to the supervisor: %w", err)
+	}
+	status := front.Main(front.Options{
+		Command: command,
+		Config:  []string{string(word)},
+		WaitAll: c.Wait == "all",
+	})
+	return exitStatus(status)
+}
+
+func (c *runConfig) level() slog.Level {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(c.LogLevel))
+	return level
+}

@@ -1,0 +1,179 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/audit"
+	"github.com/pidfd-shim/pidfd-shim/front"
+	"github.com/pidfd-shim/pidfd-shim/session"
+	"github.com/pidfd-shim/pidfd-shim/shim"
+)
+
+// openSupervisor is the supervisor of run: what the front calls before, at and after
+// the start of COMMAND.
+func openSupervisor(config []string, inherited *front.Inherited) (front.Hooks, error) {
+	var c runConfig
+	if len(config) != 1 {
+		return front.Hooks{}, fmt.Errorf("read the flags: %d words", len(config))
+	}
+	if err := json.Unmarshal([]byte(config[0]), &c); err != nil {
+		return front.Hooks{}, fmt.Errorf("read the flags: %w", err)
+	}
+	features, err := featuresUnder(c.Pretend)
+	if err != nil {
+		return front.Hooks{}, err
+	}
+	log := c.logger()
+	s, err := session.New(c.Session, features, log)
+	if err != nil {
+		return front.Hooks{}, err
+	}
+	s.Helper = startHelper
+	observers, err := c.observers(s, inherited)
+	if err != nil {
+		return front.Hooks{}, err
+	}
+	s.Observer = observers.observer()
+	return hooks(s, &c, observers), nil
+}
+
+func hooks(s *session.Session, c *runConfig, observers *observers) front.Hooks {
+	served := make(chan error, 1)
+	return front.Hooks{
+		Start: func(fork front.Fork) (int, error) {
+			pid, err := s.Launch(func() (int, error) { return fork(nil) })
+			if err == nil {
+				go func() { served <- s.Serve() }()
+			}
+			return pid, err
+		},
+		KeepStderr: c.Trace == "-",
+		Wait: func() error {
+			err := s.WaitEnd(served)
+			observers.close()
+			return err
+		},
+	}
+}
+
+func (c *runConfig) logger() *slog.Logger {
+	options := &slog.HandlerOptions{Level: c.level()}
+	if c.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(os.Stderr, options))
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, options))
+}
+
+// observers are those who want to see each call, and what they write to.
+type observers struct {
+	list    audit.Several
+	json    *audit.JSON
+	writers []*audit.Writer
+	log     *slog.Logger
+}
+
+// queueLimit bounds what may wait for a slow disk or terminal, in bytes.
+const queueLimit = 4 << 20
+
+// flushTime is how long the end waits for what is still queued.
+const flushTime = 5 * time.Second
+
+// fresh is how long a comm and an exe that were read count as known.
+const fresh = 100 * time.Millisecond
+
+func (c *runConfig) observers(s *session.Session, inherited *front.Inherited) (*observers, error) {
+	o := &observers{log: s.Log}
+	if c.Trace != "" {
+		w, err := o.writer(openTrace(c.Trace))
+		if err != nil {
+			return nil, err
+		}
+		o.list = append(o.list, audit.NewTrace(w))
+	}
+	if c.Audit != "" {
+		w, err := o.writer(openAudit(c.Audit, inherited))
+		if err != nil {
+			return nil, err
+		}
+		o.json = audit.NewJSON(audit.Config{Writer: w, Proc: s.Proc, Backend: "notify", Fresh: fresh})
+		o.list = append(o.list, o.json)
+	}
+	return o, nil
+}
+
+func (o *observers) writer(file *os.File, err error) (*audit.Writer, error) {
+	if err != nil {
+		return nil, err
+	}
+	w, err := audit.NewWriter(file, queueLimit)
+	if err == nil {
+		o.writers = append(o.writers, w)
+	}
+	return w, err
+}
+
+// observer is nil where nobody watches: calls are then answered in the filter.
+func (o *observers) observer() shim.Observer {
+	if len(o.list) == 0 {
+		return nil
+	}
+	return o.list
+}
+
+// close writes out what is queued and says what was lost.
+func (o *observers) close() {
+	for _, w := range o.writers {
+		err := w.Close(flushTime)
+		if s := w.Stats(); err != nil || s.Dropped+s.Failed > 0 {
+			o.log.Warn("lines were lost", "dropped", s.Dropped, "denials among them", s.DroppedDenials, "failed", s.Failed, "error", s.LastError)
+		}
+	}
+	if o.json != nil {
+		o.json.Close()
+	}
+}
+
+func openTrace(name string) (*os.File, error) {
+	if name == "-" {
+		fd, err := unix.FcntlInt(os.Stderr.Fd(), unix.F_DUPFD_CLOEXEC, 3)
+		if err != nil {
+			return nil, fmt.Errorf("--trace: %w", err)
+		}
+		return os.NewFile(uintptr(fd), "stderr"), nil
+	}
+	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|syscall.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("--trace: %w", err)
+	}
+	return file, nil
+}
+
+// openAudit appends to a file, or takes a descriptor that COMMAND then does not get:
+// it could write lines of its own there.
+func openAudit(name string, inherited *front.Inherited) (*os.File, error) {
+	if number, isFD := strings.CutPrefix(name, "fd:"); isFD {
+		fd, err := strconv.Atoi(number)
+		if err != nil {
+			return nil, fmt.Errorf("--audit %s: %q is no descriptor number", name, number)
+		}
+		file, err := inherited.Take(fd)
+		if err != nil {
+			return nil, fmt.Errorf("--audit %s: %w", name, err)
+		}
+		return file, nil
+	}
+	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND|syscall.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("--audit: %w", err)
+	}
+	return file, nil
+}
