@@ -5,7 +5,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -43,14 +42,6 @@ func TestOwnStatus(t *testing.T) {
 			}
 		})
 	})
-}
-
-func setName(name string) error {
-	p, err := unix.BytePtrFromString(name)
-	if err != nil {
-		return err
-	}
-	return unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(p)), 0, 0, 0)
 }
 
 func TestExeAndCgroup(t *testing.T) {

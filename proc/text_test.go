@@ -100,9 +100,17 @@ func TestNumber(t *testing.T) {
 		want uint64
 		ok   bool
 	}{
-		{"0", 10, 0, true}, {"18446744073709551615", 10, 1<<64 - 1, true}, {"18446744073709551616", 10, 0, false},
-		{"ffffffffffffffff", 16, 1<<64 - 1, true}, {"1ffffffffffffffff", 16, 0, false}, {"777", 8, 0o777, true},
-		{"8", 8, 0, false}, {"a", 10, 0, false}, {"", 10, 0, false}, {"1 ", 10, 0, false}, {"-1", 10, 0, false},
+		{"0", 10, 0, true},
+		{"18446744073709551615", 10, 1<<64 - 1, true},
+		{"18446744073709551616", 10, 0, false},
+		{"ffffffffffffffff", 16, 1<<64 - 1, true},
+		{"1ffffffffffffffff", 16, 0, false},
+		{"777", 8, 0o777, true},
+		{"8", 8, 0, false},
+		{"a", 10, 0, false},
+		{"", 10, 0, false},
+		{"1 ", 10, 0, false},
+		{"-1", 10, 0, false},
 	} {
 		if got, ok := number([]byte(row.text), row.base); ok != row.ok || ok && got != row.want {
 			t.Errorf("number(%q, %d) = %d, %v", row.text, row.base, got, ok)
