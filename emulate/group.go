@@ -11,7 +11,7 @@ import (
 // supervisor's own rights leaves it to the kernel; for any other each member is judged
 // and sent to by itself, because the kernel would judge by the supervisor's rights.
 func (h *SendSignal) sendGroup(a *attempt) unix.Errno {
-	if h.path(a) == shim.PathForward && h.hasOurRights(a.caller) {
+	if h.path(a) == shim.PathForward && h.hasOurRights(a) {
 		return h.forward(a, a.target.fd, a.req.flags)
 	}
 	a.call.Record.Path = h.path(a)
@@ -69,7 +69,7 @@ func (h *SendSignal) sendMember(a *attempt, pid int32) unix.Errno {
 	if err := h.openTarget(t, pid); err != nil {
 		return unix.ESRCH
 	}
-	defer t.close()
+	defer t.close(a.call.Worker())
 	if !h.inGroup(pid, a.target.pid) {
 		return unix.ESRCH
 	}
@@ -110,15 +110,11 @@ func (h *SendSignal) openTarget(t *target, pid int32) error {
 }
 
 // hasOurRights tells whether the kernel would judge the caller as it judges us: the
-// same namespaces, and the capability that decides every case.
-func (h *SendSignal) hasOurRights(c *caller) bool {
-	if c.nested {
+// same namespaces, and in them CAP_KILL, which decides every case.
+func (h *SendSignal) hasOurRights(a *attempt) bool {
+	if a.caller.nested || !h.Self.MayKill || effectiveCaps(a.call.Tid)&(1<<unix.CAP_KILL) == 0 {
 		return false
 	}
-	var status proc.Status
-	if c.dir.Status(&status) != nil || status.CapEff&(1<<unix.CAP_KILL) == 0 {
-		return false
-	}
-	foreign, err := h.foreignUserns(c)
+	foreign, err := h.foreignUserns(a.caller)
 	return err == nil && !foreign
 }

@@ -121,12 +121,14 @@ func (h *SendSignal) look(c *shim.Call, req request) {
 		return
 	}
 	a := attempt{call: c, req: req}
-	defer a.target.close()
+	defer a.target.close(c.Worker())
 	if req.info != 0 {
 		_, _ = h.readSiginfo(&a)
 	}
 	var err error
 	if a.caller, err = h.callers.get(h, c.Tid); err == nil {
-		_, _ = h.resolveTarget(&a)
+		if errno, err := h.resolveTarget(&a); errno == 0 && err == nil {
+			_, _ = h.identify(&a)
+		}
 	}
 }

@@ -22,6 +22,8 @@ type Self struct {
 	// WholeUserns is true where every uid has a number of its own here. Elsewhere two
 	// different users can both show as the overflow uid.
 	WholeUserns bool
+
+	MayKill bool // CAP_KILL is effective
 }
 
 // overflowUID is what a uid without a number in this user namespace is shown as.
@@ -41,6 +43,7 @@ func ReadSelf(fs *proc.FS) (Self, error) {
 	if s.Userns, err = dir.NS("user"); err != nil {
 		return s, fmt.Errorf("read our user namespace: %w", err)
 	}
+	s.MayKill = effectiveCaps(s.Pid)&(1<<unix.CAP_KILL) != 0
 	text, err := dir.ReadText("uid_map")
 	if err != nil {
 		return s, fmt.Errorf("read our uid_map: %w", err)

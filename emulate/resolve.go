@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/proc"
+	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
 // The flags of pidfd_send_signal since 6.9 (<linux/pidfd.h>).
@@ -35,10 +36,16 @@ type target struct {
 	hasInfo bool // info is filled: PIDFD_GET_INFO worked
 }
 
-func (t *target) close() {
+// close lets go of our copy.
+//
+// Closing a file of the caller's own FUSE server waits for that server, so it is
+// watched like a read of the caller's memory.
+func (t *target) close(w *shim.Worker) {
 	if t.kept || t.fd <= 0 {
 		return
 	}
+	w.Enter()
+	defer w.Leave()
 	if t.dir != nil {
 		_ = t.dir.Close()
 		return
@@ -46,7 +53,7 @@ func (t *target) close() {
 	_ = unix.Close(t.fd)
 }
 
-// resolveTarget is checks 3 to 5. It takes the descriptor exactly once: policy, checks
+// resolveTarget is checks 3 and 4. It takes the descriptor exactly once: policy, checks
 // and sending all use the copy, whatever the caller's other threads do to their table.
 func (h *SendSignal) resolveTarget(a *attempt) (unix.Errno, error) {
 	fd := a.req.pidfd
@@ -61,9 +68,7 @@ func (h *SendSignal) resolveTarget(a *attempt) (unix.Errno, error) {
 		return 0, nil
 	}
 	a.target.fd = copied
-	errno, err = h.identify(a)
-	a.call.Record.TargetPid = a.target.pid
-	return errno, err
+	return 0, nil
 }
 
 // resolveSelf makes the caller its own target: in the supervisor's hands the special
@@ -116,10 +121,28 @@ func (h *SendSignal) takeDescriptor(a *attempt) (int, unix.Errno, error) {
 }
 
 func (h *SendSignal) copyDescriptor(c *caller, fd int32) (int, error) {
+	if h.Suspicious() && !h.harmless(c, fd) {
+		return -1, unix.EBADF
+	}
 	if h.Features.Getfd && c.pidfd >= 0 && (!c.private || h.sharesTable(c)) {
 		return pidfdGetfd(c.pidfd, fd)
 	}
 	return h.reopenDescriptor(c, fd)
+}
+
+// harmless tells by procfs alone whether a descriptor is a pidfd or on a procfs that
+// the caller has mounted. It is asked once something of a caller's has not answered:
+// from then on descriptors of other kinds, which only end in EBADF, are not touched.
+func (h *SendSignal) harmless(c *caller, fd int32) bool {
+	if fd < 0 {
+		return false
+	}
+	info, err := h.Proc.FdInfo(c.tid, fd)
+	if err != nil || info.HasPid {
+		return err == nil
+	}
+	kind, err := h.Proc.MountType(c.tid, info.MountID)
+	return err == nil && kind == "proc"
 }
 
 // sharesTable tells whether the thread uses its process's descriptor table. Threads
@@ -135,6 +158,15 @@ func (h *SendSignal) sharesTable(c *caller) bool {
 // asked before anything else is done with a descriptor that a hostile caller chose: an
 // ioctl or fstatfs on a file of its own FUSE server would wait for that server.
 func (h *SendSignal) identify(a *attempt) (unix.Errno, error) {
+	if a.target.self || a.target.reaped {
+		return 0, nil
+	}
+	errno, err := h.identifyCopy(a)
+	a.call.Record.TargetPid = a.target.pid
+	return errno, err
+}
+
+func (h *SendSignal) identifyCopy(a *attempt) (unix.Errno, error) {
 	if !h.Features.SendSignal {
 		return h.identifyUnasked(a)
 	}

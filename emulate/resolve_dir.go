@@ -15,7 +15,7 @@ import (
 // descriptor, which dies with the process.
 func (h *SendSignal) identifyDir(a *attempt) error {
 	t := &a.target
-	t.dir = proc.DirFromFD(t.fd)
+	t.dir = h.Proc.DirFromFD(t.fd)
 	var status proc.Status
 	switch err := t.dir.Status(&status); {
 	case errors.Is(err, unix.ESRCH), errors.Is(err, unix.ENOENT):
@@ -24,16 +24,14 @@ func (h *SendSignal) identifyDir(a *attempt) error {
 	case err != nil:
 		return fmt.Errorf("read a /proc directory: %w", err)
 	}
-	err := h.numberDir(t, &status)
-	a.call.Record.TargetPid = t.pid
-	return err
+	return h.numberDir(t, &status)
 }
 
 // dirKind tells a /proc/PID directory (0, or ESRCH if its process was reaped) from
 // every other of procfs (EBADF), where the kernel cannot be asked: such a directory
 // alone has both a status and a task, and a dead one has nothing any more.
 func (h *SendSignal) dirKind(t *target) unix.Errno {
-	dir := proc.DirFromFD(t.fd)
+	dir := h.Proc.DirFromFD(t.fd)
 	var status proc.Status
 	switch err := dir.Status(&status); {
 	case err == nil && dir.Has("task"):

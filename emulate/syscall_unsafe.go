@@ -42,6 +42,18 @@ func rtTgsigqueueinfo(tgid, tid, sig int32, info *[128]byte) unix.Errno {
 	return errno
 }
 
+// effectiveCaps is the first half of the effective set that capget(2) shows of a
+// thread; none if it cannot be seen.
+func effectiveCaps(tid int32) uint32 {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3, Pid: tid}
+	var data [2]unix.CapUserData
+	_, _, errno := unix.RawSyscall(unix.SYS_CAPGET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&data[0])), 0)
+	if errno != 0 {
+		return 0
+	}
+	return data[0].Effective
+}
+
 // kcmpFiles tells whether two tasks share one descriptor table (kcmp(2), KCMP_FILES).
 func kcmpFiles(a, b int32) bool {
 	const kcmpFILES = 2

@@ -36,7 +36,7 @@ type Worker struct {
 	retired atomic.Bool
 }
 
-// Enter marks the start of a read that may block.
+// Enter marks the start of something that a caller can make block.
 func (w *Worker) Enter() { w.reads.Add(1) }
 
 // Leave marks its end.
