@@ -13,9 +13,32 @@ TEXT ·handler(SB),NOSPLIT|NOFRAME,$0
 	JZ	note
 	JMP	CX // a fault of our own code: the Go runtime's matter
 note:
+	CMPL	·notes(SB), $0
+	JEQ	done
+	MOVL	DI, R12
+	MOVQ	SI, R13
+	MOVQ	DX, BX
+	MOVL	$186, AX // gettid
+	SYSCALL
+	CMPL	AX, ·taker(SB)
+	JEQ	write
+
+	// Another thread of the runtime's: from here on it has signals blocked
+	// (uc_sigmask is at 296 in struct ucontext of <asm-generic/ucontext.h>).
+	MOVQ	·notTaken(SB), CX
+	ORQ	CX, 296(BX)
+	CMPL	8(R13), $-1 // SI_QUEUE, which alone can be sent again as it was
+	JNE	write
+	MOVL	·ownPid(SB), DI
+	MOVL	R12, SI
+	MOVQ	R13, DX
+	MOVL	$129, AX // rt_sigqueueinfo(front, sig, info)
+	SYSCALL
+	TESTQ	AX, AX
+	JEQ	done
+write:
 	MOVL	·notes(SB), DI
-	TESTL	DI, DI
-	JLE	done
+	MOVQ	R13, SI
 	MOVL	$128, DX
 	MOVL	$1, AX // write(notes, info, 128)
 	SYSCALL

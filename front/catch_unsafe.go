@@ -16,6 +16,9 @@ const noteSize = 128
 var (
 	notes      int32       // where the handler writes siginfo; 0 drops it
 	goHandlers [65]uintptr // the Go runtime's own, for faults
+	ownPid     int32
+	taker      int32  // the thread that is to get all signals
+	notTaken   sigset // what any other thread blocks as soon as it gets one
 )
 
 func handlerAddress() uintptr

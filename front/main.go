@@ -1,9 +1,7 @@
 package front
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"runtime"
 	"syscall"
@@ -41,6 +39,7 @@ type front struct {
 	supervisor int // its pid, 0 once reaped
 	witness    *witness
 	command    *command // nil until COMMAND has started
+	early      []*note  // what came before COMMAND was there to get it
 	orphaned   bool     // the supervisor is dead, COMMAND is our child
 }
 
@@ -83,7 +82,9 @@ func (f *front) start() (err error) {
 	if err := catchAll(everything, pipe[1]); err != nil {
 		return err
 	}
-	go takeSignals()
+	if err := funnel(); err != nil {
+		return err
+	}
 	// The orphans of a supervisor that dies, COMMAND first, come to us.
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return os.NewSyscallError("prctl(PR_SET_CHILD_SUBREAPER)", err)
@@ -93,16 +94,6 @@ func (f *front) start() (err error) {
 	}
 	f.inherited.shed()
 	return nil
-}
-
-// takeSignals is the thread that signals are delivered to, also those that were
-// blocked when we were started: natively they would be pending in COMMAND.
-func takeSignals() {
-	runtime.LockOSThread()
-	setMask(0)
-	for {
-		_, _ = unix.Poll(nil, -1)
-	}
 }
 
 func (f *front) startSupervisor() error {
@@ -171,9 +162,12 @@ func (f *front) handle(m message) (status int, final bool) {
 	case failed:
 		f.reapSupervisor()
 		return int(m.value), true
+	case starting:
+		f.noteEarly()
+		_ = sendPacket(f.sock, make([]byte, noteSize))
 	case started:
 		f.command = &command{pid: int(m.value)}
-		f.relayEarly()
+		f.passEarly()
 	case stopped:
 		f.stop(unix.Signal(m.value))
 	case ended:
@@ -219,55 +213,17 @@ func (f *front) waitForAll() {
 		setOf(unix.SIGKILL, unix.SIGSTOP, unix.SIGURG, unix.SIGCHLD)).signals() {
 		_ = dispose(sig, sigDfl)
 	}
+	for n, ok := f.nextNote(); ok; n, ok = f.nextNote() {
+		if !f.isOurs(n) {
+			_ = unix.Kill(os.Getpid(), n.signal())
+		}
+	}
 	for {
 		if _, err := receive(f.sock); err != nil {
 			break
 		}
 	}
 	f.waitSupervisor()
-}
-
-// lost goes on without the supervisor: once it is reaped, COMMAND is our child
-// (exit_notify hands children on before the end is seen).
-func (f *front) lost(cause error) (status int, final bool) {
-	if f.orphaned { // COMMAND's end came with no status: somebody else has reaped it
-		return ourFailure, true
-	}
-	if !errors.Is(cause, io.EOF) {
-		_ = unix.Kill(f.supervisor, unix.SIGKILL)
-	}
-	how := f.waitSupervisor()
-	complain(fmt.Errorf("supervise: the supervisor died (%s)", describe(how)))
-	if f.command == nil {
-		return ourFailure, true
-	}
-	if err := f.adopt(); err != nil {
-		complain(err)
-		return ourFailure, true
-	}
-	return 0, false
-}
-
-// adopt makes COMMAND's events come from a watch of our own, as messages.
-func (f *front) adopt() error {
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return os.NewSyscallError("socketpair", err)
-	}
-	_ = unix.Close(f.sock)
-	f.sock, f.orphaned = pair[0], true
-	go func() { // ends with the last child or with the process
-		_ = f.command.watch(func(m message) { _ = m.send(pair[1]) })
-		_ = unix.Close(pair[1])
-	}()
-	return nil
-}
-
-func describe(status unix.WaitStatus) string {
-	if status.Signaled() {
-		return status.Signal().String()
-	}
-	return fmt.Sprintf("exit status %d", status.ExitStatus())
 }
 
 // complain prints an error of ours. Stderr is written to raw: os.Stderr may put

@@ -3,7 +3,6 @@ package front
 import (
 	"bufio"
 	"bytes"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"os"
@@ -129,23 +128,28 @@ func check(err error) {
 }
 
 // tellSignals prints what it is sent, one line each: signal, si_code, si_pid,
-// si_value. It ends at signal 64. Precondition: born with everything blocked.
+// si_value. It ends at signal 64.
 func tellSignals() {
-	fd, err := unix.Signalfd(-1, &unix.Sigset_t{Val: [16]uint64{uint64(everything)}}, unix.SFD_CLOEXEC)
-	check(err)
+	runtime.LockOSThread()
+	setMask(everything)
+	var pipe [2]int
+	check(unix.Pipe2(pipe[:], unix.O_CLOEXEC))
+	check(catchAll(everything, pipe[1]))
+	check(funnel())
 	fmt.Println("ready", os.Getpid(), os.Getppid())
 	for {
-		var info [128]byte // struct signalfd_siginfo, signalfd(2)
-		_, err := unix.Read(fd, info[:])
+		var n note
+		_, err := unix.Read(pipe[0], n[:])
 		if err == unix.EINTR {
 			continue
 		}
 		check(err)
-		word := func(i int) int32 { return int32(binary.NativeEndian.Uint32(info[i:])) }
-		if word(0) == 64 {
+		if n.signal() == 64 {
 			os.Exit(0)
 		}
-		fmt.Println(unix.SignalName(unix.Signal(word(0))), word(8), word(12), word(44))
+		if n.code() != siTkill || int(n.pid()) != os.Getpid() { // the runtime's SIGURG
+			fmt.Println(int(n.signal()), n.code(), n.pid(), n.int32At(24))
+		}
 	}
 }
 
@@ -214,15 +218,22 @@ func (s *running) status() int {
 // waitGone waits for the end of a process that need not be our child.
 func waitGone(t *testing.T, pid int) {
 	t.Helper()
+	fd := pidfdOf(t, pid)
+	if fd >= 0 && !readable(fd, limit) {
+		t.Fatalf("process %d has not ended", pid)
+	}
+}
+
+// pidfdOf returns -1 for a process that has ended. The test closes it at its end.
+func pidfdOf(t *testing.T, pid int) int {
+	t.Helper()
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err == unix.ESRCH {
-		return
+		return -1
 	}
 	if err != nil {
 		t.Fatalf("pidfd_open %d: %v", pid, err)
 	}
-	defer unix.Close(fd)
-	if !readable(fd, limit) {
-		t.Fatalf("process %d has not ended", pid)
-	}
+	t.Cleanup(func() { _ = unix.Close(fd) })
+	return fd
 }

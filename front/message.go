@@ -13,6 +13,7 @@ type kind uint32
 
 const (
 	failed       kind = iota + 1 // value: the exit status; the supervisor has said why
+	starting                     // COMMAND is about to be forked; any note is the answer
 	started                      // value: COMMAND's pid
 	stopped                      // value: the signal
 	continued                    // after it comes a SIGCONT

@@ -14,9 +14,11 @@ func (f *front) relay() {
 	}
 }
 
-// relayEarly passes on what came before COMMAND was there to get it, from a
-// terminal and to the whole group too.
-func (f *front) relayEarly() {
+// noteEarly keeps what came before COMMAND was there, from a terminal and to the
+// whole group too, until it can be passed on. What the group gets between this and
+// COMMAND's first moment in it, some 100 us later, is lost for COMMAND; repeating
+// that would double what comes right after.
+func (f *front) noteEarly() {
 	for {
 		n, ok := f.nextNote()
 		if !ok {
@@ -24,9 +26,16 @@ func (f *front) relayEarly() {
 		}
 		f.witness.saw(n.signal())
 		if !f.isOurs(n) {
-			f.pass(n)
+			f.early = append(f.early, n)
 		}
 	}
+}
+
+func (f *front) passEarly() {
+	for _, n := range f.early {
+		f.pass(n)
+	}
+	f.early = nil
 }
 
 func (f *front) nextNote() (*note, bool) {

@@ -1,6 +1,14 @@
 package front
 
-import "golang.org/x/sys/unix"
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
 
 // sigset is the kernel's sigset_t: bit n-1 is signal n.
 type sigset uint64
@@ -32,6 +40,62 @@ func (s sigset) signals() (sigs []unix.Signal) {
 // where the kernel made them (si_code above 0).
 func faults() sigset {
 	return setOf(unix.SIGSEGV, unix.SIGBUS, unix.SIGFPE, unix.SIGILL, unix.SIGTRAP)
+}
+
+// funnel has every signal taken by one thread, so that notes are in the order of
+// delivery, and no thread waits in the handler for a full pipe while it holds what
+// the reader needs to run. The runtime cannot be told: it unblocks what would kill
+// a Go program in every thread (blockableSig in runtime/signal_unix.go). So each
+// other thread is interrupted once, by a signal from ourselves, and the handler
+// blocks there, faults of our own included, which then just kill. A thread that is
+// made later gives back the first one it gets; so that there is none, the runtime
+// gets a few to keep, and one processor.
+func funnel() error {
+	runtime.GOMAXPROCS(1)
+	spareThreads(3)
+	ownPid = int32(os.Getpid())
+	notTaken = everything
+	ready := make(chan struct{})
+	go takeSignals(ready)
+	<-ready
+	tasks, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		return fmt.Errorf("list our threads: %w", err)
+	}
+	for _, task := range tasks {
+		tid, err := strconv.Atoi(task.Name())
+		if err == nil && tid != int(taker) && tid != unix.Gettid() {
+			_ = unix.Tgkill(int(ownPid), tid, unix.SIGPROF)
+		}
+	}
+	return nil
+}
+
+// spareThreads makes n threads, which the runtime keeps when they are free.
+func spareThreads(n int) {
+	var all, done sync.WaitGroup
+	all.Add(n)
+	for range n {
+		done.Go(func() {
+			runtime.LockOSThread() // one thread each while all are there
+			defer runtime.UnlockOSThread()
+			all.Done()
+			all.Wait()
+		})
+	}
+	done.Wait()
+}
+
+// takeSignals is that thread. It takes also what was blocked when we were started:
+// natively that would be pending in COMMAND.
+func takeSignals(ready chan<- struct{}) {
+	runtime.LockOSThread()
+	taker = int32(unix.Gettid())
+	setMask(0)
+	close(ready)
+	for {
+		_, _ = unix.Poll(nil, -1)
+	}
 }
 
 // threadSignals are 32 and 33, by which glibc and the Go runtime reach their own

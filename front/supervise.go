@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -93,7 +94,12 @@ func (s *supervisor) start(open Open) (err error) {
 		return err
 	}
 	spawner := &spawner{birth: s.birth, group: s.group, argv: s.orders.command, env: env}
-	pid, err := s.Start(spawner.fork)
+	pid, err := s.Start(func(attr *syscall.SysProcAttr) (int, error) {
+		if err := s.announce(); err != nil {
+			return 0, err
+		}
+		return spawner.fork(attr)
+	})
 	if err != nil {
 		return err
 	}
@@ -114,6 +120,16 @@ func (s *supervisor) settle() error {
 	// Every signal is blocked by birth; these handlers drop what comes through
 	// while fork has COMMAND's mask set, and what the runtime unblocks.
 	return catchAll(everything&^threadSignals()&^setOf(unix.SIGURG), 0)
+}
+
+// announce tells the front that COMMAND comes next: from here on a signal that
+// the whole group got is COMMAND's own.
+func (s *supervisor) announce() error {
+	if err := (message{kind: starting}).send(s.sock); err != nil {
+		return err
+	}
+	var answer note
+	return receivePacket(s.sock, answer[:])
 }
 
 // leave tells the front, and lets go of what is COMMAND's.

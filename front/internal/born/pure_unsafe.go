@@ -13,8 +13,9 @@ const CanExec = false
 
 // At finds what the Go runtime has left to see. Lost in a pure build: of the
 // ignored signals those that the runtime handles (all but HUP, INT, TSTP, TTIN,
-// TTOU, CONT, 32 to 34), of the blocked ones those that it unblocks (the faults,
-// STKFLT, CHLD, PROF, 32 to 34), and which standard descriptors were closed.
+// TTOU, CONT, 32 to 34), of the blocked ones those that it unblocks (what would
+// kill a Go program, the faults, CHLD, PROF, URG, 32 to 34: blockableSig in
+// runtime/signal_unix.go), and which standard descriptors were closed.
 //
 // Precondition: the calling thread's mask is still the one it started with.
 func At() State {

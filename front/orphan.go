@@ -1,0 +1,79 @@
+package front
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// lost goes on without the supervisor: once it is reaped, COMMAND is our child
+// (exit_notify hands children on before the end is seen).
+func (f *front) lost(cause error) (status int, final bool) {
+	if f.orphaned { // COMMAND's end came with no status: somebody else has reaped it
+		return ourFailure, true
+	}
+	if !errors.Is(cause, io.EOF) {
+		_ = unix.Kill(f.supervisor, unix.SIGKILL)
+	}
+	how := f.waitSupervisor()
+	complain(fmt.Errorf("supervise: the supervisor died (%s)", describe(how)))
+	if f.command == nil { // it may have died between fork and message
+		pid, ok := f.orphan()
+		if !ok {
+			return ourFailure, true
+		}
+		f.command = &command{pid: pid}
+	}
+	if err := f.adopt(); err != nil {
+		complain(err)
+		return ourFailure, true
+	}
+	return 0, false
+}
+
+// adopt makes COMMAND's events come from a watch of our own, as messages.
+func (f *front) adopt() error {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return os.NewSyscallError("socketpair", err)
+	}
+	_ = unix.Close(f.sock)
+	f.sock, f.orphaned = pair[0], true
+	go func() { // ends with the last child or with the process
+		_ = f.command.watch(func(m message) { _ = m.send(pair[1]) })
+		_ = unix.Close(pair[1])
+	}()
+	return nil
+}
+
+// orphan finds COMMAND among our children, where its pid was never told.
+func (f *front) orphan() (pid int, ok bool) {
+	tasks, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		return 0, false
+	}
+	for _, task := range tasks {
+		list, err := os.ReadFile("/proc/self/task/" + task.Name() + "/children")
+		if err != nil {
+			continue
+		}
+		for _, word := range strings.Fields(string(list)) {
+			if pid, err := strconv.Atoi(word); err == nil && pid != f.witness.pid {
+				return pid, true
+			}
+		}
+	}
+	return 0, false
+}
+
+func describe(status unix.WaitStatus) string {
+	if status.Signaled() {
+		return status.Signal().String()
+	}
+	return fmt.Sprintf("exit status %d", status.ExitStatus())
+}
