@@ -33,6 +33,7 @@ func (f *front) lost(cause error) (status int, final bool) {
 		complain(err)
 		return ourFailure, true
 	}
+	f.passEarly()
 	return 0, false
 }
 

@@ -9,9 +9,14 @@ import (
 // relay takes one signal that reached the front and passes it on if COMMAND has
 // not had it.
 func (f *front) relay() {
-	if n, ok := f.nextNote(); ok && f.isForCommand(n) {
-		f.pass(n)
+	n, ok := f.nextNote()
+	if !ok || !f.isForCommand(n) {
+		return
 	}
+	if n.signal() == unix.SIGCONT {
+		f.lendTerminal()
+	}
+	f.pass(n)
 }
 
 // noteEarly keeps what came before COMMAND was there, from a terminal and to the
@@ -89,4 +94,22 @@ func (f *front) isOurs(n *note) bool {
 func fromTerminal(n *note) bool {
 	return n.code() > 0 && setOf(unix.SIGINT, unix.SIGQUIT, unix.SIGTSTP, unix.SIGTTIN,
 		unix.SIGTTOU, unix.SIGWINCH).has(n.signal())
+}
+
+// lendTerminal makes COMMAND's group the foreground one where the shell made ours
+// that, for COMMAND (fg): natively COMMAND would lead the shell's job, under us an
+// interactive shell has a group of its own, and stopped again at its first read.
+func (f *front) lendTerminal() {
+	group, err := unix.Getpgid(f.command.pid)
+	if err != nil || group == unix.Getpgrp() {
+		return
+	}
+	tty, err := unix.Open("/dev/tty", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return
+	}
+	defer unix.Close(tty)
+	if foreground, err := unix.IoctlGetInt(tty, unix.TIOCGPGRP); err == nil && foreground == unix.Getpgrp() {
+		_ = unix.IoctlSetPointerInt(tty, unix.TIOCSPGRP, group)
+	}
 }

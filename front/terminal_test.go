@@ -1,0 +1,238 @@
+package front
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// terminal is a pseudo-terminal with a session in it.
+type terminal struct {
+	t      *testing.T
+	master *os.File
+	cmd    *exec.Cmd
+	seen   []byte // output that expect has not consumed
+}
+
+// newTerminal runs the program as the leader of a session of its own.
+func newTerminal(t *testing.T, argv ...string) *terminal {
+	t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { master.Close() })
+	raw, err := master.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var number int
+	_ = raw.Control(func(fd uintptr) {
+		check(unix.IoctlSetPointerInt(int(fd), unix.TIOCSPTLCK, 0))
+		number, err = unix.IoctlGetInt(int(fd), unix.TIOCGPTN)
+		check(err)
+	})
+	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer slave.Close()
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	cmd.Env = append(os.Environ(), "PS1=", "TERM=dumb", "INPUTRC=/dev/null")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	timer := time.AfterFunc(limit, func() { _ = cmd.Process.Kill() })
+	t.Cleanup(func() { timer.Stop(); _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	return &terminal{t: t, master: master, cmd: cmd}
+}
+
+// newShell runs an interactive shell that does not echo what is typed.
+func newShell(t *testing.T) *terminal {
+	t.Helper()
+	term := newTerminal(t, "bash", "--norc", "--noprofile", "--noediting", "-i")
+	term.typeIn("stty -echo; T=" + testBinary(t) + "; echo sh''ell\n")
+	term.expect("shell\r\n")
+	return term
+}
+
+func (term *terminal) typeIn(keys string) {
+	term.t.Helper()
+	if _, err := term.master.WriteString(keys); err != nil {
+		term.t.Fatal(err)
+	}
+}
+
+// expect reads until want, and returns what came before it.
+func (term *terminal) expect(want string) (before string) {
+	term.t.Helper()
+	check(term.master.SetReadDeadline(time.Now().Add(limit)))
+	buffer := make([]byte, 4096)
+	for {
+		if i := bytes.Index(term.seen, []byte(want)); i >= 0 {
+			before = string(term.seen[:i])
+			term.seen = term.seen[i+len(want):]
+			return before
+		}
+		n, err := term.master.Read(buffer)
+		if err != nil {
+			term.t.Fatalf("want %q: %v, after %q", want, err, term.seen)
+		}
+		term.seen = append(term.seen, buffer[:n]...)
+	}
+}
+
+func (term *terminal) status() int {
+	term.t.Helper()
+	_ = term.cmd.Wait()
+	return term.cmd.ProcessState.ExitCode()
+}
+
+const ctrlC, ctrlD, ctrlZ = "\x03", "\x04", "\x1a"
+
+// TestTerminalSignalsOnce: what the terminal sends to the group, COMMAND gets once
+// and from the kernel.
+func TestTerminalSignalsOnce(t *testing.T) {
+	term := newTerminal(t, self(), "run", testBinary(t), "signals")
+	term.expect("ready")
+	term.expect("\r\n")
+	term.typeIn(ctrlC)
+	term.expect("2 128 0 0\r\n")
+	raw, err := term.master.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = raw.Control(func(fd uintptr) {
+		check(unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, &unix.Winsize{Row: 33, Col: 44}))
+	})
+	term.expect("28 128 0 0\r\n")
+	term.typeIn("\x1c")
+	term.expect("3 128 0 0\r\n")
+	check(unix.Kill(term.cmd.Process.Pid, unix.SIGUSR1))
+	if extra := strings.ReplaceAll(term.expect(fmt.Sprintf("10 -1 %d 0\r\n", os.Getpid())), "^\\", ""); extra != "" {
+		t.Errorf("COMMAND got %q on top", extra)
+	}
+	check(unix.Kill(term.cmd.Process.Pid, 64))
+	if got := term.status(); got != 0 {
+		t.Errorf("status %d, want 0", got)
+	}
+}
+
+// TestHangup: a session leader's SIGHUP is COMMAND's, which is not the leader.
+func TestHangup(t *testing.T) {
+	term := newTerminal(t, self(), "run", "sh", "-c", "trap 'exit 42' HUP; echo ready; while :; do read x || :; done")
+	term.expect("ready")
+	term.master.Close()
+	if got := term.status(); got != 42 {
+		t.Errorf("status %d, want 42", got)
+	}
+}
+
+// TestJobControl: ^Z, fg and bg of `run` itself in an interactive shell.
+func TestJobControl(t *testing.T) {
+	term := newShell(t)
+	term.typeIn("$T run sh -c 'echo up; exec cat'; echo st''atus=$?\n")
+	term.expect("up\r\n")
+	term.typeIn("one\n")
+	term.expect("one\r\n")
+	for range 3 {
+		term.typeIn(ctrlZ)
+		term.expect("Stopped")
+		term.expect(fmt.Sprintf("status=%d", 128+unix.SIGTSTP))
+		term.typeIn("echo sh''ell\n")
+		term.expect("shell\r\n")
+		term.typeIn("fg; echo st''atus=$?\n")
+		term.expect("exec cat'")
+		term.typeIn("two\n")
+		term.expect("two\r\n")
+	}
+	term.typeIn(ctrlZ)
+	term.expect("Stopped")
+	term.expect("exec cat'\r\n")
+	term.typeIn("bg; wait %1; echo b''g=$?\n") // cat reads from the terminal: SIGTTIN stops the job again
+	term.expect(fmt.Sprintf("bg=%d\r\n", 128+unix.SIGTTIN))
+	term.typeIn("fg; echo fg''=$?\n")
+	term.typeIn("three\n")
+	term.expect("three\r\n")
+	term.typeIn(ctrlC)
+	term.expect("fg=130")
+	term.typeIn("$T run false; echo st''atus=$?\n")
+	term.expect("status=1\r\n")
+	term.typeIn("exit 0\n")
+	if got := term.status(); got != 0 {
+		t.Errorf("status %d, want 0", got)
+	}
+}
+
+// TestKillJob: the shell's kill goes to the group.
+func TestKillJob(t *testing.T) {
+	term := newShell(t)
+	term.typeIn("$T run $T signals &\n")
+	term.expect("ready")
+	term.expect("\r\n")
+	term.typeIn("kill -USR2 %1\n")
+	term.expect("12 0 ")
+	term.typeIn("kill -USR1 $!\n")
+	if extra := term.expect("10 -1 "); strings.Contains(extra, "12 ") {
+		t.Errorf("COMMAND got %q on top", extra)
+	}
+	term.typeIn("kill -s RTMAX $!; wait %1; echo st''atus=$?; exit\n")
+	term.expect("status=0")
+}
+
+// TestInteractiveShellAsCommand: it has job control of its own, in groups that are
+// not the front's; and the front stops with it.
+func TestInteractiveShellAsCommand(t *testing.T) {
+	term := newShell(t)
+	term.typeIn("$T run bash --norc --noprofile --noediting -i; echo ou''ter=$?\n")
+	term.typeIn("PS1='in''> '\n")
+	term.expect("in> ")
+	term.typeIn("cat; echo ca''t=$?\n")
+	term.typeIn("one\n")
+	term.expect("one\r\n")
+	term.typeIn(ctrlZ)
+	term.expect("Stopped")
+	term.expect("cat=148")
+	term.typeIn("fg\n")
+	term.typeIn("two\n")
+	term.expect("two\r\n")
+	term.typeIn(ctrlC) // cat dies of it, so that bash drops the rest of its line
+	term.expect("in> ")
+	term.typeIn("echo fg''=$?\n")
+	term.expect("fg=130")
+	term.typeIn("suspend\n")
+	term.expect("Stopped")
+	term.expect("outer=147")
+	term.typeIn("fg; echo ou''ter=$?\n")
+	term.typeIn("echo in''ner=$PPID\n")
+	term.expect("inner=")
+	term.typeIn("exit 3\n")
+	term.expect("outer=3")
+	term.typeIn("stty size >/dev/null && exit 5\n") // the terminal is the outer shell's again
+	if got := term.status(); got != 5 {
+		t.Errorf("status %d, want 5", got)
+	}
+}
+
+// TestOrphanedGroup: a session leader's group has nobody to continue it. There ^Z
+// does nothing, as without us, and reading in the background fails.
+func TestOrphanedGroup(t *testing.T) {
+	term := newTerminal(t, self(), "run", "sh", "-c", "echo up; exec cat")
+	term.expect("up\r\n")
+	term.typeIn(ctrlZ + "line\n")
+	term.expect("line\r\n")
+	term.expect("line\r\n") // the echo, and cat's
+	term.typeIn(ctrlD)
+	if got := term.status(); got != 0 {
+		t.Errorf("status %d, want 0", got)
+	}
+}
