@@ -34,25 +34,27 @@ var blanks = regexp.MustCompile(`/proc/\d+/fd|[A-Z][a-z]{2} +\d+ +\d\d:\d\d|pipe
 func TestBornAsNative(t *testing.T) {
 	births := map[string][]string{
 		"plain":             {},
-		"three blocked":     {"block=4007"},
+		"usr1, rt blocked":  {"block=8000000000000200"},
+		"term blocked":      {"block=4007"},
 		"environment":       {"env=A=1", "env=A=2", "env==odd", "env=noequals", "env="},
 		"more descriptors":  {"dup=9", "dup=11"},
 		"few descriptors":   {"nofile=40"},
 		"umask":             {"umask=37"},
 		"hup, int ignored":  {"ignore=3"},
-		"tstp, rt ignored":  {"ignore=c000000380080000"},
+		"tstp ignored":      {"ignore=80000"},
+		"realtime ignored":  {"ignore=c000000380000000"},
 		"all blocked":       {"block=ffffffffffffffff"},
 		"all ignored":       {"ignore=ffffffffffffffff"},
 		"quit, pipe, chld":  {"ignore=11004"},
 		"stdin closed":      {"close=0"},
 		"stdout, in closed": {"close=0", "close=2"},
 	}
-	needSaving := []string{"all blocked", "all ignored", "quit, pipe, chld", "stdin closed", "stdout, in closed"}
+	needSaving := []string{"term blocked", "realtime ignored", "all blocked", "all ignored", "quit, pipe, chld", "stdin closed", "stdout, in closed"}
 	for birth, words := range births {
 		for probe, argv := range probes {
 			t.Run(birth+"/"+probe, func(t *testing.T) {
 				if !born.CanExec && slices.Contains(needSaving, birth) {
-					t.Skip("a pure build cannot save these before the Go runtime starts")
+					t.Skip("a pure build cannot save this before the Go runtime starts")
 				}
 				path, err := exec.LookPath(argv[0])
 				if err != nil {

@@ -41,24 +41,16 @@ func (g gate) open() {
 // TestSupervisorKilled: COMMAND becomes the front's child, which goes on passing
 // signals, and mirrors its end.
 func TestSupervisorKilled(t *testing.T) {
-	s := start(t, "run", "bash", "-c",
-		`trap 'echo term' TERM; trap 'echo usr1; exit 9' USR1; echo $PPID; while :; do read -r line; done`)
-	var supervisor int
-	if _, err := fmt.Sscan(s.line(), &supervisor); err != nil {
-		t.Fatal(err)
-	}
+	s, _, supervisor := startSignals(t)
 	if err := unix.Kill(supervisor, unix.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	waitGone(t, supervisor)
 	s.signalFront(unix.SIGTERM)
-	if line := s.line(); line != "term" {
-		t.Errorf("COMMAND said %q, want term", line)
+	if line, want := s.line(), fmt.Sprintf("15 -1 %d 0", os.Getpid()); line != want {
+		t.Errorf("COMMAND got %q, want %q", line, want)
 	}
-	s.signalFront(unix.SIGUSR1)
-	if line := s.line(); line != "usr1" {
-		t.Errorf("COMMAND said %q, want usr1", line)
-	}
+	s.signalFront(62)
 	want := "pidfd-shim: supervise: the supervisor died (killed)\n"
 	if got := s.status(); got != 9 || s.err.String() != want {
 		t.Errorf("status %d stderr %q, want 9 %q", got, s.err.String(), want)

@@ -164,7 +164,7 @@ func (f *front) handle(m message) (status int, final bool) {
 		return int(m.value), true
 	case starting:
 		f.noteEarly()
-		_ = sendPacket(f.sock, make([]byte, noteSize))
+		_ = sendPacket(f.sock, make([]byte, noteSize), 0)
 	case started:
 		f.command = &command{pid: int(m.value)}
 		f.passEarly()

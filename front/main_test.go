@@ -128,7 +128,7 @@ func check(err error) {
 }
 
 // tellSignals prints what it is sent, one line each: signal, si_code, si_pid,
-// si_value. It ends at signal 64.
+// si_value. It ends at signal 64, and with status 9 at 62.
 func tellSignals() {
 	runtime.LockOSThread()
 	setMask(everything)
@@ -144,8 +144,11 @@ func tellSignals() {
 			continue
 		}
 		check(err)
-		if n.signal() == 64 {
+		switch n.signal() {
+		case 64:
 			os.Exit(0)
+		case 62:
+			os.Exit(9)
 		}
 		if n.code() != siTkill || int(n.pid()) != os.Getpid() { // the runtime's SIGURG
 			fmt.Println(int(n.signal()), n.code(), n.pid(), n.int32At(24))

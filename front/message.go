@@ -30,10 +30,18 @@ type message struct {
 }
 
 func (m message) send(sock int) error {
-	var b [8]byte
-	binary.NativeEndian.PutUint32(b[0:], uint32(m.kind))
-	binary.NativeEndian.PutUint32(b[4:], uint32(m.value))
-	return sendPacket(sock, b[:])
+	return sendPacket(sock, m.bytes(), 0)
+}
+
+// sendNow drops the message where a front that is stopped has not read the many
+// before it: the SIGCONT that would make it read must not wait behind.
+func (m message) sendNow(sock int) {
+	_ = sendPacket(sock, m.bytes(), unix.MSG_DONTWAIT)
+}
+
+func (m message) bytes() []byte {
+	b := binary.NativeEndian.AppendUint32(nil, uint32(m.kind))
+	return binary.NativeEndian.AppendUint32(b, uint32(m.value))
 }
 
 // receive returns io.EOF when the supervisor has ended.
@@ -48,9 +56,9 @@ func receive(sock int) (message, error) {
 	}, nil
 }
 
-func sendPacket(sock int, b []byte) error {
+func sendPacket(sock int, b []byte, flags int) error {
 	for {
-		err := unix.Send(sock, b, unix.MSG_NOSIGNAL)
+		err := unix.Send(sock, b, unix.MSG_NOSIGNAL|flags)
 		if err != unix.EINTR {
 			return os.NewSyscallError("send", err)
 		}

@@ -57,7 +57,7 @@ func (f *front) pass(n *note) {
 		f.command.pass(n)
 		return
 	}
-	_ = sendPacket(f.sock, n[:]) // a supervisor that died is noticed by receive
+	_ = sendPacket(f.sock, n[:], 0) // a supervisor that died is noticed by receive
 }
 
 // isForCommand tells whether COMMAND has not had n from whoever sent it. What the

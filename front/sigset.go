@@ -55,8 +55,12 @@ func funnel() error {
 	spareThreads(3)
 	ownPid = int32(os.Getpid())
 	notTaken = everything
+	never, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
+	if err != nil {
+		return os.NewSyscallError("eventfd", err)
+	}
 	ready := make(chan struct{})
-	go takeSignals(ready)
+	go takeSignals(never, ready)
 	<-ready
 	tasks, err := os.ReadDir("/proc/self/task")
 	if err != nil {
@@ -87,14 +91,17 @@ func spareThreads(n int) {
 }
 
 // takeSignals is that thread. It takes also what was blocked when we were started:
-// natively that would be pending in COMMAND.
-func takeSignals(ready chan<- struct{}) {
+// natively that would be pending in COMMAND. It waits in a read, which the kernel
+// restarts after a handler: with poll it came back to Go code each time, and a
+// handler that then waits for a full pipe keeps the reader from the processor.
+func takeSignals(never int, ready chan<- struct{}) {
 	runtime.LockOSThread()
 	taker = int32(unix.Gettid())
-	setMask(0)
 	close(ready)
+	var counter [8]byte
 	for {
-		_, _ = unix.Poll(nil, -1)
+		setMask(0)
+		_, _ = unix.Read(never, counter[:])
 	}
 }
 

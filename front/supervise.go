@@ -181,8 +181,11 @@ func (s *supervisor) report(m message) {
 		s.shell.send(unix.SIGSTOP)
 		return
 	case m.kind == continued:
-		_ = m.send(s.sock)
+		m.sendNow(s.sock)
 		s.shell.send(unix.SIGCONT)
+		return
+	case m.kind == stopped:
+		m.sendNow(s.sock)
 		return
 	case m.kind == ended || m.kind == endedLeaving:
 		s.end()
