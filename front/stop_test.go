@@ -114,3 +114,19 @@ func TestStopToFront(t *testing.T) {
 		t.Errorf("status %d, want 0", got)
 	}
 }
+
+// TestKilledWhileStopped: the front wakes up to end.
+func TestKilledWhileStopped(t *testing.T) {
+	for _, sig := range []unix.Signal{unix.SIGTSTP, unix.SIGSTOP} {
+		s := start(t, "run", "sh", "-c", "echo $$; exec cat")
+		command := pidLine(t, s)
+		for _, sig := range []unix.Signal{sig, unix.SIGKILL} {
+			if err := unix.Kill(command, sig); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := s.status(); got != 137 {
+			t.Errorf("%v: status %d, want 137", sig, got)
+		}
+	}
+}

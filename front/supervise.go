@@ -39,6 +39,7 @@ type supervisor struct {
 	inherited *Inherited
 	command   *command
 	shell     *handle // the front
+	mirrored  bool    // the front was last told to stop
 }
 
 // Supervise is the hidden subcommand: args is what follows SupervisorCommand.
@@ -176,21 +177,35 @@ func (s *supervisor) obey() {
 // report tells the front what COMMAND does. The order of message and SIGCONT is
 // what front.stop relies on.
 func (s *supervisor) report(m message) {
-	switch {
-	case m.kind == stopped && unix.Signal(m.value) == unix.SIGSTOP:
-		s.shell.send(unix.SIGSTOP)
-		return
-	case m.kind == continued:
+	switch m.kind {
+	case stopped:
+		s.mirrored = true
+		if unix.Signal(m.value) == unix.SIGSTOP {
+			s.shell.send(unix.SIGSTOP)
+		} else {
+			m.sendNow(s.sock)
+		}
+	case continued:
+		s.mirrored = false
 		m.sendNow(s.sock)
 		s.shell.send(unix.SIGCONT)
-		return
-	case m.kind == stopped:
-		m.sendNow(s.sock)
-		return
-	case m.kind == ended || m.kind == endedLeaving:
+	case ended, endedLeaving:
 		s.end()
+		s.reportEnd(m)
+	}
+}
+
+// reportEnd wakes a front that stopped with COMMAND: one that is continued, or
+// killed, and ends at once is only ever seen to have ended. Before the message,
+// for a front that has not read too many; after it, for front.stop.
+func (s *supervisor) reportEnd(m message) {
+	if s.mirrored {
+		s.shell.send(unix.SIGCONT)
 	}
 	_ = m.send(s.sock)
+	if s.mirrored {
+		s.shell.send(unix.SIGCONT)
+	}
 }
 
 // end is COMMAND's end: from here on no pipe of its user's is kept open.
