@@ -30,6 +30,7 @@ var rank = map[string]int{
 	"front":          3,
 	"audit":          3,
 	"bench":          4,
+	"session":        4,
 	"cmd/pidfd-shim": 5,
 }
 
