@@ -10,8 +10,6 @@ require (
 	golang.org/x/sys v0.49.0 // raw system calls and kernel constants
 )
 
-require github.com/google/go-cmp v0.7.0
-
 require (
 	github.com/BurntSushi/toml v1.4.1-0.20240526193622-a339e1f7089c // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
