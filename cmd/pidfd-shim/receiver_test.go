@@ -38,7 +38,7 @@ func receive() error {
 		_, _ = os.Stdin.Read(make([]byte, 1))
 		os.Exit(0)
 	}()
-	_, err = fmt.Println(os.Getpid(), unix.Gettid()) //nolint:forbidigo // a program of its own
+	_, err = fmt.Println(os.Getpid(), unix.Gettid())
 	for err == nil {
 		err = printSignal(fd)
 	}
@@ -57,7 +57,7 @@ func printSignal(fd int) error {
 	if pid := le.Uint32(info[12:]); pid != 0 && pid != uint32(os.Getpid()) {
 		sender = "another"
 	}
-	_, err := fmt.Println(arch.SignalName(sig), arch.CodeName(sig, code), value, "from", sender) //nolint:forbidigo // a program of its own
+	_, err := fmt.Println(arch.SignalName(sig), arch.CodeName(sig, code), value, "from", sender)
 	return err
 }
 
