@@ -3,12 +3,12 @@ module github.com/pidfd-shim/pidfd-shim
 go 1.26.0
 
 require (
+	github.com/google/go-cmp v0.7.0 // differences in tests, field by field
+	github.com/rogpeppe/go-internal v1.16.0 // testscript: the command line as its users type it
 	github.com/spf13/cobra v1.10.2 // subcommands, flags, help and completion
 	github.com/spf13/pflag v1.0.9 // cobra's flags: which one a user got wrong
 	golang.org/x/sys v0.49.0 // raw system calls and kernel constants
 )
-
-require github.com/google/go-cmp v0.7.0
 
 require (
 	github.com/BurntSushi/toml v1.4.1-0.20240526193622-a339e1f7089c // indirect

@@ -53,51 +53,58 @@ func (s Set) Find(name string) (Result, bool) {
 // Probe tries every feature. It starts two short-lived children, so it is for
 // doctor and for tests; a run asks ForRun.
 func Probe() Set {
-	set := make(Set, 0, len(table))
-	for _, row := range table {
+	rows := table()
+	set := make(Set, 0, len(rows))
+	for _, row := range rows {
 		detail, err := row.try()
 		set = append(set, Result{row.Feature, err, detail})
 	}
 	return set
 }
 
-// table is every feature, by subject and then by age.
-var table = []struct {
+// trial is a feature and how to try it.
+type trial struct {
 	Feature
 	try func() (detail string, err error)
-}{
-	{Feature{"pidfd_send_signal", "5.1", "the call itself: else every call is emulated"}, plain(PidfdSendSignal)},
-	{Feature{"pidfd_open", "5.3", "handles by number; the strongest guard"}, plain(PidfdOpen)},
-	{Feature{"pidfd_getfd", "5.6", "the caller's very descriptor"}, plain(PidfdGetfd)},
-	{Feature{"PIDFD_THREAD", "6.9", "callers' pidfds of threads"}, plain(PidfdThread)},
-	{Feature{"signal flags", "6.9", "scope by flag: thread, group, process group"}, flagsDetail},
-	{Feature{"pidfd namespaces", "6.11", "namespaces of a target without its /proc"}, plain(PidfdNamespaces)},
-	{Feature{"PIDFD_GET_INFO", "6.13", "ids and credentials without reading text"}, plain(PidfdInfo)},
-	{Feature{"PIDFD_SELF", "6.15", "callers' word for themselves"}, selfDetail},
+}
 
-	{Feature{"user notification", "5.0", "the notify backend"}, plain(UserNotif)},
-	{Feature{"listener", "5.0", "ours to have: no outer supervisor holds one"}, plain(Listener)},
-	{Feature{"ID_VALID (old)", "5.0", "asks whether a caller still waits"}, plain(IDValidOld)},
-	{Feature{"FLAG_CONTINUE", "5.5", "mode continue"}, plain(NotifContinue)},
-	{Feature{"TSYNC_ESRCH", "5.7", "a listener over all threads of an agent"}, plain(TsyncEsrch)},
-	{Feature{"ID_VALID (new)", "5.9", "asks whether a caller still waits"}, plain(IDValidNew)},
-	{Feature{"ADDFD", "5.9", "descriptors into a caller"}, plain(AddFD)},
-	{Feature{"WAIT_KILLABLE_RECV", "5.19", "exactly once: a received call is not interrupted"}, plain(WaitKillableRecv)},
-	{Feature{"SYNC_WAKE_UP", "6.6", "answers nine times faster on an idle machine"}, plain(SyncWakeUp)},
+// table is every feature, by subject and then by age. It is a function because a
+// variable of this size would be made at every start.
+func table() []trial {
+	return []trial{
+		{Feature{"pidfd_send_signal", "5.1", "the call itself: else every call is emulated"}, plain(PidfdSendSignal)},
+		{Feature{"pidfd_open", "5.3", "handles by number; the strongest guard"}, plain(PidfdOpen)},
+		{Feature{"pidfd_getfd", "5.6", "the caller's very descriptor"}, plain(PidfdGetfd)},
+		{Feature{"PIDFD_THREAD", "6.9", "callers' pidfds of threads"}, plain(PidfdThread)},
+		{Feature{"signal flags", "6.9", "scope by flag: thread, group, process group"}, flagsDetail},
+		{Feature{"pidfd namespaces", "6.11", "namespaces of a target without its /proc"}, plain(PidfdNamespaces)},
+		{Feature{"PIDFD_GET_INFO", "6.13", "ids and credentials without reading text"}, plain(PidfdInfo)},
+		{Feature{"PIDFD_SELF", "6.15", "callers' word for themselves"}, selfDetail},
 
-	{Feature{"PTRACE_SEIZE", "3.4", "pins a target's number"}, plain(PtraceSeize)},
-	{Feature{"GET_SYSCALL_INFO", "5.3", "which ABI a stopped caller called by"}, plain(GetSyscallInfo)},
-	{Feature{"process_vm_readv", "3.2", "reads a caller's siginfo"}, plain(ProcessVMReadv)},
-	{Feature{"kcmp files", "3.5", "whether threads share descriptors"}, plain(KcmpFiles)},
-	{Feature{"Yama scope", "3.4", "who may trace whom"}, yamaScope},
-	{Feature{"Landlock", "5.13", "callers may be confined by it"}, landlockABI},
+		{Feature{"user notification", "5.0", "the notify backend"}, plain(UserNotif)},
+		{Feature{"listener", "5.0", "ours to have: no outer supervisor holds one"}, plain(Listener)},
+		{Feature{"ID_VALID (old)", "5.0", "asks whether a caller still waits"}, plain(IDValidOld)},
+		{Feature{"FLAG_CONTINUE", "5.5", "mode continue"}, plain(NotifContinue)},
+		{Feature{"TSYNC_ESRCH", "5.7", "a listener over all threads of an agent"}, plain(TsyncEsrch)},
+		{Feature{"ID_VALID (new)", "5.9", "asks whether a caller still waits"}, plain(IDValidNew)},
+		{Feature{"ADDFD", "5.9", "descriptors into a caller"}, plain(AddFD)},
+		{Feature{"WAIT_KILLABLE_RECV", "5.19", "exactly once: a received call is not interrupted"}, plain(WaitKillableRecv)},
+		{Feature{"SYNC_WAKE_UP", "6.6", "answers nine times faster on an idle machine"}, plain(SyncWakeUp)},
 
-	{Feature{"pid translation", "6.11", "a pid of one namespace in another"}, plain(NSTranslate)},
-	{Feature{"openat2", "5.6", "opens that cannot cross a mount"}, plain(Openat2)},
-	{Feature{"detached procfs", "5.2", "a /proc nobody can mount over"}, plain(DetachedProcfs)},
+		{Feature{"PTRACE_SEIZE", "3.4", "pins a target's number"}, plain(PtraceSeize)},
+		{Feature{"GET_SYSCALL_INFO", "5.3", "which ABI a stopped caller called by"}, plain(GetSyscallInfo)},
+		{Feature{"process_vm_readv", "3.2", "reads a caller's siginfo"}, plain(ProcessVMReadv)},
+		{Feature{"kcmp files", "3.5", "whether threads share descriptors"}, plain(KcmpFiles)},
+		{Feature{"Yama scope", "3.4", "who may trace whom"}, yamaScope},
+		{Feature{"Landlock", "5.13", "callers may be confined by it"}, landlockABI},
 
-	{Feature{"i386", "2.6", "32-bit callers"}, plain(I386)},
-	{Feature{"x32", "3.4", "x32 callers"}, plain(X32)},
+		{Feature{"pid translation", "6.11", "a pid of one namespace in another"}, plain(NSTranslate)},
+		{Feature{"openat2", "5.6", "opens that cannot cross a mount"}, plain(Openat2)},
+		{Feature{"detached procfs", "5.2", "a /proc nobody can mount over"}, plain(DetachedProcfs)},
+
+		{Feature{"i386", "2.6", "32-bit callers"}, plain(I386)},
+		{Feature{"x32", "3.4", "x32 callers"}, plain(X32)},
+	}
 }
 
 func plain(probe func() error) func() (string, error) {

@@ -25,6 +25,12 @@ const examples = `  pidfd-shim doctor                              what can this
 func execute(args []string, in io.Reader, out, errOut io.Writer) int {
 	root := newRoot()
 	root.SetArgs(args)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		if !cmd.HasParent() && !strings.HasPrefix(args[0], "-") {
+			return runRoot(cmd, args) // the flags are not the mistake, the subcommand is
+		}
+		return explainFlag(cmd, err)
+	})
 	root.SetIn(in)
 	root.SetOut(out)
 	root.SetErr(errOut)
@@ -53,7 +59,6 @@ func newRoot() *cobra.Command {
 		SuggestionsMinimumDistance: 2,
 	}
 	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
-	root.SetFlagErrorFunc(explainFlag)
 	addTestSwitches(root)
 	for _, add := range subcommands {
 		cmd := add()

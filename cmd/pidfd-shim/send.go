@@ -145,6 +145,8 @@ func explain(err error) error {
 	switch {
 	case errors.Is(err, unix.ESRCH):
 		return errors.New("no such process")
+	case errors.Is(err, unix.ENOENT): // a directory without status
+		return errNotProcess
 	case errors.Is(err, unix.EAGAIN):
 		return errors.New("its queue is full (RLIMIT_SIGPENDING)")
 	}

@@ -1,0 +1,6 @@
+//go:build !shimtest
+
+package main
+
+// testSwitches tells whether --pretend exists.
+const testSwitches = false
