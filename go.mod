@@ -3,7 +3,9 @@ module github.com/pidfd-shim/pidfd-shim
 go 1.26.0
 
 require (
+	github.com/seccomp/libseccomp-golang v0.11.1 // the program that container runtimes will compile, to compare ours with
 	github.com/spf13/cobra v1.10.2 // subcommands, flags, help and completion
+	golang.org/x/net v0.62.0 // bpf: a VM to run our filters in, in tests
 	golang.org/x/sys v0.49.0 // raw system calls and kernel constants
 )
 
