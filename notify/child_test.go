@@ -80,6 +80,7 @@ func childCommand(t *testing.T) (string, error) {
 	defer cancel()
 	name := "^" + strings.ReplaceAll(t.Name(), "/", "$/^") + "$"
 	cmd := exec.CommandContext(ctx, os.Args[0], "-test.v", "-test.run", name, "-callers", *callers)
+	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0") // else a second for each child
 	cmd.WaitDelay = time.Second
 	out, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {

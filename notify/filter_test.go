@@ -11,7 +11,7 @@ import (
 
 const (
 	x86_64 = 0xc000003e
-	x86_32   = 0x40000003
+	x86_32 = 0x40000003
 	poison = 0xdefaced0_0000_0000
 )
 
