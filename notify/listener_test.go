@@ -257,3 +257,20 @@ func TestLayout(t *testing.T) {
 		}
 	}
 }
+
+// The way of a call through the listener allocates nothing.
+func TestListenerAllocatesNothing(t *testing.T) {
+	inChild(t, func(t *testing.T) {
+		const runs = 200
+		c := launch(t, true, "-m64", "syscall", "calls", fmt.Sprint(runs+1))
+		var call shim.Call
+		allocations := testing.AllocsPerRun(runs, func() {
+			if err := errors.Join(c.Next(&call), c.Blocked(&call), c.Answer(&call, shim.Return(0))); err != nil {
+				t.Fatal(err)
+			}
+		})
+		if allocations != 0 {
+			t.Errorf("%v allocations a call", allocations)
+		}
+	})
+}
