@@ -5,8 +5,10 @@ go 1.26.0
 require (
 	github.com/google/go-cmp v0.7.0 // differences in tests, field by field
 	github.com/rogpeppe/go-internal v1.16.0 // testscript: the command line as its users type it
+	github.com/seccomp/libseccomp-golang v0.11.1 // the program that container runtimes will compile, to compare ours with
 	github.com/spf13/cobra v1.10.2 // subcommands, flags, help and completion
 	github.com/spf13/pflag v1.0.9 // cobra's flags: which one a user got wrong
+	golang.org/x/net v0.62.0 // bpf: a VM to run our filters in, in tests
 	golang.org/x/sys v0.49.0 // raw system calls and kernel constants
 )
 

@@ -1,8 +1,6 @@
 package notify
 
 import (
-	"fmt"
-
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
@@ -162,13 +160,4 @@ func numbers(syscall arch.Syscall, abi arch.ABI) []uint32 {
 		}
 	}
 	return found
-}
-
-// String prints an instruction list for people, one per line.
-func listing(program []unix.SockFilter) string {
-	var text string
-	for i, in := range program {
-		text += fmt.Sprintf("%3d: code %#04x jt %d jf %d k %#x\n", i, in.Code, in.Jt, in.Jf, in.K)
-	}
-	return text
 }

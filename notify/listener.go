@@ -170,8 +170,12 @@ func (l *Listener) poll(timeout int) error {
 			return os.NewSyscallError("poll(listener)", err)
 		case n == 0:
 			return unix.EAGAIN
-		default:
+		case fds[0].Revents&unix.POLLNVAL != 0:
+			return os.NewSyscallError("poll(listener)", unix.EBADF)
+		case fds[0].Revents&unix.POLLHUP != 0:
 			return nil
+		case timeout == 0: // POLLERR: a signal came while poll waited for the filter's lock
+			return unix.EAGAIN
 		}
 	}
 }

@@ -7,14 +7,15 @@ import (
 )
 
 // Decode turns the raw frame into the call's ABI, number and arguments, and names
-// the system call. NoSyscall means a frame that no handler can be for.
+// the system call. NoSyscall means a frame that no handler can be for; where even its
+// architecture is unknown the ABI is 0 and the arguments are as the registers were.
 func (c *Call) Decode() arch.Syscall {
 	abi, known := c.Frame.ABI()
+	c.ABI, c.Nr = abi, c.Frame.Nr
 	if !known {
+		c.Args = c.Frame.Raw
 		return arch.NoSyscall
 	}
-	c.ABI = abi
-	c.Nr = c.Frame.Nr
 	switch abi {
 	case arch.I386:
 		c.Args = i386.Args(c.Frame)

@@ -52,9 +52,9 @@ type Witness interface {
 // Serve runs the loop until the last supervised task has ended.
 func (s *Supervisor) Serve() error {
 	s.lanes.init()
+	s.startWorker() // before the watch, which looks at it
 	go s.serveSlow()
 	go s.watch()
-	s.startWorker()
 	err := <-s.lanes.done
 	s.lanes.close()
 	return err

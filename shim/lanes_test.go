@@ -1,0 +1,229 @@
+package shim_test
+
+import (
+	"testing"
+
+	"github.com/pidfd-shim/pidfd-shim/shim"
+)
+
+// stuckReader handles call 1 as a read of memory that answers only when released.
+func stuckReader(entered chan<- *shim.Worker, release <-chan struct{}) shim.Handler {
+	return func(c *shim.Call) shim.Verdict {
+		if c.ID == 1 {
+			c.Worker().Enter()
+			entered <- c.Worker()
+			<-release
+			c.Worker().Leave()
+		}
+		return byID(c)
+	}
+}
+
+// One caller whose memory does not answer holds up nobody else, and is answered when it
+// does; its worker then ends, because another has its place.
+func TestStuckWorkerIsReplaced(t *testing.T) {
+	entered, release := make(chan *shim.Worker, 1), make(chan struct{})
+	workers := make(chan *shim.Worker, 1000)
+	stuck := stuckReader(entered, release)
+	r := serve(t, func(c *shim.Call) shim.Verdict {
+		workers <- c.Worker()
+		return stuck(c)
+	})
+	r.call(1, 2)
+	old := receive(t, "the read", entered)
+	r.expect(2, shim.Return(2))
+	if !r.Suspicious() {
+		t.Error("not suspicious after a read that did not answer")
+	}
+	close(release)
+	r.expect(1, shim.Return(1))
+	for id := range uint64(200) {
+		r.call(100 + id)
+		r.expect(100+id, shim.Return(int64(100+id)))
+	}
+	if got := receive(t, "a worker", workers); got != old {
+		t.Error("call 1 was not handled by the first worker")
+	}
+	for len(workers) > 0 {
+		if <-workers == old {
+			t.Fatal("a replaced worker took another call")
+		}
+	}
+	if err := r.end(); err != nil {
+		t.Error(err)
+	}
+	if r.timesAnswered(1) != 1 {
+		t.Errorf("call 1 was answered %d times", r.timesAnswered(1))
+	}
+}
+
+// Replacing goes on: the second worker can be stuck as well.
+func TestEveryStuckWorkerIsReplaced(t *testing.T) {
+	entered, release := make(chan uint64, 4), make(chan struct{})
+	r := serve(t, func(c *shim.Call) shim.Verdict {
+		if c.ID < 4 {
+			c.Worker().Enter()
+			entered <- c.ID
+			<-release
+			c.Worker().Leave()
+		}
+		return byID(c)
+	})
+	r.call(1, 2, 3, 4)
+	for range 3 {
+		receive(t, "a read", entered)
+	}
+	r.expect(4, shim.Return(4))
+	close(release)
+	for range 3 {
+		receive(t, "an answer", r.answers)
+	}
+	r.end()
+}
+
+// A worker is not stuck while it waits outside of a read.
+func TestWaitingWorkerIsNotReplaced(t *testing.T) {
+	hold, held := make(chan struct{}), make(chan struct{}, 2)
+	r := serve(t, func(c *shim.Call) shim.Verdict {
+		c.Worker().Enter()
+		c.Worker().Leave()
+		held <- struct{}{}
+		<-hold
+		return byID(c)
+	})
+	r.call(1, 2)
+	receive(t, "the handler", held)
+	receive(t, "four ticks", shim.AfterTicks(4)) // that nothing happens has no event
+	if r.Suspicious() || len(held) != 0 {
+		t.Error("a worker outside of a read was replaced")
+	}
+	close(hold)
+	r.expect(1, shim.Return(1))
+	r.expect(2, shim.Return(2))
+	r.end()
+}
+
+// slowLane handles calls that nothing but the slow lane can answer.
+type slowLane struct {
+	tried  chan uint64
+	answer chan bool // whether the call that was tried is ready
+}
+
+func (l slowLane) handle(c *shim.Call) shim.Verdict {
+	if !c.Slow {
+		return shim.Later()
+	}
+	l.tried <- c.ID
+	if !<-l.answer {
+		return shim.Later()
+	}
+	return byID(c)
+}
+
+func (l slowLane) expect(t *testing.T, id uint64, ready bool) {
+	t.Helper()
+	if got := receive(t, "a try", l.tried); got != id {
+		t.Errorf("the slow lane tried call %d, want %d", got, id)
+	}
+	l.answer <- ready
+}
+
+// Calls that have not been tried come first, then the others in turn; a call that the
+// fast lane can answer waits for none of them.
+func TestSlowLane(t *testing.T) {
+	lane := slowLane{make(chan uint64), make(chan bool)}
+	r := serve(t, func(c *shim.Call) shim.Verdict {
+		if c.ID >= 100 {
+			return byID(c)
+		}
+		return lane.handle(c)
+	})
+	r.call(1)
+	if got := receive(t, "a try", lane.tried); got != 1 {
+		t.Fatalf("the slow lane tried call %d", got)
+	}
+	r.call(2, 3, 100)
+	r.expect(100, shim.Return(100)) // so 2 and 3 are queued by now
+	lane.answer <- false
+	lane.expect(t, 2, false)
+	lane.expect(t, 3, true)
+	r.expect(3, shim.Return(3))
+	lane.expect(t, 1, false)
+	lane.expect(t, 2, false)
+	lane.expect(t, 1, true)
+	r.expect(1, shim.Return(1))
+	lane.expect(t, 2, true)
+	r.expect(2, shim.Return(2))
+	if err := r.end(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A call whose caller left is not tried again, and no answer goes to it.
+func TestSlowLaneForgetsCallersThatLeft(t *testing.T) {
+	lane := slowLane{make(chan uint64), make(chan bool)}
+	r := serve(t, lane.handle)
+	r.call(1)
+	if got := receive(t, "a try", lane.tried); got != 1 {
+		t.Fatalf("the slow lane tried call %d", got)
+	}
+	r.leave(1)
+	lane.answer <- false
+	r.call(2)
+	lane.expect(t, 2, true)
+	r.expect(2, shim.Return(2))
+	if err := r.end(); err != nil {
+		t.Error(err)
+	}
+	if r.timesAnswered(1) != 0 {
+		t.Error("a caller that left was answered")
+	}
+}
+
+// A try that came to nothing leaves no trace in the next, but for when the call came.
+func TestSlowLaneStartsAfresh(t *testing.T) {
+	o := &recorder{answers: func() int { return 0 }}
+	first, second := make(chan shim.Call, 1), make(chan shim.Call, 1)
+	r := serve(t, func(c *shim.Call) shim.Verdict {
+		if !c.Slow {
+			first <- *c
+			c.Record.Rule = "left over"
+			c.Settled = func(*shim.Call, shim.Verdict, error) { t.Error("the first try's Settled was told") }
+			return shim.Later()
+		}
+		second <- *c
+		return byID(c)
+	}, func(s *shim.Supervisor) { s.Observe = o })
+	r.call(1)
+	r.expect(1, shim.Return(1))
+	a, b := receive(t, "the first try", first), receive(t, "the second", second)
+	if b.Record != (shim.Record{}) || b.Settled != nil || b.Worker() == nil || b.Worker() == a.Worker() {
+		t.Errorf("the second try got %+v", b)
+	}
+	if a.Received == 0 || a.Received != b.Received || a.Frame != b.Frame || a.Tid != b.Tid {
+		t.Errorf("first try %+v, second %+v", a, b)
+	}
+	r.end()
+}
+
+// Serve ends although calls are queued that nobody waits for any more.
+func TestServeEndsWithStuckCalls(t *testing.T) {
+	tried := make(chan struct{}, 1000)
+	r := serve(t, func(*shim.Call) shim.Verdict {
+		select {
+		case tried <- struct{}{}:
+		default:
+		}
+		return shim.Later()
+	})
+	r.call(1, 2, 3)
+	for range 5 {
+		receive(t, "a try", tried)
+	}
+	if err := r.end(); err != nil {
+		t.Error(err)
+	}
+	if got := r.timesAnswered(1) + r.timesAnswered(2) + r.timesAnswered(3); got != 0 {
+		t.Errorf("%d answers to calls that were never decided", got)
+	}
+}
