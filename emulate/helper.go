@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 
@@ -22,23 +23,90 @@ type Helper struct {
 	// Spare lets a late helper finish by itself instead of killing it.
 	Spare bool
 
+	// All lists the helpers that live.
+	All *Helpers
+
 	process *os.Process
 	socket  *os.File
 }
 
-// ask sends a question and waits for its answer: errLater if none came.
-func (h *Helper) ask(question, answer []byte) (int, error) {
-	if h.process == nil {
-		if err := h.start(); err != nil {
-			return 0, fmt.Errorf("start a helper process: %w", err)
+// Helpers are the helper processes of a supervisor, which are its children: whoever
+// waits for the last descendant of COMMAND has to end them first.
+type Helpers struct {
+	mu   sync.Mutex // guards below
+	live map[*os.File]liveHelper
+}
+
+type liveHelper struct {
+	pid   int
+	spare bool
+}
+
+// Stop ends every helper and waits for it to end, without reaping it. The next question
+// starts another. Precondition: called by the thread that reaps, so that a number that
+// is still our child's stays so.
+func (hs *Helpers) Stop() {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	for socket, helper := range hs.live {
+		if conn, err := socket.SyscallConn(); err == nil {
+			_ = conn.Control(func(fd uintptr) { _ = unix.Shutdown(int(fd), unix.SHUT_RDWR) })
+		}
+		helper.end()
+		delete(hs.live, socket)
+	}
+}
+
+// stopPatience is for a helper that lets go of a tracee; one that never gets there
+// outlives us, and ends when its tracee does.
+const stopPatience = time.Second
+
+func (l liveHelper) end() {
+	for deadline := time.Now().Add(stopPatience); time.Now().Before(deadline); time.Sleep(200 * time.Microsecond) {
+		var info unix.Siginfo
+		err := unix.Waitid(unix.P_PID, l.pid, &info, unix.WEXITED|unix.WNOWAIT|unix.WNOHANG, nil)
+		if err != nil || info.Signo != 0 {
+			return
+		}
+		if !l.spare {
+			_ = kill(int32(l.pid), int32(unix.SIGKILL))
 		}
 	}
-	n, err := h.exchange(question, answer)
-	if err != nil {
-		h.stop()
-		return 0, errLater
+}
+
+func (hs *Helpers) add(socket *os.File, helper liveHelper) {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	if hs.live == nil {
+		hs.live = map[*os.File]liveHelper{}
 	}
-	return n, nil
+	hs.live[socket] = helper
+}
+
+func (hs *Helpers) remove(socket *os.File) {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	delete(hs.live, socket)
+}
+
+// ask sends a question and waits for its answer: errLater if none came in time. A
+// helper that has ended is replaced.
+func (h *Helper) ask(question, answer []byte) (int, error) {
+	for try := 0; ; try++ {
+		if h.process == nil {
+			if err := h.start(); err != nil {
+				return 0, fmt.Errorf("start a helper process: %w", err)
+			}
+		}
+		n, err := h.exchange(question, answer)
+		if err == nil {
+			return n, nil
+		}
+		h.stop()
+		if try > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
+			return 0, errLater
+		}
+	}
 }
 
 func (h *Helper) exchange(question, answer []byte) (int, error) {
@@ -70,13 +138,16 @@ func (h *Helper) start() error {
 	if h.process, err = h.Command(theirs); err != nil {
 		_ = h.socket.Close()
 		h.process, h.socket = nil, nil
+		return err
 	}
-	return err
+	h.All.add(h.socket, liveHelper{h.process.Pid, h.Spare})
+	return nil
 }
 
 // stop leaves the process to whoever reaps our children. A spared one ends when it
 // finds its socket closed.
 func (h *Helper) stop() {
+	h.All.remove(h.socket)
 	if !h.Spare {
 		_ = h.process.Signal(syscall.SIGKILL)
 	}

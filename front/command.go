@@ -40,7 +40,8 @@ func (c *command) kill(sig unix.Signal) {
 }
 
 // watch reaps every child until none is left, and reports what COMMAND does.
-func (c *command) watch(report func(message)) error {
+// alone, if not nil, ends children that are not COMMAND's.
+func (c *command) watch(report func(message), alone func()) error {
 	for {
 		pid, err := nextChild()
 		if errors.Is(err, unix.ECHILD) {
@@ -49,18 +50,21 @@ func (c *command) watch(report func(message)) error {
 		if err != nil {
 			return err
 		}
-		if m, ok := c.take(pid); ok {
+		if m, ok := c.take(pid, alone); ok {
 			report(m)
 		}
 	}
 }
 
 // take consumes the event of child pid, and says what it means for COMMAND.
-func (c *command) take(pid int) (message, bool) {
+func (c *command) take(pid int, alone func()) (message, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var status unix.WaitStatus
 	got, err := unix.Wait4(pid, &status, unix.WNOHANG|unix.WUNTRACED|unix.WCONTINUED, nil)
+	if c.reaped && alone != nil {
+		alone()
+	}
 	if err != nil || got != c.pid {
 		return message{}, false
 	}
@@ -71,6 +75,9 @@ func (c *command) take(pid int) (message, bool) {
 		return message{kind: continued}, true
 	}
 	c.reaped = true
+	if alone != nil {
+		alone()
+	}
 	if reapDead() {
 		return message{endedLeaving, int32(status)}, true
 	}

@@ -46,7 +46,7 @@ func (f *front) adopt() error {
 	_ = unix.Close(f.sock)
 	f.sock, f.orphaned = pair[0], true
 	go func() { // ends with the last child or with the process
-		_ = f.command.watch(func(m message) { _ = m.send(pair[1]) })
+		_ = f.command.watch(func(m message) { _ = m.send(pair[1]) }, nil)
 		_ = unix.Close(pair[1])
 	}()
 	return nil

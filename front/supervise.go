@@ -19,6 +19,10 @@ type Hooks struct {
 	// Ended, if not nil, is called when COMMAND has ended and before the front
 	// says so to the shell: what was written about COMMAND is to be on its way.
 	Ended func()
+	// Alone, if not nil, is called when COMMAND, or after it another child, has ended: it
+	// ends the children that the supervisor has for itself, so that those left are
+	// COMMAND's.
+	Alone func()
 	// Wait, if not nil, returns when nobody is left to serve. It is called after
 	// the last descendant has been reaped, and the supervisor ends after it.
 	Wait func() error
@@ -151,7 +155,7 @@ func (s *supervisor) leave() error {
 // serve reaps until no descendant is left and there is nobody to serve.
 func (s *supervisor) serve() error {
 	go s.obey()
-	if err := s.command.watch(s.report); err != nil {
+	if err := s.command.watch(s.report, s.Alone); err != nil {
 		return err
 	}
 	if s.Wait == nil {

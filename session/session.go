@@ -31,6 +31,7 @@ type Session struct {
 	// end of a socket pair.
 	Helper func(role string, socket *os.File) (*os.Process, error)
 
+	helpers    emulate.Helpers
 	self       emulate.Self
 	ledger     *emulate.Ledger
 	namespaces *emulate.Namespaces
@@ -131,6 +132,10 @@ func (s *Session) Serve() error {
 	return supervisor.Serve()
 }
 
+// StopHelpers ends the helper processes, so that no children of the supervisor are left
+// but COMMAND's.
+func (s *Session) StopHelpers() { s.helpers.Stop() }
+
 // WaitEnd returns when nobody is left under the filter. Precondition: every descendant
 // has been reaped. A task can still be left where it moved into another pid namespace
 // and lost its parent; only a listener that hangs up (5.9) tells of that. The loop may
@@ -184,5 +189,6 @@ func (s *Session) helper(role string, spare bool) emulate.Helper {
 		Command:  func(socket *os.File) (*os.Process, error) { return s.Helper(role, socket) },
 		Deadline: helperDeadline,
 		Spare:    spare,
+		All:      &s.helpers,
 	}
 }

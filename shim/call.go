@@ -25,6 +25,10 @@ type Call struct {
 	// ledger of restarts lives by it.
 	Settled func(c *Call, v Verdict, answered error)
 
+	// Done, if set by a handler that answers Run, is called when the rewritten call has
+	// returned or its caller has ended.
+	Done func()
+
 	worker  *Worker
 	witness Witness
 }

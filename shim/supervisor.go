@@ -78,7 +78,7 @@ func (s *Supervisor) work(w *Worker) {
 			s.lanes.finish(fmt.Errorf("receive a call: %w", err))
 			return
 		}
-		c.Slow, c.Received, c.worker, c.Settled, c.Record = false, 0, w, nil, Record{}
+		c.Slow, c.Received, c.worker, c.Settled, c.Done, c.Record = false, 0, w, nil, nil, Record{}
 		s.serveOne(&c, handlers)
 	}
 }

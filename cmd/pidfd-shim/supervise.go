@@ -56,6 +56,7 @@ func hooks(s *session.Session, c *runConfig, observers *observers) front.Hooks {
 			}
 			return pid, err
 		},
+		Alone:      s.StopHelpers,
 		KeepStderr: c.Trace == "-",
 		Wait: func() error {
 			err := s.WaitEnd(served)

@@ -1,0 +1,170 @@
+package ptrace
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/arch"
+	i386 "github.com/pidfd-shim/pidfd-shim/arch/386"
+	"github.com/pidfd-shim/pidfd-shim/arch/amd64"
+	"github.com/pidfd-shim/pidfd-shim/shim"
+)
+
+// Tags are the return data of the filter's RET_TRACE, by ABI: how kernels before 5.3
+// tell an int $0x80 of 64-bit code from a 64-bit call.
+const (
+	TagAMD64 = uint32(arch.AMD64)
+	TagI386  = uint32(arch.I386)
+	TagX32   = uint32(arch.X32)
+)
+
+// describe fills the call that a tracee stopped in. False: not one of ours.
+func (t *Tracer) describe(tid int32, c *shim.Call) bool {
+	c.ID, c.Tid = uint64(tid), tid
+	if !t.tagged {
+		var info syscallInfo
+		switch errno := getSyscallInfo(tid, &info); {
+		case errno == unix.EIO || errno == unix.EINVAL: // before 5.3
+			t.tagged = true
+		case errno != 0 || info.op != syscallInfoSeccomp:
+			return false
+		default:
+			c.Frame = arch.Frame{Arch: info.arch, Nr: uint32(info.nr), IP: info.ip, Raw: info.args}
+			return true
+		}
+	}
+	return t.describeByTag(tid, c)
+}
+
+func (t *Tracer) describeByTag(tid int32, c *shim.Call) bool {
+	tag, errno := eventMsg(tid)
+	var regs arch.Regs
+	if errno != 0 || getRegs(tid, &regs) != 0 {
+		return false
+	}
+	c.Frame = arch.Frame{Arch: arch.AuditArchX86_64, Nr: uint32(regs[arch.RegOrigRAX]), IP: regs[arch.RegRIP]}
+	order := amd64.ArgumentRegs
+	if uint32(tag) == TagI386 {
+		c.Frame.Arch, order = arch.AuditArchI386, i386.ArgumentRegs
+	}
+	c.Frame.Raw = regs.Pick(order)
+	return true
+}
+
+// Answer implements shim.Backend.
+func (t *Tracer) Answer(c *shim.Call, v shim.Verdict) error {
+	if c.Slow {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.late = append(t.late, lateAnswer{*c, v})
+		return nil
+	}
+	return t.answer(c, v)
+}
+
+func (t *Tracer) answer(c *shim.Call, v shim.Verdict) error {
+	switch v.Kind {
+	case shim.KindReturn:
+		return t.skip(c.Tid, uint64(v.Value))
+	case shim.KindFail:
+		return t.skip(c.Tid, failure(v.Errno))
+	case shim.KindPass:
+		t.resume(unix.PTRACE_CONT, c.Tid, 0)
+		return nil
+	case shim.KindRun:
+		return t.rewrite(c, v.Call)
+	}
+	_ = t.skip(c.Tid, failure(unix.ENOSYS))
+	return fmt.Errorf("verdict %q cannot answer a traced call", v)
+}
+
+// failure is an errno as a register holds it.
+func failure(errno unix.Errno) uint64 { return uint64(-int64(errno)) }
+
+// skip ends a call without running it: number -1, and the result in its place.
+func (t *Tracer) skip(tid int32, result uint64) error {
+	const word = 8
+	for _, poke := range [2]struct {
+		reg   uintptr
+		value uint64
+	}{{arch.RegOrigRAX, ^uint64(0)}, {arch.RegRAX, result}} {
+		if errno := request(unix.PTRACE_POKEUSR, tid, poke.reg*word, uintptr(poke.value)); errno == unix.ESRCH {
+			return shim.ErrGone
+		} else if errno != 0 {
+			return fmt.Errorf("ptrace(PTRACE_POKEUSR): %w", errno)
+		}
+	}
+	t.resume(unix.PTRACE_CONT, tid, 0)
+	return nil
+}
+
+// rewrite makes the caller run another call. Its registers are put back at the exit.
+func (t *Tracer) rewrite(c *shim.Call, call shim.Rewrite) error {
+	r := rewritten{abi: c.ABI, done: c.Done}
+	if errno := getRegs(c.Tid, &r.before); errno != 0 {
+		r.finish()
+		return shim.ErrGone
+	}
+	regs := r.before
+	regs[arch.RegOrigRAX] = call.Nr
+	order := amd64.ArgumentRegs
+	if c.ABI == arch.I386 {
+		order = i386.ArgumentRegs
+	}
+	regs.Place(order, call.Args)
+	if errno := setRegs(c.Tid, &regs); errno != 0 {
+		r.finish()
+		return shim.ErrGone
+	}
+	t.running[c.Tid] = r
+	t.resume(unix.PTRACE_SYSCALL, c.Tid, 0)
+	return nil
+}
+
+// syscallStop is the exit of a rewritten call: everything but its result is put back.
+func (t *Tracer) syscallStop(tid int32) {
+	r, running := t.running[tid]
+	if !running {
+		t.resume(unix.PTRACE_CONT, tid, 0)
+		return
+	}
+	delete(t.running, tid)
+	var after arch.Regs
+	if getRegs(tid, &after) == 0 {
+		before := r.before
+		before[arch.RegRAX] = after[arch.RegRAX]
+		before[arch.RegOrigRAX] = after[arch.RegOrigRAX]
+		before[arch.RegRIP] = after[arch.RegRIP]
+		_ = setRegs(tid, &before)
+	}
+	r.finish()
+	t.resume(unix.PTRACE_CONT, tid, 0)
+}
+
+func (r *rewritten) finish() {
+	if r.done != nil {
+		r.done()
+	}
+}
+
+// Postponed notes a call that went to the slow lane: its tracee stays stopped.
+func (t *Tracer) Postponed() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.slow++
+}
+
+// answerLate gives the slow lane's answers.
+func (t *Tracer) answerLate() {
+	t.mu.Lock()
+	late := t.late
+	t.late = nil
+	t.slow -= len(late)
+	t.mu.Unlock()
+	for i := range late {
+		if err := t.answer(&late[i].call, late[i].verdict); err != nil {
+			t.Log.Debug("answer from the slow lane", "tid", late[i].call.Tid, "error", err)
+		}
+	}
+}

@@ -1,0 +1,59 @@
+package ptrace
+
+import (
+	"structs"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/arch"
+)
+
+// request is ptrace(2) itself. RawSyscall: none of the requests made here blocks.
+func request(what int, tid int32, addr, data uintptr) unix.Errno {
+	_, _, errno := unix.RawSyscall6(unix.SYS_PTRACE, uintptr(what), uintptr(tid), addr, data, 0, 0)
+	return errno
+}
+
+func getRegs(tid int32, regs *arch.Regs) unix.Errno {
+	_, _, errno := unix.RawSyscall6(unix.SYS_PTRACE, unix.PTRACE_GETREGS, uintptr(tid), 0, uintptr(unsafe.Pointer(regs)), 0, 0)
+	return errno
+}
+
+func setRegs(tid int32, regs *arch.Regs) unix.Errno {
+	_, _, errno := unix.RawSyscall6(unix.SYS_PTRACE, unix.PTRACE_SETREGS, uintptr(tid), 0, uintptr(unsafe.Pointer(regs)), 0, 0)
+	return errno
+}
+
+// eventMsg is PTRACE_GETEVENTMSG: at a seccomp stop the filter's return data.
+func eventMsg(tid int32) (uint64, unix.Errno) {
+	var msg uint64
+	_, _, errno := unix.RawSyscall6(unix.SYS_PTRACE, unix.PTRACE_GETEVENTMSG, uintptr(tid), 0, uintptr(unsafe.Pointer(&msg)), 0, 0)
+	return msg, errno
+}
+
+// struct ptrace_syscall_info { __u8 op; __u8 pad[3]; __u32 arch; __u64
+// instruction_pointer; __u64 stack_pointer; union { ... struct { __u64 nr; __u64
+// args[6]; __u32 ret_data; } seccomp; }; }, <linux/ptrace.h>.
+type syscallInfo struct {
+	_       structs.HostLayout
+	op      uint8
+	_       [3]byte
+	arch    uint32
+	ip      uint64
+	sp      uint64
+	nr      uint64
+	args    [6]uint64
+	retData uint32
+	_       uint32
+}
+
+// PTRACE_SYSCALL_INFO_SECCOMP, <linux/ptrace.h>.
+const syscallInfoSeccomp = 3
+
+// getSyscallInfo is PTRACE_GET_SYSCALL_INFO, since 5.3.
+func getSyscallInfo(tid int32, info *syscallInfo) unix.Errno {
+	_, _, errno := unix.RawSyscall6(unix.SYS_PTRACE, unix.PTRACE_GET_SYSCALL_INFO, uintptr(tid),
+		unsafe.Sizeof(*info), uintptr(unsafe.Pointer(info)), 0, 0)
+	return errno
+}

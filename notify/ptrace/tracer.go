@@ -1,0 +1,181 @@
+package ptrace
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/arch"
+	"github.com/pidfd-shim/pidfd-shim/shim"
+)
+
+// Tracer is the backend. Next and Answer of the fast lane come from one locked thread,
+// which owns every tracee; answers of the slow lane are handed to it.
+type Tracer struct {
+	Log *slog.Logger
+
+	// Init spares the init of a pid namespace the SIGSTOP of its own namespace; nil
+	// spares nobody.
+	Init func(tid int32, sig unix.Signal) bool
+
+	tagged  bool                // no GET_SYSCALL_INFO: the filter's tag and the registers tell
+	running map[int32]rewritten // tracees between a rewritten call's start and its end
+
+	mu      sync.Mutex // guards below
+	tracees map[int32]bool
+	late    []lateAnswer
+	slow    int // calls in the slow lane
+}
+
+// rewritten is a call that the caller makes in another's place.
+type rewritten struct {
+	before arch.Regs
+	abi    arch.ABI
+	done   func()
+	entry  bool // the stop at its entry is still to come
+}
+
+type lateAnswer struct {
+	call    shim.Call
+	verdict shim.Verdict
+}
+
+// options are set at PTRACE_SEIZE: every new task of the tree is seized like its
+// parent, and none outlives the tracer (EXITKILL): without it their calls would get
+// ENOSYS, but a task stopped at the time would stay so for ever.
+const options = unix.PTRACE_O_TRACESECCOMP | unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_EXITKILL |
+	unix.PTRACE_O_TRACEFORK | unix.PTRACE_O_TRACEVFORK | unix.PTRACE_O_TRACECLONE | unix.PTRACE_O_TRACEEXEC
+
+// Seize takes COMMAND, which is stopped before its first instruction. The calling
+// goroutine must be locked to its thread and call Next.
+func Seize(pid int32, log *slog.Logger) (*Tracer, error) {
+	if errno := request(unix.PTRACE_SEIZE, pid, 0, options); errno != 0 {
+		return nil, fmt.Errorf("trace process %d: %w: is it traced already, or does Yama forbid it? (/proc/sys/kernel/yama/ptrace_scope)", pid, errno)
+	}
+	return &Tracer{Log: log, running: map[int32]rewritten{}, tracees: map[int32]bool{pid: true}}, nil
+}
+
+// Next implements shim.Backend: it handles stops until one is a call.
+func (t *Tracer) Next(c *shim.Call) error {
+	for {
+		t.answerLate()
+		var status unix.WaitStatus
+		tid, err := unix.Wait4(-1, &status, t.waitFlags(), nil)
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue
+		case errors.Is(err, unix.ECHILD):
+			return io.EOF
+		case err != nil:
+			return os.NewSyscallError("wait4", err)
+		case tid == 0: // only while the slow lane may answer
+			time.Sleep(time.Millisecond)
+			continue
+		}
+		if t.handle(int32(tid), status, c) {
+			return nil
+		}
+	}
+}
+
+// waitFlags lets wait4 return at once while answers may come from the slow lane: a
+// thread in wait4 cannot be woken for them.
+func (t *Tracer) waitFlags() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.slow > 0 {
+		return unix.WALL | unix.WNOHANG
+	}
+	return unix.WALL
+}
+
+// handle does what a stop asks for. It returns true for a call, which stays stopped.
+func (t *Tracer) handle(tid int32, status unix.WaitStatus, c *shim.Call) bool {
+	event, sig := classify(status)
+	if event == eventExited {
+		t.forget(tid)
+		return false
+	}
+	t.meet(tid)
+	switch event {
+	case eventSeccomp:
+		if t.describe(tid, c) {
+			return true
+		}
+	case eventSyscall:
+		t.syscallStop(tid)
+		return false
+	case eventSignal:
+		if t.Init != nil && t.Init(tid, sig) {
+			sig = 0
+		}
+		t.resume(unix.PTRACE_CONT, tid, sig)
+		return false
+	case eventGroupStop:
+		t.resume(unix.PTRACE_LISTEN, tid, 0)
+		return false
+	case eventExec:
+		t.execed(tid)
+	}
+	t.resume(unix.PTRACE_CONT, tid, 0)
+	return false
+}
+
+// resume lets a tracee go on. One that was killed meanwhile is ESRCH: its end comes.
+func (t *Tracer) resume(how int, tid int32, sig unix.Signal) {
+	if _, rewritten := t.running[tid]; rewritten && how == unix.PTRACE_CONT {
+		how = unix.PTRACE_SYSCALL
+	}
+	if errno := request(how, tid, 0, uintptr(sig)); errno != 0 && errno != unix.ESRCH {
+		t.Log.Error("resume a tracee", "tid", tid, "error", errno)
+	}
+}
+
+func (t *Tracer) meet(tid int32) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.tracees[tid] = true
+}
+
+// forget drops a task that has ended.
+func (t *Tracer) forget(tid int32) {
+	if r, running := t.running[tid]; running {
+		delete(t.running, tid)
+		r.finish()
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.tracees, tid)
+}
+
+// execed follows a thread that called execve and now has its leader's id
+// (PTRACE_EVENT_EXEC, "execve(2) under ptrace"): its former id is in the message.
+func (t *Tracer) execed(tid int32) {
+	former, errno := eventMsg(tid)
+	if errno == 0 && int32(former) != tid {
+		t.forget(int32(former))
+	}
+}
+
+// Pins tells whether a process is a tracee of ours: its number is not given to another
+// before we have reaped it.
+func (t *Tracer) Pins(tid int32) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.tracees[tid]
+}
+
+// Blocked implements shim.Backend. A tracee at a stop of ours can only be killed, and
+// its number stays its own until we reap it.
+func (t *Tracer) Blocked(c *shim.Call) error {
+	if !t.Pins(c.Tid) {
+		return shim.ErrGone
+	}
+	return nil
+}
