@@ -31,8 +31,14 @@ static const char *code_name(int code)
 static void receive(const sigset_t *set, pid_t sender)
 {
 	siginfo_t info;
+	int sig;
 
-	must(sigwaitinfo(set, &info), "sigwaitinfo");
+	// EINTR without a handler is what a stop by a tracer leaves behind (signal(7)):
+	// where the shim must hold a number's owner by ptrace, a receiver can see it.
+	do
+		sig = sigwaitinfo(set, &info);
+	while (sig < 0 && errno == EINTR);
+	must(sig, "sigwaitinfo");
 	printf("received signal %d, %s, value %d, from %s\n", info.si_signo, code_name(info.si_code),
 	       info.si_code == SI_QUEUE ? info.si_value.sival_int : 0,
 	       info.si_pid == sender ? "its sender" : "somebody else");
