@@ -41,7 +41,7 @@ func TestJudge(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			const id = "ns=pid/info=NULL"
-			v := judge([]row{{id, tt.native}}, []row{{id, tt.shim}}, parsed(t, tt.exception), tt.mode, "m64")
+			v := judge([]row{{id, tt.native}}, []row{{id, tt.shim}}, parsed(t, tt.exception), tt.mode, "m64", false)
 			if v.equal != tt.equal || v.excepted != tt.excepted || len(v.failures) != tt.failed {
 				t.Errorf("got %v, want %d equal, %d excepted, %d failed", v, tt.equal, tt.excepted, tt.failed)
 			}
@@ -51,8 +51,16 @@ func TestJudge(t *testing.T) {
 
 func TestJudgeMissingRow(t *testing.T) {
 	native := []row{{"a", "x"}, {"b", "x"}}
-	if v := judge(native, native[:1], nil, "auto", "m64"); len(v.failures) == 0 {
+	if v := judge(native, native[:1], nil, "auto", "m64", false); len(v.failures) == 0 {
 		t.Error("a row that did not run is not noticed")
+	}
+}
+
+func TestJudgePart(t *testing.T) {
+	list := parsed(t, "auto | other | a => b | why | test")
+	rows := []row{{"a", "x"}}
+	if v := judge(rows, rows, list, "auto", "m64", true); len(v.failures) > 0 {
+		t.Errorf("in a part of the rows an exception for others fails: %v", v.failures)
 	}
 }
 

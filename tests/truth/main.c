@@ -10,9 +10,12 @@
 #include <time.h>
 
 enum { SHARED_FD = 100, NAMES = 32, TEXT = 3000 };
+static const long look_every = 20000000; /* ns */
 
 struct shared {
 	int called, returned;
+	int lacking; /* a set-up failed: `lack` says which */
+	char lack[96];
 	long ret;
 	int events[EVENTS];
 	int cells[8];
@@ -59,11 +62,17 @@ const char *result(long ret)
 	return name ? name : "unknown";
 }
 
+/* Whoever cannot go on ends the row for all: those who wait for it leave, the rest
+ * is swept away. */
 void must(long ret, const char *what)
 {
 	if (ret >= 0)
 		return;
-	note(CALLER, " setup(%s)=%s", what, result(ret == -1 ? -errno : ret));
+	const char *why = result(ret == -1 ? -errno : ret);
+	if (!__atomic_fetch_add(&out->lacking, 1, __ATOMIC_SEQ_CST))
+		snprintf(out->lack, sizeof(out->lack), "setup(%s)=%s", what, why);
+	for (int e = 0; e < EVENTS; e++)
+		post((enum event)e);
 	row_end();
 }
 
@@ -92,6 +101,8 @@ void await(enum event e)
 {
 	while (!__atomic_load_n(&out->events[e], __ATOMIC_SEQ_CST))
 		futex(&out->events[e], FUTEX_WAIT, 0);
+	if (out->lacking)
+		row_end();
 }
 
 int posted(enum event e)
@@ -135,7 +146,8 @@ static int wanted(void)
 	return !only || strstr(id, only);
 }
 
-/* Waits for the row's process; returns its status, or -1 at the deadline. */
+/* Waits for the row's process; returns its status, or -1 at the deadline or where a
+ * set-up failed in another process: nobody tells us of that, so look now and then. */
 static int wait_row(pid_t pid)
 {
 	sigset_t chld;
@@ -160,8 +172,10 @@ static int wait_row(pid_t pid)
 			left.tv_sec--, left.tv_nsec += 1000000000L;
 		while (left.tv_nsec >= 1000000000L)
 			left.tv_sec++, left.tv_nsec -= 1000000000L;
-		if (left.tv_sec < 0)
+		if (left.tv_sec < 0 || out->lacking)
 			return -1;
+		if (left.tv_sec > 0 || left.tv_nsec > look_every)
+			left = (struct timespec){0, look_every};
 		sigtimedwait(&chld, NULL, &left);
 	}
 }
@@ -188,6 +202,11 @@ static void print_row(int status)
 {
 	static const char *const who[SLOTS] = {"caller", "target", "thread", "leader", "m1", "m2", "m3"};
 	printf("ROW %s | ", id);
+	if (out->lacking) {
+		printf("ret=- errno=- | got=%s\n", out->lack);
+		fflush(stdout);
+		return;
+	}
 	if (out->returned)
 		printf("ret=%ld errno=%s", out->ret < 0 && out->ret >= -4095 ? -1 : out->ret,
 		       out->ret < 0 ? result(out->ret) : "0");

@@ -34,12 +34,8 @@ void play(const struct play *p)
 	};
 	target_start(&sc);
 	int fd = p->fd->make(&sc);
-	if (fd < 0 && !bare_number(p->fd->name)) {
-		note(CALLER, " setup(%s)=%s", p->fd->name, result(fd == -1 ? -errno : fd));
-		target_settle(&sc);
-		target_end(&sc);
-		return;
-	}
+	if (!bare_number(p->fd->name))
+		must(fd, p->fd->name);
 	target_settle(&sc);
 	const void *info = info_at(p->info, p->sig, p->entry);
 	if (p->caller)

@@ -61,7 +61,8 @@ static int give_fd(const struct stage *st)
 		fd = pidfd_of(getpid(), 0);
 	else
 		fd = open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+	must(fd, give_name[st->give]);
+	return fd;
 }
 
 static void take_uid(int uid)
@@ -75,10 +76,6 @@ static void act_target(struct stage *st)
 	name_pid(getpid(), "target");
 	recv_prepare(st->recv);
 	int fd = give_fd(st);
-	if (fd < 0) {
-		note(TARGET, " setup(%s)=%s", give_name[st->give], result(fd));
-		fd = 0;
-	}
 	take_uid(st->target_uid);
 	scm_send(st->sock[1], fd);
 }
