@@ -14,6 +14,7 @@ const (
 	RtTgsigqueueinfo
 	Unshare
 	Setns
+	LandlockRestrictSelf
 
 	// SyscallCount is the size of a table that has a place for each.
 	SyscallCount
@@ -22,6 +23,6 @@ const (
 func (s Syscall) String() string {
 	return [...]string{
 		"unknown", "pidfd_send_signal", "kill", "tkill", "tgkill",
-		"rt_sigqueueinfo", "rt_tgsigqueueinfo", "unshare", "setns",
+		"rt_sigqueueinfo", "rt_tgsigqueueinfo", "unshare", "setns", "landlock_restrict_self",
 	}[s]
 }

@@ -24,9 +24,12 @@ type caller struct {
 	nested bool  // in another pid namespace than the supervisor
 	pidns  int   // descriptor of its pid namespace if nested, else -1
 	number int32 // its tgid as it sees it itself
+	depth  int   // how many namespaces down that is, 1 for the supervisor's own
 
 	foreign    bool   // in another user namespace than the supervisor, as of generation
-	generation uint64 // of Namespaces
+	generation uint64 // of Watch
+
+	labelled bool // under another AppArmor, SELinux or Smack label than the supervisor
 
 	private bool // the descriptor is the process's: the thread's own table must be compared
 }
@@ -50,7 +53,7 @@ type callerCache struct {
 func (cc *callerCache) get(h *SendSignal, tid int32) (*caller, error) {
 	cc.clock++
 	if c := cc.entries[tid]; c != nil {
-		if c.generation == h.Namespaces.generation() {
+		if c.generation == h.Watch.generation() {
 			c.used = cc.clock
 			return c, nil
 		}
@@ -112,7 +115,7 @@ func (cc *callerCache) evictOldest() {
 // openCaller makes the handles of a thread that waits in a call. What it reads by
 // number is good because Handle asks Blocked before it acts.
 func (h *SendSignal) openCaller(tid int32) (*caller, error) {
-	c := &caller{tid: tid, pidfd: -1, pidns: -1, generation: h.Namespaces.generation()}
+	c := &caller{tid: tid, pidfd: -1, pidns: -1, generation: h.Watch.generation()}
 	var err error
 	if c.dir, err = h.Proc.Dir(tid); err != nil {
 		return nil, fmt.Errorf("open thread %d: %w", tid, err)
@@ -127,7 +130,7 @@ func (h *SendSignal) openCaller(tid int32) (*caller, error) {
 		c.close()
 		return nil, fmt.Errorf("read stat of thread %d: %w", tid, err)
 	}
-	c.tgid, c.start = status.Tgid, stat.Start
+	c.tgid, c.start, c.depth = status.Tgid, stat.Start, status.NSpids
 	if err := h.openCallerPidfd(c); err != nil {
 		c.close()
 		return nil, err
@@ -142,6 +145,7 @@ func (h *SendSignal) openCaller(tid int32) (*caller, error) {
 		return nil, fmt.Errorf("read user namespace of thread %d: %w", tid, err)
 	}
 	c.foreign = userns != h.Self.Userns
+	c.labelled = labelOf(c.dir) != h.Self.Label
 	return c, nil
 }
 
@@ -198,6 +202,15 @@ func (h *SendSignal) numberInOwnNamespace(c *caller, status *proc.Status) error 
 		c.number = status.NSpid[status.NSpids-1]
 	}
 	return nil
+}
+
+// labelOf is what the security module calls a task; empty where there is none.
+func labelOf(dir *proc.Dir) string {
+	text, err := dir.ReadText("attr/current")
+	if err != nil {
+		return ""
+	}
+	return text
 }
 
 func closeFD(fd int) {

@@ -12,16 +12,17 @@ import (
 // Mode is how calls that reach the supervisor are answered.
 type Mode uint8
 
-// The modes of `run --mode`, but for caller, which the backend must support.
+// The modes of `run --mode`.
 const (
 	ModeAuto Mode = iota
 	ModeContinue
 	ModeForward
+	ModeCaller
 	ModeEmulate
 )
 
 func (m Mode) String() string {
-	return [...]string{"auto", "continue", "forward", "emulate"}[m]
+	return [...]string{"auto", "continue", "forward", "caller", "emulate"}[m]
 }
 
 // Rules are the rules of the system call that the caller is to meet: which flags and
@@ -61,9 +62,16 @@ type Config struct {
 	Reader func() *Reader
 	Pinner func() *Pinner
 
-	// Namespaces is told of callers that change their user namespace; nil where they are
-	// not intercepted, and each call has to look.
-	Namespaces *Namespaces
+	// Watch is told of callers that change their user namespace or confine themselves;
+	// nil where such calls are not intercepted.
+	Watch *Watch
+
+	// Pins tells of processes whose number is kept by our tracing them; nil without.
+	Pins func(pid int32) bool
+
+	// NeverBlock is for a loop that nobody can replace: memory that is not present goes
+	// to the slow lane at once.
+	NeverBlock bool
 
 	// Suspicious says that reading a caller's memory has been seen to block.
 	Suspicious func() bool

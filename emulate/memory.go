@@ -53,6 +53,12 @@ func decodeSiginfo(abi arch.ABI, user []byte) (arch.Siginfo, unix.Errno) {
 // might block, goes to the slow lane first.
 func (h *SendSignal) readMemory(c *shim.Call, addr uint64, into []byte) (int, error) {
 	native := c.ABI == arch.AMD64
+	if h.NeverBlock && !c.Slow {
+		if !h.present(c.Tid, addr, len(into)) {
+			return 0, errLater
+		}
+		return ReadMemory(c.Tid, addr, into, native)
+	}
 	if !h.Suspicious() {
 		c.Worker().Enter()
 		n, err := ReadMemory(c.Tid, addr, into, native)

@@ -5,12 +5,10 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/proc"
-	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
 // Self is what the supervisor has to know of itself.
@@ -23,7 +21,8 @@ type Self struct {
 	// different users can both show as the overflow uid.
 	WholeUserns bool
 
-	MayKill bool // CAP_KILL is effective
+	MayKill bool   // CAP_KILL is effective
+	Label   string // see labelOf
 }
 
 // overflowUID is what a uid without a number in this user namespace is shown as.
@@ -44,6 +43,7 @@ func ReadSelf(fs *proc.FS) (Self, error) {
 		return s, fmt.Errorf("read our user namespace: %w", err)
 	}
 	s.MayKill = effectiveCaps(s.Pid)&(1<<unix.CAP_KILL) != 0
+	s.Label = labelOf(dir)
 	text, err := dir.ReadText("uid_map")
 	if err != nil {
 		return s, fmt.Errorf("read our uid_map: %w", err)
@@ -130,31 +130,10 @@ func belowOrSame(ns int, ancestor proc.NSID) (bool, error) {
 	}
 }
 
-// Namespaces counts the calls by which a thread may come into another user namespace,
-// all of which are notified: unshare(CLONE_NEWUSER) and setns. What is known of callers
-// holds for one count; reading it anew for every call would cost a third of the call.
-// A nil Namespaces has no such calls to count.
-type Namespaces struct{ count atomic.Uint64 }
-
-func (n *Namespaces) generation() uint64 {
-	if n == nil {
-		return 0
-	}
-	return n.count.Load()
-}
-
-// Handle lets the kernel run the call. The thread makes its next call after this one,
-// so whatever is read of it then is read of its new namespace.
-func (n *Namespaces) Handle(c *shim.Call) shim.Verdict {
-	n.count.Add(1)
-	c.Record.Path = shim.PathContinue
-	return shim.Pass()
-}
-
 // foreignUserns tells whether the calling thread is in another user namespace than
 // the supervisor: its si_uid would then be read with the wrong map.
 func (h *SendSignal) foreignUserns(c *caller) (bool, error) {
-	if h.Namespaces != nil {
+	if h.Watch != nil {
 		return c.foreign, nil
 	}
 	ns, err := c.dir.NS("user")

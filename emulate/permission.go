@@ -28,9 +28,20 @@ func (s Self) mayByIDs(from, to *creds) bool {
 // checkPermission is check 13. A root supervisor lends nothing: the rule is applied
 // with the calling thread's ids as they are now.
 func (h *SendSignal) checkPermission(a *attempt) unix.Errno {
+	if h.Mode == ModeCaller { // there the kernel judges
+		return 0
+	}
+	return h.checkPermissionOutside(a)
+}
+
+// checkPermissionOutside judges what is sent from outside the caller.
+func (h *SendSignal) checkPermissionOutside(a *attempt) unix.Errno {
 	t := &a.target
 	if t.tgid == a.caller.tgid {
 		return 0
+	}
+	if a.caller.labelled || h.Watch.mayBeConfined() { // its security module would be passed by
+		return unix.EPERM
 	}
 	to, err := h.targetCreds(t)
 	if err == nil {

@@ -11,6 +11,16 @@ import (
 // Send is check 14 and the signal itself. Precondition: Decide said 0, and the caller
 // was seen waiting after the last thing read of it.
 func (h *SendSignal) Send(a *attempt) shim.Verdict {
+	if h.Mode == ModeCaller {
+		if v, ok := h.byCaller(a); ok {
+			return v
+		}
+		if !a.group() { // whose members are judged one by one
+			if errno := h.checkPermissionOutside(a); errno != 0 {
+				return shim.Fail(errno)
+			}
+		}
+	}
 	var errno unix.Errno
 	switch {
 	case a.group():

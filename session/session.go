@@ -34,7 +34,7 @@ type Session struct {
 	helpers    emulate.Helpers
 	self       emulate.Self
 	ledger     *emulate.Ledger
-	namespaces *emulate.Namespaces
+	watch      *emulate.Watch
 	listener   *notify.Listener
 }
 
@@ -59,7 +59,7 @@ func New(o Options, f kernel.Features, log *slog.Logger) (*Session, error) {
 	log.Info("chose how calls are answered", "backend", "notify", "mode", plan.Mode, "why", plan.Why)
 	s := &Session{Plan: plan, Features: f, Proc: fs, Log: log, self: self}
 	if plan.Mode != emulate.ModeContinue && f.Continue {
-		s.namespaces = &emulate.Namespaces{}
+		s.watch = &emulate.Watch{}
 	}
 	return s, nil
 }
@@ -93,7 +93,7 @@ func (s *Session) filter() notify.Filter {
 	if s.Plan.Unasked && s.Observer == nil {
 		f.Default = unix.SECCOMP_RET_ALLOW
 	}
-	if s.namespaces != nil {
+	if s.watch != nil {
 		f.Syscalls = append(f.Syscalls, arch.Unshare, arch.Setns)
 		f.Rules = append(f.Rules, watchUserns...)
 	}
@@ -123,9 +123,9 @@ func (s *Session) Serve() error {
 	supervisor := &shim.Supervisor{Backend: s.listener, Observe: s.Observer, Log: s.Log}
 	supervisor.Handlers = func() *shim.Handlers {
 		handlers := &shim.Handlers{arch.PidfdSendSignal: emulate.New(s.config(supervisor)).Handle}
-		if s.namespaces != nil {
-			handlers[arch.Unshare] = s.namespaces.Handle
-			handlers[arch.Setns] = s.namespaces.Handle
+		if s.watch != nil {
+			handlers[arch.Unshare] = s.watch.Handle
+			handlers[arch.Setns] = s.watch.Handle
 		}
 		return handlers
 	}
@@ -176,7 +176,7 @@ func (s *Session) config(supervisor *shim.Supervisor) emulate.Config {
 		Pinner: func() *emulate.Pinner {
 			return &emulate.Pinner{Helper: s.helper("__pinner", true)}
 		},
-		Namespaces: s.namespaces,
+		Watch: s.watch,
 		Suspicious: supervisor.Suspicious,
 		Observed:   s.Observer != nil,
 		MayPass:    s.Features.SendSignal && s.Features.Continue && s.Plan.Rules == emulate.NativeRules(s.Features),

@@ -25,6 +25,8 @@ func Syscall(nr uint32) arch.Syscall {
 		return arch.Setns
 	case 424:
 		return arch.PidfdSendSignal
+	case 446:
+		return arch.LandlockRestrictSelf
 	}
 	return arch.NoSyscall
 }

@@ -1,0 +1,111 @@
+package emulate
+
+import (
+	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/arch"
+	i386 "github.com/pidfd-shim/pidfd-shim/arch/386"
+	"github.com/pidfd-shim/pidfd-shim/arch/amd64"
+	"github.com/pidfd-shim/pidfd-shim/proc"
+	"github.com/pidfd-shim/pidfd-shim/shim"
+)
+
+// byCaller lets the caller send: it runs kill, tgkill or a sigqueueinfo in the call's
+// place, so sender, permission, LSM, session, init's protection and the order of
+// self-signals are the kernel's own. What was decided sits in registers, but for a
+// siginfo, which the kernel reads again from where the caller has it.
+//
+// Numbers are the caller's: as its pid namespace counts. False: this one cannot be said
+// with a number, and is sent from outside.
+func (h *SendSignal) byCaller(a *attempt) (shim.Verdict, bool) {
+	t := &a.target
+	number, ok := h.numberFor(a.caller, t.pid)
+	group := a.group()
+	// A group's number is given negative, and kill(-1) means everybody.
+	if !ok || group && (number == 1 || a.hasInfo) {
+		return shim.Verdict{}, false
+	}
+	what, args := arch.Kill, [6]uint64{uint64(uint32(number)), uint64(uint32(a.req.sig))}
+	withInfo := a.hasInfo && !h.asPlainKill(a)
+	switch {
+	case group:
+		args[0] = uint64(uint32(-number))
+	case a.scope() == scopeThread:
+		process, ok := h.numberFor(a.caller, t.tgid)
+		if !ok {
+			return shim.Verdict{}, false
+		}
+		what = arch.Tgkill
+		if withInfo {
+			what = arch.RtTgsigqueueinfo
+		}
+		args = [6]uint64{uint64(uint32(process)), uint64(uint32(number)), uint64(uint32(a.req.sig)), a.req.info}
+	case withInfo:
+		what, args[2] = arch.RtSigqueueinfo, a.req.info
+	}
+	if !h.holdForCaller(a, t) {
+		return shim.Fail(unix.ESRCH), true
+	}
+	r := &a.call.Record
+	r.Path, r.Sent = shim.PathCaller, sentAs(what)
+	return shim.Run(shim.Rewrite{Nr: numberOf(what, a.call.ABI), Args: args}), true
+}
+
+// holdForCaller keeps the target's number its own until the call has returned. False:
+// the target was reaped.
+func (h *SendSignal) holdForCaller(a *attempt, t *target) bool {
+	r := &a.call.Record
+	switch {
+	case t.tgid == a.caller.tgid, h.Pins != nil && h.Pins(t.pid):
+		r.Guard = shim.GuardTracee
+	case h.pinner != nil && h.pinner.do(pinSeize, t.pid) == 0:
+		r.Guard = shim.GuardSeize
+		pid := t.pid
+		a.call.Done = func() { h.pinner.do(pinRelease, pid) }
+	default:
+		r.Guard = shim.GuardNarrowed
+	}
+	return h.owns(t)
+}
+
+// numberFor translates a number of the supervisor's pid namespace into the caller's.
+func (h *SendSignal) numberFor(c *caller, pid int32) (int32, bool) {
+	if pid <= 0 {
+		return 0, false
+	}
+	if !c.nested {
+		return pid, true
+	}
+	if h.Features.NSTranslate {
+		number, err := proc.PidInPidns(c.pidns, pid)
+		return number, err == nil
+	}
+	// NSpid lists the numbers from the supervisor's namespace inwards.
+	var status proc.Status
+	if h.statusOf(pid, &status) != nil || status.NSpids < c.depth || c.depth == 0 {
+		return 0, false
+	}
+	return status.NSpid[c.depth-1], true
+}
+
+func numberOf(what arch.Syscall, abi arch.ABI) uint64 {
+	switch abi {
+	case arch.I386:
+		return i386.Number(what)
+	case arch.X32:
+		return amd64.NumberX32(what)
+	}
+	return amd64.Number(what)
+}
+
+func sentAs(what arch.Syscall) shim.Sent {
+	switch what {
+	case arch.Tgkill:
+		return shim.SentTgkill
+	case arch.RtSigqueueinfo:
+		return shim.SentRtSigqueueinfo
+	case arch.RtTgsigqueueinfo:
+		return shim.SentRtTgsigqueueinfo
+	}
+	return shim.SentKill
+}

@@ -1,0 +1,45 @@
+package emulate
+
+import (
+	"sync/atomic"
+
+	"github.com/pidfd-shim/pidfd-shim/shim"
+)
+
+// Watch learns of what changes whom the kernel would let a caller signal. The few calls
+// that do are notified, which the kernel then runs in the caller: reading it anew for
+// every signal would cost a third of the signal. A nil Watch learns nothing.
+type Watch struct {
+	count    atomic.Uint64 // calls that may change a user namespace
+	confined atomic.Bool   // somebody entered a Landlock domain
+}
+
+// Namespace handles unshare(CLONE_NEWUSER) and setns, by which a thread may come into
+// another user namespace. It makes its next call after this one, so whatever is read of
+// it then is read of its new namespace.
+func (w *Watch) Namespace(c *shim.Call) shim.Verdict {
+	w.count.Add(1)
+	c.Record.Path = shim.PathContinue
+	return shim.Pass()
+}
+
+// Landlock handles landlock_restrict_self. A domain can forbid signals to those outside
+// it (LANDLOCK_SCOPE_SIGNAL, 6.12), is inherited, and cannot be seen from outside: from
+// the first one on, nobody of the tree is sent for where the kernel can run the call.
+func (w *Watch) Landlock(c *shim.Call) shim.Verdict {
+	w.confined.Store(true)
+	c.Record.Path = shim.PathContinue
+	return shim.Pass()
+}
+
+// generation tells how old what is known of user namespaces may be.
+func (w *Watch) generation() uint64 {
+	if w == nil {
+		return 0
+	}
+	return w.count.Load()
+}
+
+// mayBeConfined tells whether some caller may be in a Landlock domain that the
+// supervisor is not in.
+func (w *Watch) mayBeConfined() bool { return w != nil && w.confined.Load() }
