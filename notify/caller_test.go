@@ -7,9 +7,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -135,6 +137,19 @@ func (c *caller) waitPending() {
 	})
 	if err != nil {
 		c.t.Fatal(err)
+	}
+}
+
+// waitUninterruptible waits until the thread sleeps where no handler can wake it: the
+// first signal after RECV sends it there (kernel/seccomp.c, should_sleep_killable). No
+// event tells of it.
+func (c *caller) waitUninterruptible(tid int) {
+	c.t.Helper()
+	path := fmt.Sprintf("/proc/%d/status", tid)
+	for end := time.Now().Add(deadline); !strings.HasPrefix(statusField(c.t, path, "State"), "D"); runtime.Gosched() {
+		if time.Now().After(end) {
+			c.t.Fatalf("the caller is in state %s, not D", statusField(c.t, path, "State"))
+		}
 	}
 }
 

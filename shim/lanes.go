@@ -152,14 +152,17 @@ func (l *lanes) takeSlow() (c Call, ok bool) {
 
 // rest spares the machine while nothing but stuck calls is left. A fresh call ends it.
 func (l *lanes) rest() {
-	deadline := time.Now().Add(tick)
-	for time.Now().Before(deadline) {
+	rested := false
+	timer := time.AfterFunc(tick, func() {
 		l.mu.Lock()
-		fresh := len(l.fresh) > 0 || l.closed
-		l.mu.Unlock()
-		if fresh {
-			return
-		}
-		time.Sleep(tick / 25)
+		defer l.mu.Unlock()
+		rested = true
+		l.wake.Signal()
+	})
+	defer timer.Stop()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for !rested && len(l.fresh) == 0 && !l.closed {
+		l.wake.Wait()
 	}
 }

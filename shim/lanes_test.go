@@ -2,6 +2,7 @@ package shim_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
@@ -93,7 +94,7 @@ func TestWaitingWorkerIsNotReplaced(t *testing.T) {
 	})
 	r.call(1, 2)
 	receive(t, "the handler", held)
-	receive(t, "four ticks", shim.AfterTicks(4)) // that nothing happens has no event
+	receive(t, "four ticks", time.After(4*shim.Tick)) // that nothing happens has no event
 	if r.Suspicious() || len(held) != 0 {
 		t.Error("a worker outside of a read was replaced")
 	}
@@ -103,79 +104,119 @@ func TestWaitingWorkerIsNotReplaced(t *testing.T) {
 	r.end()
 }
 
-// slowLane handles calls that nothing but the slow lane can answer.
+// slowLane handles calls that nothing but the slow lane can answer, but for those from
+// 100 on.
 type slowLane struct {
+	*running
 	tried  chan uint64
 	answer chan bool // whether the call that was tried is ready
 }
 
-func (l slowLane) handle(c *shim.Call) shim.Verdict {
-	if !c.Slow {
-		return shim.Later()
-	}
-	l.tried <- c.ID
-	if !<-l.answer {
-		return shim.Later()
-	}
-	return byID(c)
+func serveSlowly(t *testing.T) slowLane {
+	t.Helper()
+	l := slowLane{tried: make(chan uint64), answer: make(chan bool)}
+	l.running = serve(t, func(c *shim.Call) shim.Verdict {
+		switch {
+		case c.ID >= 100:
+			return byID(c)
+		case !c.Slow:
+			return shim.Later()
+		}
+		l.tried <- c.ID
+		if !<-l.answer {
+			return shim.Later()
+		}
+		return byID(c)
+	})
+	return l
 }
 
-func (l slowLane) expect(t *testing.T, id uint64, ready bool) {
-	t.Helper()
-	if got := receive(t, "a try", l.tried); got != id {
-		t.Errorf("the slow lane tried call %d, want %d", got, id)
+// expectTry waits for a try, which then lasts until finish.
+func (l slowLane) expectTry(id uint64) {
+	l.t.Helper()
+	if got := receive(l.t, "a try", l.tried); got != id {
+		l.t.Errorf("the slow lane tried call %d, want %d", got, id)
 	}
+}
+
+func (l slowLane) finish(id uint64, ready bool) {
+	l.t.Helper()
 	l.answer <- ready
+	if ready {
+		l.expect(id, shim.Return(int64(id)))
+	}
+}
+
+func (l slowLane) try(id uint64, ready bool) {
+	l.t.Helper()
+	l.expectTry(id)
+	l.finish(id, ready)
+}
+
+// queue makes calls that are in the slow lane's queue when it returns. The fast lane
+// answers while the slow one is at its try.
+func (l slowLane) queue(ids ...uint64) {
+	l.t.Helper()
+	l.call(ids...)
+	l.call(100)
+	l.expect(100, shim.Return(100))
 }
 
 // Calls that have not been tried come first, then the others in turn; a call that the
 // fast lane can answer waits for none of them.
 func TestSlowLane(t *testing.T) {
-	lane := slowLane{make(chan uint64), make(chan bool)}
-	r := serve(t, func(c *shim.Call) shim.Verdict {
-		if c.ID >= 100 {
-			return byID(c)
-		}
-		return lane.handle(c)
-	})
-	r.call(1)
-	if got := receive(t, "a try", lane.tried); got != 1 {
-		t.Fatalf("the slow lane tried call %d", got)
-	}
-	r.call(2, 3, 100)
-	r.expect(100, shim.Return(100)) // so 2 and 3 are queued by now
-	lane.answer <- false
-	lane.expect(t, 2, false)
-	lane.expect(t, 3, true)
-	r.expect(3, shim.Return(3))
-	lane.expect(t, 1, false)
-	lane.expect(t, 2, false)
-	lane.expect(t, 1, true)
-	r.expect(1, shim.Return(1))
-	lane.expect(t, 2, true)
-	r.expect(2, shim.Return(2))
-	if err := r.end(); err != nil {
+	l := serveSlowly(t)
+	l.call(1)
+	l.expectTry(1)
+	l.queue(2, 3)
+	l.finish(1, false)
+	l.try(2, false)
+	l.try(3, true)
+	l.try(1, false)
+	l.expectTry(2)
+	l.queue(4)
+	l.finish(2, false)
+	l.try(4, true) // before 1, which has been tried
+	l.try(1, true)
+	l.try(2, true)
+	if err := l.end(); err != nil {
 		t.Error(err)
 	}
 }
 
+// The rest that the lane takes between stuck calls ends when a fresh one comes. The
+// shortest of ten waits counts, for the machine may be busy.
+func TestFreshCallEndsTheRest(t *testing.T) {
+	l := serveSlowly(t)
+	l.call(1)
+	shortest := deadline
+	for id := uint64(2); id < 12; id++ {
+		l.try(1, false)
+		start := time.Now()
+		l.call(id)
+		l.expectTry(id)
+		shortest = min(shortest, time.Since(start))
+		l.finish(id, true)
+	}
+	if shortest > shim.Tick/2 {
+		t.Errorf("fresh calls waited %v or more, a rest is %v", shortest, shim.Tick)
+	}
+	l.end()
+}
+
 // A call whose caller left is not tried again, and no answer goes to it.
 func TestSlowLaneForgetsCallersThatLeft(t *testing.T) {
-	lane := slowLane{make(chan uint64), make(chan bool)}
-	r := serve(t, lane.handle)
-	r.call(1)
-	if got := receive(t, "a try", lane.tried); got != 1 {
-		t.Fatalf("the slow lane tried call %d", got)
-	}
-	r.leave(1)
-	lane.answer <- false
-	r.call(2)
-	lane.expect(t, 2, true)
-	r.expect(2, shim.Return(2))
-	if err := r.end(); err != nil {
+	l := serveSlowly(t)
+	l.call(1)
+	l.expectTry(1)
+	l.queue(2, 3)
+	l.leave(2)
+	l.finish(1, true)
+	l.try(3, true)
+	if err := l.end(); err != nil {
 		t.Error(err)
 	}
-	if r.timesAnswered(1) != 0 {
+	if l.timesAnswered(2) != 0 {
 		t.Error("a caller that left was answered")
 	}
 }

@@ -192,7 +192,7 @@ func TestObserver(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("events %q, want %q", got, want)
 	}
-	if len(o.received) != 2 || o.received[0] <= 0 || o.received[1] < o.received[0] {
+	if len(o.received) != 2 || o.received[0] <= 0 || o.received[1] <= o.received[0] {
 		t.Errorf("received at %v", o.received)
 	}
 }
