@@ -47,25 +47,45 @@ func Launch(program []unix.SockFilter, killable bool, start func() (int, error))
 	return r.listener, r.pid, r.err
 }
 
-// install puts the program on the calling thread. no_new_privs is set only where the
-// kernel asks for it, because it would take set-uid programs away from the command.
+// InstallTrace puts the program of the ptrace backend on the calling thread. With
+// listeners it takes the listener slot, and holds it as long as the process lives.
+func InstallTrace(program []unix.SockFilter, listeners bool) error {
+	flags := uint(0)
+	if listeners {
+		flags = unix.SECCOMP_FILTER_FLAG_NEW_LISTENER
+	}
+	_, err := setFilter(flags, program)
+	return err
+}
+
+// install puts the program on the calling thread, with a listener.
 func install(program []unix.SockFilter, killable bool) (*Listener, error) {
 	flags := uint(unix.SECCOMP_FILTER_FLAG_NEW_LISTENER)
 	if killable {
 		flags |= unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 	}
+	fd, err := setFilter(flags, program)
+	if err != nil {
+		return nil, err
+	}
+	return newListener(fd)
+}
+
+// setFilter sets no_new_privs only where the kernel asks for it, because it would take
+// set-uid programs away from the command.
+func setFilter(flags uint, program []unix.SockFilter) (int, error) {
 	fd, errno := setModeFilter(flags, program)
 	if errno == unix.EACCES {
 		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-			return nil, fmt.Errorf("set no_new_privs: %w", err)
+			return -1, fmt.Errorf("set no_new_privs: %w", err)
 		}
 		fd, errno = setModeFilter(flags, program)
 	}
 	switch errno {
 	case 0:
-		return newListener(fd)
+		return fd, nil
 	case unix.EBUSY:
-		return nil, fmt.Errorf("install filter: %w: this process is already under a seccomp listener (a nested run, or a container runtime's): run pidfd-shim outside of it, or serve that runtime with `pidfd-shim serve`", errno)
+		return -1, fmt.Errorf("install filter: %w: this process is already under a seccomp listener (a nested run, or a container runtime's): run pidfd-shim outside of it, or serve that runtime with `pidfd-shim serve`", errno)
 	}
-	return nil, fmt.Errorf("install filter: %w", errno)
+	return -1, fmt.Errorf("install filter: %w", errno)
 }

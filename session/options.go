@@ -17,6 +17,12 @@ type Options struct {
 	Observed  bool   // somebody wants to see every call: nothing is decided in the filter
 }
 
+// The backends by name.
+const (
+	BackendNotify = "notify"
+	BackendPtrace = "ptrace"
+)
+
 // The words that flags take, in the order in which help lists them.
 var (
 	Backends  = []string{"auto", "notify", "ptrace"}
@@ -38,12 +44,6 @@ func (o Options) Check() error {
 			return fmt.Errorf("%s %s: no such value, it takes %s", f.flag, f.value, strings.Join(f.words, ", "))
 		}
 	}
-	switch {
-	case o.Backend == "ptrace":
-		return fmt.Errorf("--backend ptrace: not built into this version: use --backend notify, on Linux 5.0 or newer")
-	case o.Mode == "caller":
-		return fmt.Errorf("--mode caller: not built into this version: use --mode auto, which lets the kernel run the call in the caller where it can")
-	}
 	return nil
 }
 
@@ -58,9 +58,10 @@ func contains(words []string, word string) bool {
 
 // Plan is what Options come to on a kernel.
 type Plan struct {
-	Mode  emulate.Mode
-	Rules emulate.Rules
-	Why   string // one line for the log and doctor
+	Backend string
+	Mode    emulate.Mode
+	Rules   emulate.Rules
+	Why     string // one line for the log and doctor
 
 	// Unasked lets the filter allow every call: auto where nothing is to be decided.
 	Unasked bool
@@ -75,8 +76,18 @@ func (o Options) Resolve(f kernel.Features) (Plan, error) {
 	case "original":
 		p.Rules = emulate.Original
 	}
-	if !f.Notify {
-		return p, fmt.Errorf("start: this kernel has no seccomp user notification (Linux 5.0): `pidfd-shim doctor` says what is missing")
+	p.Backend = o.Backend
+	if p.Backend == "auto" {
+		p.Backend = BackendNotify
+		if !f.Notify {
+			p.Backend = BackendPtrace
+		}
+	}
+	if p.Backend == BackendNotify && !f.Notify {
+		return p, fmt.Errorf("--backend notify: this kernel has no seccomp user notification (Linux 5.0), or an outer listener holds it: use --backend ptrace; `pidfd-shim doctor` says more")
+	}
+	if p.Backend == BackendPtrace {
+		f.Continue = true // resuming a tracee is that
 	}
 	ownRules := p.Rules == emulate.NativeRules(f)
 	switch o.Mode {
@@ -87,6 +98,11 @@ func (o Options) Resolve(f kernel.Features) (Plan, error) {
 			return p, fmt.Errorf("--mode forward: this kernel lacks pidfd_send_signal (Linux 5.1): use --mode emulate")
 		}
 		p.Mode, p.Why = emulate.ModeForward, "asked for"
+	case "caller":
+		if p.Backend != BackendPtrace {
+			return p, fmt.Errorf("--mode caller: under --backend notify not built into this version: use --backend ptrace, or --mode auto")
+		}
+		p.Mode, p.Why = emulate.ModeCaller, "asked for"
 	case "emulate":
 		p.Mode, p.Why = emulate.ModeEmulate, "asked for"
 	default:
@@ -111,6 +127,8 @@ func (o Options) resolveContinue(p Plan, f kernel.Features, ownRules bool) (Plan
 // resolveAuto takes the cheapest way that is exact.
 func (o Options) resolveAuto(p Plan, f kernel.Features, ownRules bool) Plan {
 	switch {
+	case p.Backend == BackendPtrace:
+		p.Mode, p.Why = emulate.ModeCaller, "a tracee can make the call itself"
 	case ownRules && f.SendSignal && (f.Continue || !o.Observed):
 		p.Mode, p.Why, p.Unasked = emulate.ModeContinue, "the kernel has the call and nothing is denied", true
 	case f.SendSignal:

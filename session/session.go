@@ -6,12 +6,11 @@ import (
 	"os"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/pidfd-shim/pidfd-shim/arch"
 	"github.com/pidfd-shim/pidfd-shim/emulate"
 	"github.com/pidfd-shim/pidfd-shim/kernel"
 	"github.com/pidfd-shim/pidfd-shim/notify"
+	"github.com/pidfd-shim/pidfd-shim/notify/ptrace"
 	"github.com/pidfd-shim/pidfd-shim/proc"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
@@ -31,11 +30,13 @@ type Session struct {
 	// end of a socket pair.
 	Helper func(role string, socket *os.File) (*os.Process, error)
 
-	helpers    emulate.Helpers
-	self       emulate.Self
-	ledger     *emulate.Ledger
-	watch      *emulate.Watch
-	listener   *notify.Listener
+	helpers  emulate.Helpers
+	self     emulate.Self
+	ledger   *emulate.Ledger
+	watch    *emulate.Watch
+	backend  shim.Backend
+	listener *notify.Listener // nil under ptrace
+	tracer   *ptrace.Tracer   // nil under notify
 }
 
 // New probes, opens what the supervisor needs of its own, and decides how calls will be
@@ -56,9 +57,9 @@ func New(o Options, f kernel.Features, log *slog.Logger) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	log.Info("chose how calls are answered", "backend", "notify", "mode", plan.Mode, "why", plan.Why)
+	log.Info("chose how calls are answered", "backend", plan.Backend, "mode", plan.Mode, "why", plan.Why)
 	s := &Session{Plan: plan, Features: f, Proc: fs, Log: log, self: self}
-	if plan.Mode != emulate.ModeContinue && f.Continue {
+	if plan.Mode != emulate.ModeContinue && (f.Continue || plan.Backend == BackendPtrace) {
 		s.watch = &emulate.Watch{}
 	}
 	return s, nil
@@ -79,53 +80,25 @@ func (s *Session) Launch(start func() (int, error)) (int, error) {
 	if !s.Features.IDValidNew {
 		listener.PretendOld()
 	}
-	s.listener = listener
+	s.listener, s.backend = listener, listener
 	if !killable {
 		s.ledger = &emulate.Ledger{}
 	}
 	return pid, nil
 }
 
-// filter decides in the kernel what needs no supervisor: with nothing to deny, nothing
-// to show, and a kernel that runs the call by the rules asked for, that is every call.
-func (s *Session) filter() notify.Filter {
-	f := notify.Filter{Syscalls: []arch.Syscall{arch.PidfdSendSignal}, Default: unix.SECCOMP_RET_USER_NOTIF}
-	if s.Plan.Unasked && s.Observer == nil {
-		f.Default = unix.SECCOMP_RET_ALLOW
-	}
-	if s.watch != nil {
-		f.Syscalls = append(f.Syscalls, arch.Unshare, arch.Setns)
-		f.Rules = append(f.Rules, watchUserns...)
-	}
-	return f
-}
-
-// watchUserns notifies the two calls by which a thread can come into another user
-// namespace: unshare(CLONE_NEWUSER), and setns to that type or to any.
-var watchUserns = []notify.Rule{
-	{
-		Syscall: arch.Unshare, Then: unix.SECCOMP_RET_USER_NOTIF,
-		When: []notify.Cond{{Arg: 0, Mask: unix.CLONE_NEWUSER, In: []notify.Range{{Low: 1, High: ^uint32(0)}}}},
-	},
-	{Syscall: arch.Unshare, Then: unix.SECCOMP_RET_ALLOW},
-	{
-		Syscall: arch.Setns, Then: unix.SECCOMP_RET_ALLOW,
-		When: []notify.Cond{
-			{Arg: 1, In: []notify.Range{{Low: 0, High: 0}}, Not: true},
-			{Arg: 1, Mask: unix.CLONE_NEWUSER, In: []notify.Range{{Low: 0, High: 0}}},
-		},
-	},
-	{Syscall: arch.Setns, Then: unix.SECCOMP_RET_USER_NOTIF},
-}
-
 // Serve answers calls until the last task under the filter has ended.
 func (s *Session) Serve() error {
-	supervisor := &shim.Supervisor{Backend: s.listener, Observe: s.Observer, Log: s.Log}
+	supervisor := &shim.Supervisor{
+		Backend: s.backend, Observe: s.Observer, Log: s.Log,
+		Alone: s.Plan.Backend == BackendPtrace, // a tracer cannot be replaced by another thread
+	}
 	supervisor.Handlers = func() *shim.Handlers {
 		handlers := &shim.Handlers{arch.PidfdSendSignal: emulate.New(s.config(supervisor)).Handle}
 		if s.watch != nil {
-			handlers[arch.Unshare] = s.watch.Handle
-			handlers[arch.Setns] = s.watch.Handle
+			handlers[arch.Unshare] = s.watch.Namespace
+			handlers[arch.Setns] = s.watch.Namespace
+			handlers[arch.LandlockRestrictSelf] = s.watch.Landlock
 		}
 		return handlers
 	}
@@ -167,21 +140,28 @@ func (s *Session) Suppressed() uint64 {
 const helperDeadline = 50 * time.Millisecond
 
 func (s *Session) config(supervisor *shim.Supervisor) emulate.Config {
-	return emulate.Config{
+	traced := s.Plan.Backend == BackendPtrace
+	c := emulate.Config{
 		Mode: s.Plan.Mode, Rules: s.Plan.Rules, Features: s.Features,
-		Proc: s.Proc, Self: s.self, Backend: s.listener, Ledger: s.ledger,
+		Proc: s.Proc, Self: s.self, Backend: s.backend, Ledger: s.ledger,
 		Reader: func() *emulate.Reader {
 			return &emulate.Reader{Helper: s.helper("__reader", false)}
 		},
 		Pinner: func() *emulate.Pinner {
 			return &emulate.Pinner{Helper: s.helper("__pinner", true)}
 		},
-		Watch: s.watch,
+		Watch:      s.watch,
 		Suspicious: supervisor.Suspicious,
+		NeverBlock: traced,
 		Observed:   s.Observer != nil,
-		MayPass:    s.Features.SendSignal && s.Features.Continue && s.Plan.Rules == emulate.NativeRules(s.Features),
-		Log:        s.Log,
+		MayPass: s.Features.SendSignal && (traced || s.Features.Continue) &&
+			s.Plan.Rules == emulate.NativeRules(s.Features),
+		Log: s.Log,
 	}
+	if s.tracer != nil {
+		c.Pins = s.tracer.Pins
+	}
+	return c
 }
 
 func (s *Session) helper(role string, spare bool) emulate.Helper {

@@ -5,6 +5,12 @@ import "errors"
 // ErrGone says that the caller went away or was interrupted: an ordinary event.
 var ErrGone = errors.New("caller no longer waits")
 
+// Postponer is a Backend that has to know which calls wait in the slow lane, whose
+// answers then come from another thread.
+type Postponer interface {
+	Postponed(c *Call)
+}
+
 // Backend intercepts calls. A backend is used by one worker at a time per Call;
 // its methods may be called by several workers at once.
 type Backend interface {

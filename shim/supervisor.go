@@ -32,6 +32,9 @@ type Supervisor struct {
 	// still waits, so that facts can be gathered, and again afterwards.
 	Observe Observer
 
+	// Alone says that the worker cannot be replaced: its backend belongs to one thread.
+	Alone bool
+
 	Log *slog.Logger
 
 	lanes lanes
@@ -54,7 +57,9 @@ func (s *Supervisor) Serve() error {
 	s.lanes.init()
 	s.startWorker() // before the watch, which looks at it
 	go s.serveSlow()
-	go s.watch()
+	if !s.Alone {
+		go s.watch()
+	}
 	err := <-s.lanes.done
 	s.lanes.close()
 	return err
@@ -98,6 +103,9 @@ func (s *Supervisor) serveOne(c *Call, handlers *Handlers) bool {
 	case KindGone:
 		return true
 	case KindLater:
+		if p, ok := s.Backend.(Postponer); ok && !c.Slow {
+			p.Postponed(c)
+		}
 		s.lanes.postpone(c)
 		return false
 	}

@@ -18,6 +18,7 @@ func init() { runtime.LockOSThread() }
 const (
 	roleReader = "__reader"
 	rolePinner = "__pinner"
+	roleTracer = "__tracer"
 )
 
 // helperSocket is the helper's end of its socket pair.
@@ -35,6 +36,8 @@ func inRole(args []string) (status int, mine bool) {
 		return help(emulate.ServeReads), true
 	case rolePinner:
 		return help(emulate.ServePins), true
+	case roleTracer:
+		return trace(args[1:]), true
 	}
 	return 0, false
 }
@@ -49,13 +52,27 @@ func help(serve func(*os.File) error) int {
 
 // startHelper starts this program in a role, with nothing but the socket.
 func startHelper(role string, socket *os.File) (*os.Process, error) {
+	return startRole(role, nil, nil, socket)
+}
+
+// startRole starts this program in a role. Its descriptors are stderr as given (nil:
+// none) and from 3 on those of files that are not nil.
+func startRole(role string, words []string, stderr *os.File, files ...*os.File) (*os.Process, error) {
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer null.Close()
-	return os.StartProcess("/proc/self/exe", []string{"pidfd-shim", role}, &os.ProcAttr{
-		Env:   []string{},
-		Files: []*os.File{null, null, null, socket},
+	if stderr == nil {
+		stderr = null
+	}
+	descriptors := []*os.File{null, null, stderr}
+	for _, file := range files {
+		if file != nil {
+			descriptors = append(descriptors, file)
+		}
+	}
+	return os.StartProcess("/proc/self/exe", append([]string{"pidfd-shim", role}, words...), &os.ProcAttr{
+		Env: []string{}, Files: descriptors,
 	})
 }

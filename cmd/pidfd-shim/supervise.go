@@ -21,29 +21,73 @@ import (
 // openSupervisor is the supervisor of run: what the front calls before, at and after
 // the start of COMMAND.
 func openSupervisor(config []string, inherited *front.Inherited) (front.Hooks, error) {
-	var c runConfig
-	if len(config) != 1 {
-		return front.Hooks{}, fmt.Errorf("read the flags: %d words", len(config))
+	c, err := readConfig(config)
+	if err != nil {
+		return front.Hooks{}, err
 	}
-	if err := json.Unmarshal([]byte(config[0]), &c); err != nil {
-		return front.Hooks{}, fmt.Errorf("read the flags: %w", err)
+	plan, err := c.plan()
+	if err != nil {
+		return front.Hooks{}, err
 	}
+	if plan.Backend == session.BackendPtrace {
+		s, err := c.session()
+		if err != nil {
+			return front.Hooks{}, err
+		}
+		return tracedHooks(s, c, inherited)
+	}
+	s, observers, err := c.open(func() (*os.File, error) { return openAudit(c.Audit, inherited) })
+	if err != nil {
+		return front.Hooks{}, err
+	}
+	return hooks(s, c, observers), nil
+}
+
+func readConfig(words []string) (*runConfig, error) {
+	c := &runConfig{}
+	if len(words) != 1 {
+		return nil, fmt.Errorf("read the flags: %d words", len(words))
+	}
+	if err := json.Unmarshal([]byte(words[0]), c); err != nil {
+		return nil, fmt.Errorf("read the flags: %w", err)
+	}
+	return c, nil
+}
+
+// plan is how calls will be answered.
+func (c *runConfig) plan() (session.Plan, error) {
 	features, err := featuresUnder(c.Pretend)
 	if err != nil {
-		return front.Hooks{}, err
+		return session.Plan{}, err
 	}
-	log := c.logger()
-	s, err := session.New(c.Session, features, log)
+	return c.Session.Resolve(features)
+}
+
+func (c *runConfig) session() (*session.Session, error) {
+	features, err := featuresUnder(c.Pretend)
 	if err != nil {
-		return front.Hooks{}, err
+		return nil, err
+	}
+	s, err := session.New(c.Session, features, c.logger())
+	if err != nil {
+		return nil, err
 	}
 	s.Helper = startHelper
-	observers, err := c.observers(s, inherited)
+	return s, nil
+}
+
+// open makes the session of the process that answers calls, and its observers.
+func (c *runConfig) open(audit func() (*os.File, error)) (*session.Session, *observers, error) {
+	s, err := c.session()
 	if err != nil {
-		return front.Hooks{}, err
+		return nil, nil, err
+	}
+	observers, err := c.observers(s, audit)
+	if err != nil {
+		return nil, nil, err
 	}
 	s.Observer = observers.observer()
-	return hooks(s, &c, observers), nil
+	return s, observers, nil
 }
 
 func hooks(s *session.Session, c *runConfig, observers *observers) front.Hooks {
@@ -91,7 +135,7 @@ const flushTime = 5 * time.Second
 // fresh is how long a comm and an exe that were read count as known.
 const fresh = 100 * time.Millisecond
 
-func (c *runConfig) observers(s *session.Session, inherited *front.Inherited) (*observers, error) {
+func (c *runConfig) observers(s *session.Session, audited func() (*os.File, error)) (*observers, error) {
 	o := &observers{log: s.Log}
 	if c.Trace != "" {
 		w, err := o.writer(openTrace(c.Trace))
@@ -101,11 +145,11 @@ func (c *runConfig) observers(s *session.Session, inherited *front.Inherited) (*
 		o.list = append(o.list, audit.NewTrace(w))
 	}
 	if c.Audit != "" {
-		w, err := o.writer(openAudit(c.Audit, inherited))
+		w, err := o.writer(audited())
 		if err != nil {
 			return nil, err
 		}
-		o.json = audit.NewJSON(audit.Config{Writer: w, Proc: s.Proc, Backend: "notify", Fresh: fresh})
+		o.json = audit.NewJSON(audit.Config{Writer: w, Proc: s.Proc, Backend: s.Plan.Backend, Fresh: fresh})
 		o.list = append(o.list, o.json)
 	}
 	return o, nil
@@ -161,7 +205,8 @@ func openTrace(name string) (*os.File, error) {
 // openAudit appends to a file, or takes a descriptor that COMMAND then does not get:
 // it could write lines of its own there.
 func openAudit(name string, inherited *front.Inherited) (*os.File, error) {
-	if number, isFD := strings.CutPrefix(name, "fd:"); isFD {
+	if isDescriptor(name) {
+		number := strings.TrimPrefix(name, "fd:")
 		fd, err := strconv.Atoi(number)
 		if err != nil {
 			return nil, fmt.Errorf("--audit %s: %q is no descriptor number", name, number)
@@ -178,3 +223,6 @@ func openAudit(name string, inherited *front.Inherited) (*os.File, error) {
 	}
 	return file, nil
 }
+
+// isDescriptor tells fd:N from the name of a file.
+func isDescriptor(name string) bool { return strings.HasPrefix(name, "fd:") }

@@ -148,11 +148,11 @@ func (r *rewritten) finish() {
 	}
 }
 
-// Postponed notes a call that went to the slow lane: its tracee stays stopped.
-func (t *Tracer) Postponed() {
+// Postponed implements shim.Postponer: the call's tracee stays stopped.
+func (t *Tracer) Postponed(c *shim.Call) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.slow++
+	t.slow[c.Tid] = true
 }
 
 // answerLate gives the slow lane's answers.
@@ -160,7 +160,9 @@ func (t *Tracer) answerLate() {
 	t.mu.Lock()
 	late := t.late
 	t.late = nil
-	t.slow -= len(late)
+	for i := range late {
+		delete(t.slow, late[i].call.Tid)
+	}
 	t.mu.Unlock()
 	for i := range late {
 		if err := t.answer(&late[i].call, late[i].verdict); err != nil {

@@ -24,13 +24,17 @@ type Tracer struct {
 	// spares nobody.
 	Init func(tid int32, sig unix.Signal) bool
 
+	command    int32
+	seized     func(error) // nil once told
+	continuing bool        // the SIGCONT that starts COMMAND is still to come
+
 	tagged  bool                // no GET_SYSCALL_INFO: the filter's tag and the registers tell
 	running map[int32]rewritten // tracees between a rewritten call's start and its end
 
 	mu      sync.Mutex // guards below
 	tracees map[int32]bool
 	late    []lateAnswer
-	slow    int // calls in the slow lane
+	slow    map[int32]bool // tracees whose call is in the slow lane
 }
 
 // rewritten is a call that the caller makes in another's place.
@@ -52,17 +56,50 @@ type lateAnswer struct {
 const options = unix.PTRACE_O_TRACESECCOMP | unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_EXITKILL |
 	unix.PTRACE_O_TRACEFORK | unix.PTRACE_O_TRACEVFORK | unix.PTRACE_O_TRACECLONE | unix.PTRACE_O_TRACEEXEC
 
-// Seize takes COMMAND, which is stopped before its first instruction. The calling
-// goroutine must be locked to its thread and call Next.
-func Seize(pid int32, log *slog.Logger) (*Tracer, error) {
-	if errno := request(unix.PTRACE_SEIZE, pid, 0, options); errno != 0 {
-		return nil, fmt.Errorf("trace process %d: %w: is it traced already, or does Yama forbid it? (/proc/sys/kernel/yama/ptrace_scope)", pid, errno)
+// New makes the tracer of COMMAND, which is stopped before its first instruction. The
+// first Next seizes it and tells seized: all requests have to come from one thread.
+func New(pid int32, seized func(error), log *slog.Logger) *Tracer {
+	return &Tracer{
+		Log: log, command: pid, seized: seized,
+		running: map[int32]rewritten{}, tracees: map[int32]bool{}, slow: map[int32]bool{},
 	}
-	return &Tracer{Log: log, running: map[int32]rewritten{}, tracees: map[int32]bool{pid: true}}, nil
+}
+
+// seize takes COMMAND and waits for the stop that it is in.
+func (t *Tracer) seize() error {
+	pid := t.command
+	if errno := request(unix.PTRACE_SEIZE, pid, 0, options); errno != 0 {
+		return fmt.Errorf("trace process %d: %w: is it traced already, or does Yama forbid it (/proc/sys/kernel/yama/ptrace_scope)?", pid, errno)
+	}
+	t.meet(pid)
+	for {
+		var status unix.WaitStatus
+		_, err := unix.Wait4(int(pid), &status, unix.WALL, nil)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			return os.NewSyscallError("wait4", err)
+		}
+		if event, _ := classify(status); event != eventGroupStop {
+			return fmt.Errorf("trace process %d: it was not stopped (status %#x)", pid, uint32(status))
+		}
+		t.resume(unix.PTRACE_LISTEN, pid, 0)
+		t.continuing = true
+		return nil
+	}
 }
 
 // Next implements shim.Backend: it handles stops until one is a call.
 func (t *Tracer) Next(c *shim.Call) error {
+	if t.seized != nil {
+		err := t.seize()
+		t.seized(err)
+		t.seized = nil
+		if err != nil {
+			return err
+		}
+	}
 	for {
 		t.answerLate()
 		var status unix.WaitStatus
@@ -89,7 +126,7 @@ func (t *Tracer) Next(c *shim.Call) error {
 func (t *Tracer) waitFlags() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.slow > 0 {
+	if len(t.slow) > 0 {
 		return unix.WALL | unix.WNOHANG
 	}
 	return unix.WALL
@@ -112,6 +149,9 @@ func (t *Tracer) handle(tid int32, status unix.WaitStatus, c *shim.Call) bool {
 		t.syscallStop(tid)
 		return false
 	case eventSignal:
+		if sig == unix.SIGCONT && t.continuing && tid == t.command {
+			sig, t.continuing = 0, false // ours: COMMAND is not to see it
+		}
 		if t.Init != nil && t.Init(tid, sig) {
 			sig = 0
 		}
@@ -152,6 +192,7 @@ func (t *Tracer) forget(tid int32) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.tracees, tid)
+	delete(t.slow, tid)
 }
 
 // execed follows a thread that called execve and now has its leader's id

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/front"
+	"github.com/pidfd-shim/pidfd-shim/session"
+)
+
+// tracerAudit is the tracer's number for a descriptor that --audit=fd:N named.
+const tracerAudit = 4
+
+// tracerProcess is the process that answers calls under --backend ptrace, as the
+// supervisor has it.
+type tracerProcess struct {
+	socket *os.File
+	pid    int
+}
+
+// tracedHooks are the supervisor's part of the ptrace backend: it starts COMMAND and
+// reaps; the tracer does the rest.
+func tracedHooks(s *session.Session, c *runConfig, inherited *front.Inherited) (front.Hooks, error) {
+	tracer, err := startTracer(c, inherited)
+	if err != nil {
+		return front.Hooks{}, err
+	}
+	return front.Hooks{
+		Start: func(fork front.Fork) (int, error) {
+			return s.LaunchTraced(func(attr *syscall.SysProcAttr) (int, error) { return fork(attr) }, tracer.seize)
+		},
+		Alone:      tracer.awaitEnd,
+		KeepStderr: c.Trace == "-",
+	}, nil
+}
+
+func startTracer(c *runConfig, inherited *front.Inherited) (*tracerProcess, error) {
+	own := *c
+	var audit *os.File
+	if isDescriptor(c.Audit) {
+		file, err := openAudit(c.Audit, inherited)
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		audit, own.Audit = file, "fd:"+strconv.Itoa(tracerAudit)
+	}
+	word, err := json.Marshal(&own)
+	if err != nil {
+		return nil, fmt.Errorf("hand the flags to the tracer: %w", err)
+	}
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("socketpair", err)
+	}
+	theirs := os.NewFile(uintptr(fds[1]), "tracer")
+	defer theirs.Close()
+	process, err := startRole(roleTracer, []string{string(word)}, os.Stderr, theirs, audit)
+	if err != nil {
+		_ = unix.Close(fds[0])
+		return nil, fmt.Errorf("start the tracer: %w", err)
+	}
+	pid := process.Pid
+	_ = process.Release() // the reaper's
+	return &tracerProcess{os.NewFile(uintptr(fds[0]), "tracer"), pid}, nil
+}
+
+// seize hands COMMAND to the tracer and waits until it has it.
+func (t *tracerProcess) seize(pid int) error {
+	if _, err := t.socket.WriteString(strconv.Itoa(pid)); err != nil {
+		return fmt.Errorf("hand COMMAND to the tracer: %w", err)
+	}
+	answer := make([]byte, 4096)
+	n, err := t.socket.Read(answer)
+	switch {
+	case errors.Is(err, io.EOF), err == nil && n == 0:
+		return errors.New("start the tracer: it ended")
+	case err != nil:
+		return fmt.Errorf("wait for the tracer: %w", err)
+	case string(answer[:n]) != seizedWord:
+		return errors.New(string(answer[:n]))
+	}
+	return nil
+}
+
+const seizedWord = "seized"
+
+// awaitEnd gives the tracer the time to see that its last tracee has ended. Where some
+// are left it is one of those whom the supervisor waits for.
+func (t *tracerProcess) awaitEnd() {
+	const patience = 100 * time.Millisecond
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(200 * time.Microsecond) {
+		var info unix.Siginfo
+		err := unix.Waitid(unix.P_PID, t.pid, &info, unix.WEXITED|unix.WNOWAIT|unix.WNOHANG, nil)
+		if err != nil || info.Signo != 0 {
+			return
+		}
+	}
+}
+
+// trace is the tracer process.
+func trace(args []string) int {
+	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
+	socket := os.NewFile(helperSocket, "supervisor")
+	unix.CloseOnExec(helperSocket)
+	if err := traceFor(args, socket); err != nil {
+		_, _ = socket.WriteString(err.Error())
+		return statusFailed
+	}
+	return 0
+}
+
+func traceFor(args []string, socket *os.File) error {
+	c, err := readConfig(args)
+	if err != nil {
+		return err
+	}
+	s, observers, err := c.open(func() (*os.File, error) { return openTracerAudit(c.Audit) })
+	if err != nil {
+		return err
+	}
+	defer observers.close()
+	defer s.StopHelpers()
+	text := make([]byte, 32)
+	n, err := socket.Read(text)
+	if err != nil || n == 0 {
+		return nil // the supervisor could not start COMMAND
+	}
+	pid, err := strconv.Atoi(string(text[:n]))
+	if err != nil {
+		return fmt.Errorf("read COMMAND's pid: %w", err)
+	}
+	return s.ServeTraced(int32(pid), func(err error) {
+		word := seizedWord
+		if err != nil {
+			word = err.Error()
+		}
+		_, _ = socket.WriteString(word)
+	})
+}
+
+func openTracerAudit(name string) (*os.File, error) {
+	if isDescriptor(name) {
+		unix.CloseOnExec(tracerAudit)
+		return os.NewFile(tracerAudit, name), nil
+	}
+	return openAudit(name, nil)
+}

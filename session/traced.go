@@ -1,0 +1,25 @@
+package session
+
+import (
+	"github.com/pidfd-shim/pidfd-shim/notify"
+	"github.com/pidfd-shim/pidfd-shim/notify/ptrace"
+)
+
+// LaunchTraced starts the command under the filter of the ptrace backend. seize is
+// called with its pid while it is stopped before its first instruction, and returns
+// when the tracer process has it.
+func (s *Session) LaunchTraced(fork ptrace.Fork, seize func(pid int) error) (int, error) {
+	program, err := notify.Compile(s.filter())
+	if err != nil {
+		return 0, err
+	}
+	return ptrace.Launch(program, s.Features.Notify, fork, seize)
+}
+
+// ServeTraced is the tracer process: it seizes the command, says so, and answers calls
+// until the last tracee has ended.
+func (s *Session) ServeTraced(pid int32, seized func(error)) error {
+	s.tracer = ptrace.New(pid, seized, s.Log)
+	s.backend = s.tracer
+	return s.Serve()
+}
