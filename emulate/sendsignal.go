@@ -73,7 +73,13 @@ func (h *SendSignal) Handle(c *shim.Call) shim.Verdict {
 // namespace, may be confined by a security module, or signals itself with a code that only it may use. The kernel runs those
 // in the caller, unless a rule asked about something that could still change.
 func (h *SendSignal) kernelMustRun(a *attempt) bool {
-	if h.Mode != ModeForward || !h.MayPass || a.caller == nil {
+	if !h.MayPass || a.caller == nil {
+		return false
+	}
+	if a.target.reaped && (h.Mode == ModeForward || h.Mode == ModeCaller) && (a.group() || a.caller.nested) {
+		return true // only the kernel still knows its namespace, and its group
+	}
+	if h.Mode != ModeForward {
 		return false
 	}
 	if a.caller.nested || a.caller.labelled || h.Watch.mayBeConfined() {

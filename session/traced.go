@@ -3,6 +3,7 @@ package session
 import (
 	"github.com/pidfd-shim/pidfd-shim/notify"
 	"github.com/pidfd-shim/pidfd-shim/notify/ptrace"
+	"github.com/pidfd-shim/pidfd-shim/proc"
 )
 
 // LaunchTraced starts the command under the filter of the ptrace backend. seize is
@@ -20,6 +21,18 @@ func (s *Session) LaunchTraced(fork ptrace.Fork, seize func(pid int) error) (int
 // until the last tracee has ended.
 func (s *Session) ServeTraced(pid int32, seized func(error)) error {
 	s.tracer = ptrace.New(pid, seized, s.Log)
+	s.tracer.Init = s.isInit
 	s.backend = s.tracer
 	return s.Serve()
+}
+
+// isInit tells whether a task is the init of a pid namespace below ours.
+func (s *Session) isInit(tid int32) bool {
+	dir, err := s.Proc.Dir(tid)
+	if err != nil {
+		return false
+	}
+	defer dir.Close()
+	var status proc.Status
+	return dir.Status(&status) == nil && status.NSpids > 1 && status.NSpid[status.NSpids-1] == 1
 }

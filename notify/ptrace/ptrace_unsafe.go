@@ -25,6 +25,13 @@ func setRegs(tid int32, regs *arch.Regs) unix.Errno {
 	return errno
 }
 
+// getSiginfo is PTRACE_GETSIGINFO: what the signal of a signal-delivery-stop carries, in
+// the layout of the tracer.
+func getSiginfo(tid int32, info *[128]byte) unix.Errno {
+	_, _, errno := unix.RawSyscall6(unix.SYS_PTRACE, unix.PTRACE_GETSIGINFO, uintptr(tid), 0, uintptr(unsafe.Pointer(info)), 0, 0)
+	return errno
+}
+
 // eventMsg is PTRACE_GETEVENTMSG: at a seccomp stop the filter's return data.
 func eventMsg(tid int32) (uint64, unix.Errno) {
 	var msg uint64

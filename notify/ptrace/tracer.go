@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
+	"github.com/pidfd-shim/pidfd-shim/arch/amd64"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
@@ -20,9 +21,10 @@ import (
 type Tracer struct {
 	Log *slog.Logger
 
-	// Init spares the init of a pid namespace the SIGSTOP of its own namespace; nil
-	// spares nobody.
-	Init func(tid int32, sig unix.Signal) bool
+	// Init tells whether a task is the init of a pid namespace below ours. Being traced it
+	// would lose its protection from the SIGSTOP of its own namespace (kernel/signal.c,
+	// sig_task_ignored and sig_ignored).
+	Init func(tid int32) bool
 
 	command    int32
 	seized     func(error) // nil once told
@@ -152,7 +154,7 @@ func (t *Tracer) handle(tid int32, status unix.WaitStatus, c *shim.Call) bool {
 		if sig == unix.SIGCONT && t.continuing && tid == t.command {
 			sig, t.continuing = 0, false // ours: COMMAND is not to see it
 		}
-		if t.Init != nil && t.Init(tid, sig) {
+		if sig == unix.SIGSTOP && t.spared(tid) {
 			sig = 0
 		}
 		t.resume(unix.PTRACE_CONT, tid, sig)
@@ -175,6 +177,17 @@ func (t *Tracer) resume(how int, tid int32, sig unix.Signal) {
 	if errno := request(how, tid, 0, uintptr(sig)); errno != 0 && errno != unix.ESRCH {
 		t.Log.Error("resume a tracee", "tid", tid, "error", errno)
 	}
+}
+
+// spared tells of a SIGSTOP that the kernel would have dropped, had we not been here: to
+// the init of a pid namespace, from inside it, where the sender has a number.
+func (t *Tracer) spared(tid int32) bool {
+	var info [128]byte
+	if getSiginfo(tid, &info) != 0 {
+		return false
+	}
+	record := amd64.DecodeSiginfo(info[:])
+	return record.Pid() != 0 && t.Init != nil && t.Init(tid)
 }
 
 func (t *Tracer) meet(tid int32) {
