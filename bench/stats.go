@@ -27,7 +27,8 @@ func (s series) medianOf(f func(round) float64) float64 {
 	return median(values)
 }
 
-func (s series) bases() []float64    { return s.collect(func(r round) [2]float64 { return r.base }) }
+func (s series) bases() []float64 { return s.collect(func(r round) [2]float64 { return r.base }) }
+
 func (s series) subjects() []float64 { return s.collect(func(r round) [2]float64 { return r.subject }) }
 
 func (s series) collect(f func(round) [2]float64) []float64 {

@@ -62,7 +62,8 @@ func (hs *Helpers) Stop() {
 const stopPatience = time.Second
 
 func (l liveHelper) end() {
-	for deadline := time.Now().Add(stopPatience); time.Now().Before(deadline); time.Sleep(200 * time.Microsecond) {
+	wait := func() { time.Sleep(200 * time.Microsecond) } //nolint:forbidigo // waitid has no deadline, and old kernels no pidfd to poll
+	for deadline := time.Now().Add(stopPatience); time.Now().Before(deadline); wait() {
 		var info unix.Siginfo
 		err := unix.Waitid(unix.P_PID, l.pid, &info, unix.WEXITED|unix.WNOWAIT|unix.WNOHANG, nil)
 		if err != nil || info.Signo != 0 {

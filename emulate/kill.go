@@ -1,6 +1,10 @@
 package emulate
 
-import "golang.org/x/sys/unix"
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
 
 // kill and tgkill are the only places that send to a bare number, and they never get
 // one that means a group, everybody, or nobody.
@@ -25,7 +29,7 @@ func errnoOf(err error) unix.Errno {
 	if err == nil {
 		return 0
 	}
-	if errno, ok := err.(unix.Errno); ok {
+	if errno := unix.Errno(0); errors.As(err, &errno) {
 		return errno
 	}
 	return unix.ENOSYS

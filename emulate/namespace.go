@@ -3,7 +3,6 @@ package emulate
 import (
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -151,7 +150,7 @@ func uidHere(c *caller, uid uint32) uint32 {
 	lines := strings.NewReader(text)
 	for {
 		var inside, outside, count uint64
-		if _, err := fmt.Fscan(lines, &inside, &outside, &count); err == io.EOF || err != nil {
+		if _, err := fmt.Fscan(lines, &inside, &outside, &count); err != nil {
 			return invalidUID
 		}
 		if uint64(uid) >= inside && uint64(uid)-inside < count {

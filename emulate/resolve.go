@@ -113,7 +113,7 @@ func (h *SendSignal) takeDescriptor(a *attempt) (int, unix.Errno, error) {
 			if h.Backend.Blocked(a.call) != nil {
 				return -1, 0, err
 			}
-			time.Sleep(time.Millisecond) // somebody else's descriptors have to go first
+			time.Sleep(time.Millisecond) //nolint:forbidigo // no event tells of a free descriptor: somebody else's descriptors have to go first
 		default:
 			return -1, 0, fmt.Errorf("take descriptor %d of thread %d: %w", a.req.pidfd, a.call.Tid, err)
 		}

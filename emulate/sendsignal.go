@@ -1,6 +1,8 @@
 package emulate
 
 import (
+	"errors"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
@@ -257,7 +259,7 @@ func kernelOnly(code int32) bool { return code >= 0 || code == arch.SI_TKILL }
 // to fall back from that.
 func (h *SendSignal) unserved(a *attempt, err error) outcome {
 	switch {
-	case err == errLater:
+	case errors.Is(err, errLater):
 		return later
 	case h.Backend.Blocked(a.call) != nil:
 		return gone

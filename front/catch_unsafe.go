@@ -14,11 +14,13 @@ const noteSize = 128
 // The assembly reads these. They are set once, before the first handler is
 // installed, and are variables of the package because a handler has no context.
 var (
+	//lint:ignore U1000 read by the assembly
 	notes      int32       // where the handler writes siginfo; 0 drops it
 	goHandlers [65]uintptr // the Go runtime's own, for faults
 	ownPid     int32
-	taker      int32  // the thread that is to get all signals
-	notTaken   sigset // what any other thread blocks as soon as it gets one
+	taker      int32 // the thread that is to get all signals
+	//lint:ignore U1000 read by the assembly
+	notTaken sigset // what any other thread blocks as soon as it gets one
 )
 
 func handlerAddress() uintptr

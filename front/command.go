@@ -28,14 +28,14 @@ func (c *command) pass(n *note) {
 		return
 	}
 	// Refused at the limit of queued signals (EAGAIN), or from the kernel itself.
-	_ = unix.Kill(c.pid, n.signal())
+	_ = unix.Kill(c.pid, n.signal()) //nolint:forbidigo // our child, not reaped: mu is held
 }
 
 func (c *command) kill(sig unix.Signal) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.reaped {
-		_ = unix.Kill(c.pid, sig)
+		_ = unix.Kill(c.pid, sig) //nolint:forbidigo // our child, not reaped: mu is held
 	}
 }
 

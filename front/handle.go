@@ -38,6 +38,6 @@ func (h *handle) send(sig unix.Signal) {
 		}
 	}
 	if os.Getppid() == h.pid {
-		_ = unix.Kill(h.pid, sig)
+		_ = unix.Kill(h.pid, sig) //nolint:forbidigo // the window that is said above
 	}
 }

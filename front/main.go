@@ -215,7 +215,7 @@ func (f *front) waitForAll() {
 	}
 	for n, ok := f.nextNote(); ok; n, ok = f.nextNote() {
 		if !f.isOurs(n) {
-			_ = unix.Kill(os.Getpid(), n.signal())
+			_ = unix.Kill(os.Getpid(), n.signal()) //nolint:forbidigo // ourselves
 		}
 	}
 	for {

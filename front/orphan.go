@@ -18,7 +18,7 @@ func (f *front) lost(cause error) (status int, final bool) {
 		return ourFailure, true
 	}
 	if !errors.Is(cause, io.EOF) {
-		_ = unix.Kill(f.supervisor, unix.SIGKILL)
+		_ = unix.Kill(f.supervisor, unix.SIGKILL) //nolint:forbidigo // see above: the supervisor is our unreaped child
 	}
 	how := f.waitSupervisor()
 	complain(fmt.Errorf("supervise: the supervisor died (%s)", describe(how)))

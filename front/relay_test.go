@@ -13,9 +13,9 @@ import (
 )
 
 // startSignals starts `run signals` and returns COMMAND's pid and its parent's.
-func startSignals(t *testing.T, flags ...string) (s *running, command, supervisor int) {
+func startSignals(t *testing.T) (s *running, command, supervisor int) {
 	t.Helper()
-	s = start(t, slices.Concat([]string{"run"}, flags, []string{testBinary(t), "signals"})...)
+	s = start(t, "run", testBinary(t), "signals")
 	line := s.line()
 	if _, err := fmt.Sscanf(line, "ready %d %d", &command, &supervisor); err != nil {
 		t.Fatalf("%q: %v", line, err)

@@ -18,7 +18,7 @@ import (
 // (kernel/signal.c, prepare_signal): whenever it comes, the front ends up running.
 func (f *front) stop(sig unix.Signal) {
 	if sig == unix.SIGSTOP { // COMMAND is our own child
-		_ = unix.Kill(os.Getpid(), sig)
+		_ = unix.Kill(os.Getpid(), sig) //nolint:forbidigo // ourselves
 		return
 	}
 	if err := dispose(sig, sigDfl); err != nil {

@@ -77,7 +77,7 @@ func (w *witness) stop() {
 	if w == nil || w.pid == 0 {
 		return
 	}
-	_ = unix.Kill(w.pid, unix.SIGKILL) // our unreaped child: the number is its own
+	_ = unix.Kill(w.pid, unix.SIGKILL) //nolint:forbidigo // our unreaped child: the number is its own
 	for {
 		if _, err := unix.Wait4(w.pid, nil, unix.WALL, nil); err != unix.EINTR {
 			break

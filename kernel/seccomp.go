@@ -142,7 +142,7 @@ func ListenerHangsUp() error {
 	for {
 		n, err := unix.Poll([]unix.PollFd{{Fd: int32(listener)}}, patience)
 		switch {
-		case err == unix.EINTR: //nolint:errorlint // a bare errno
+		case errors.Is(err, unix.EINTR):
 		case err != nil:
 			return answer("poll(listener)", err)
 		case n == 0:

@@ -2,6 +2,7 @@ package proc
 
 import (
 	"bytes"
+	"errors"
 
 	"golang.org/x/sys/unix"
 )
@@ -93,7 +94,7 @@ func (n node) sameMount(fd int) bool {
 
 // errno returns the system's reason in err.
 func errno(err error) unix.Errno {
-	if e, ok := err.(unix.Errno); ok {
+	if e := unix.Errno(0); errors.As(err, &e) {
 		return e
 	}
 	return unix.EIO

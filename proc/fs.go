@@ -1,6 +1,7 @@
 package proc
 
 import (
+	"errors"
 	"os"
 	"strconv"
 
@@ -71,7 +72,7 @@ func (f *FS) OpenFD(tid, fd int32, flags int) (int, error) {
 	defer d.Close()
 	name := "fd/" + strconv.Itoa(int(fd))
 	link, err := d.link(name)
-	if err == unix.ENOENT {
+	if errors.Is(err, unix.ENOENT) {
 		return -1, unix.EBADF
 	}
 	if err != nil {

@@ -97,7 +97,8 @@ const seizedWord = "seized"
 // are left it is one of those whom the supervisor waits for.
 func (t *tracerProcess) awaitEnd() {
 	const patience = 100 * time.Millisecond
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(200 * time.Microsecond) {
+	wait := func() { time.Sleep(200 * time.Microsecond) } //nolint:forbidigo // waitid has no deadline, and old kernels no pidfd to poll
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); wait() {
 		var info unix.Siginfo
 		err := unix.Waitid(unix.P_PID, t.pid, &info, unix.WEXITED|unix.WNOWAIT|unix.WNOHANG, nil)
 		if err != nil || info.Signo != 0 {

@@ -49,7 +49,7 @@ func launch(program []unix.SockFilter, listeners bool, fork Fork, seize func(pid
 	}
 	err = hand(pid, seize)
 	if err != nil {
-		_ = unix.Kill(pid, unix.SIGKILL)
+		_ = unix.Kill(pid, unix.SIGKILL) //nolint:forbidigo // our child, not reaped
 	}
 	return pid, err
 }
@@ -67,7 +67,7 @@ func hand(pid int, seize func(pid int) error) error {
 	if err := seize(pid); err != nil {
 		return err
 	}
-	if err := unix.Kill(pid, unix.SIGCONT); err != nil {
+	if err := unix.Kill(pid, unix.SIGCONT); err != nil { //nolint:forbidigo // our child, not reaped
 		return os.NewSyscallError("kill", err)
 	}
 	return waitFor(pid, unix.WCONTINUED, unix.WaitStatus.Continued)

@@ -44,7 +44,6 @@ type rewritten struct {
 	before arch.Regs
 	abi    arch.ABI
 	done   func()
-	entry  bool // the stop at its entry is still to come
 }
 
 type lateAnswer struct {
@@ -114,7 +113,7 @@ func (t *Tracer) Next(c *shim.Call) error {
 		case err != nil:
 			return os.NewSyscallError("wait4", err)
 		case tid == 0: // only while the slow lane may answer
-			time.Sleep(time.Millisecond)
+			time.Sleep(time.Millisecond) //nolint:forbidigo // a thread in wait4 cannot be woken
 			continue
 		}
 		if t.handle(int32(tid), status, c) {
