@@ -1,7 +1,6 @@
 package emulate
 
 import (
-	"errors"
 	"log/slog"
 
 	"github.com/pidfd-shim/pidfd-shim/kernel"
@@ -86,6 +85,3 @@ type Config struct {
 
 	Log *slog.Logger
 }
-
-// errLater says that the caller's memory did not answer in time.
-var errLater = errors.New("memory does not answer")

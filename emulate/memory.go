@@ -6,6 +6,7 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/arch"
 	i386 "github.com/pidfd-shim/pidfd-shim/arch/386"
 	"github.com/pidfd-shim/pidfd-shim/arch/amd64"
+	"github.com/pidfd-shim/pidfd-shim/helper"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
@@ -55,7 +56,7 @@ func (h *SendSignal) readMemory(c *shim.Call, addr uint64, into []byte) (int, er
 	native := c.ABI == arch.AMD64
 	if h.NeverBlock && !c.Slow {
 		if !h.present(c.Tid, addr, len(into)) {
-			return 0, errLater
+			return 0, helper.ErrLate
 		}
 		return ReadMemory(c.Tid, addr, into, native)
 	}
@@ -66,7 +67,7 @@ func (h *SendSignal) readMemory(c *shim.Call, addr uint64, into []byte) (int, er
 		return n, err
 	}
 	if !c.Slow && !h.present(c.Tid, addr, len(into)) {
-		return 0, errLater
+		return 0, helper.ErrLate
 	}
 	return h.reader.Read(c.Tid, addr, into, native)
 }

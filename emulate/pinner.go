@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/pidfd-shim/pidfd-shim/helper"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
@@ -18,7 +19,7 @@ import (
 // What the target can notice: TracerPid for some 100 us, and the stop in which the
 // tracer lets go makes epoll_wait and sigtimedwait return EINTR (ptrace(2), signal(7)).
 type Pinner struct {
-	Helper
+	helper.Helper
 }
 
 // The wire: {what, pid uint32} asks, {errno uint32} answers.
@@ -49,7 +50,7 @@ func (p *Pinner) do(what uint32, pid int32) unix.Errno {
 	var answer [pinAnswer]byte
 	binary.LittleEndian.PutUint32(question[0:], what)
 	binary.LittleEndian.PutUint32(question[4:], uint32(pid))
-	if _, err := p.ask(question[:], answer[:]); err != nil {
+	if _, err := p.Ask(question[:], answer[:]); err != nil {
 		return unix.ETIMEDOUT
 	}
 	return unix.Errno(binary.LittleEndian.Uint32(answer[:]))

@@ -7,12 +7,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
+	"github.com/pidfd-shim/pidfd-shim/helper"
 )
 
 // Reader reads memory that may never answer, in a helper process: process_vm_readv on
 // a userfaultfd page waits uninterruptibly until the whole process ends.
 type Reader struct {
-	Helper
+	helper.Helper
 	answer [readAnswer]byte
 }
 
@@ -23,7 +24,7 @@ const (
 	readAnswer   = readHeader + arch.SiginfoSize
 )
 
-// Read is ReadMemory in the helper, or errLater.
+// Read is ReadMemory in the helper, or helper.ErrLate.
 func (r *Reader) Read(tid int32, addr uint64, into []byte, native bool) (int, error) {
 	var question [readQuestion]byte
 	binary.LittleEndian.PutUint32(question[0:], uint32(tid))
@@ -31,7 +32,7 @@ func (r *Reader) Read(tid int32, addr uint64, into []byte, native bool) (int, er
 		question[4] = 1
 	}
 	binary.LittleEndian.PutUint64(question[8:], addr)
-	got, err := r.ask(question[:], r.answer[:])
+	got, err := r.Ask(question[:], r.answer[:])
 	if err != nil {
 		return 0, err
 	}
@@ -45,7 +46,7 @@ func (r *Reader) Read(tid int32, addr uint64, into []byte, native bool) (int, er
 
 // ServeReads is the helper process's side of Reader.
 func ServeReads(socket *os.File) error {
-	return serve(socket, readQuestion, readAnswer, func(question, into []byte) int {
+	return helper.Serve(socket, readQuestion, readAnswer, func(question, into []byte) int {
 		tid := int32(binary.LittleEndian.Uint32(question[0:]))
 		addr := binary.LittleEndian.Uint64(question[8:])
 		n, err := ReadMemory(tid, addr, into[readHeader:], question[4] == 1)

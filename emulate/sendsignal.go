@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
+	"github.com/pidfd-shim/pidfd-shim/helper"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
@@ -259,7 +260,7 @@ func kernelOnly(code int32) bool { return code >= 0 || code == arch.SI_TKILL }
 // to fall back from that.
 func (h *SendSignal) unserved(a *attempt, err error) outcome {
 	switch {
-	case errors.Is(err, errLater):
+	case errors.Is(err, helper.ErrLate):
 		return later
 	case h.Backend.Blocked(a.call) != nil:
 		return gone

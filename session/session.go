@@ -8,6 +8,7 @@ import (
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
 	"github.com/pidfd-shim/pidfd-shim/emulate"
+	"github.com/pidfd-shim/pidfd-shim/helper"
 	"github.com/pidfd-shim/pidfd-shim/kernel"
 	"github.com/pidfd-shim/pidfd-shim/notify"
 	"github.com/pidfd-shim/pidfd-shim/notify/ptrace"
@@ -30,7 +31,7 @@ type Session struct {
 	// end of a socket pair.
 	Helper func(role string, socket *os.File) (*os.Process, error)
 
-	helpers  emulate.Helpers
+	helpers  helper.All
 	self     emulate.Self
 	ledger   *emulate.Ledger
 	watch    *emulate.Watch
@@ -164,8 +165,8 @@ func (s *Session) config(supervisor *shim.Supervisor) emulate.Config {
 	return c
 }
 
-func (s *Session) helper(role string, spare bool) emulate.Helper {
-	return emulate.Helper{
+func (s *Session) helper(role string, spare bool) helper.Helper {
+	return helper.Helper{
 		Command:  func(socket *os.File) (*os.Process, error) { return s.Helper(role, socket) },
 		Deadline: helperDeadline,
 		Spare:    spare,

@@ -14,7 +14,7 @@ func (s *Session) LaunchTraced(fork ptrace.Fork, seize func(pid int) error) (int
 	if err != nil {
 		return 0, err
 	}
-	return ptrace.Launch(program, s.Features.Notify, fork, seize)
+	return ptrace.Launch(func() error { return notify.InstallTrace(program, s.Features.Notify) }, fork, seize)
 }
 
 // ServeTraced is the tracer process: it seizes the command, says so, and answers calls

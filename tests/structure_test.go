@@ -23,6 +23,7 @@ var rank = map[string]int{
 	"kernel":         2,
 	"proc":           2,
 	"shim":           2,
+	"helper":         2,
 	"notify":         3,
 	"notify/ptrace":  3,
 	"emulate":        3,

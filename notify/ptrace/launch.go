@@ -8,23 +8,22 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/pidfd-shim/pidfd-shim/notify"
 )
 
 // Fork starts COMMAND from the calling thread with the given attributes.
 type Fork func(attr *syscall.SysProcAttr) (pid int, err error)
 
-// Launch starts COMMAND under the filter and hands it, stopped before its first
-// instruction, to seize. It runs on a thread of its own that then ends.
+// Launch starts COMMAND under the filter that install puts on the calling thread, and
+// hands it, stopped before its first instruction, to seize. All of it is on a thread of
+// its own that then ends.
 //
 // PTRACE_TRACEME makes exec stop, but its tracer would have to stay that thread and
 // could not tell group stops apart. So the thread lets go at that stop with a SIGSTOP,
 // which stops COMMAND again before it has run anything, for the real tracer to seize.
 //
-// Where the kernel has listeners one is installed with the filter and kept: with the
-// slot taken nobody inside can have one, whose answer would outrank our trace.
-func Launch(program []unix.SockFilter, listeners bool, fork Fork, seize func(pid int) error) (int, error) {
+// Where the kernel has listeners install takes one and keeps it: with the slot taken
+// nobody inside can have one, whose answer would outrank our trace.
+func Launch(install func() error, fork Fork, seize func(pid int) error) (int, error) {
 	type result struct {
 		pid int
 		err error
@@ -32,15 +31,15 @@ func Launch(program []unix.SockFilter, listeners bool, fork Fork, seize func(pid
 	results := make(chan result)
 	go func() {
 		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
-		pid, err := launch(program, listeners, fork, seize)
+		pid, err := launch(install, fork, seize)
 		results <- result{pid, err}
 	}()
 	r := <-results
 	return r.pid, r.err
 }
 
-func launch(program []unix.SockFilter, listeners bool, fork Fork, seize func(pid int) error) (int, error) {
-	if err := notify.InstallTrace(program, listeners); err != nil {
+func launch(install func() error, fork Fork, seize func(pid int) error) (int, error) {
+	if err := install(); err != nil {
 		return 0, err
 	}
 	pid, err := fork(&syscall.SysProcAttr{Ptrace: true})

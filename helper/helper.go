@@ -1,4 +1,8 @@
-package emulate
+// Package helper runs parts of this program in processes of their own: what can block for
+// ever is asked of a process that can be killed. It knows nothing of what is asked.
+//
+// Read helper.go; there is no other file.
+package helper
 
 import (
 	"errors"
@@ -12,6 +16,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// ErrLate says that a helper did not answer in time.
+var ErrLate = errors.New("helper process does not answer")
+
 // Helper is a process of ours that does what can block for ever: a process can be
 // killed, a thread in such a call cannot. It is asked over a socket, one message a
 // question; one that misses the deadline is replaced. A Helper belongs to one worker.
@@ -24,15 +31,15 @@ type Helper struct {
 	Spare bool
 
 	// All lists the helpers that live.
-	All *Helpers
+	All *All
 
 	process *os.Process
 	socket  *os.File
 }
 
-// Helpers are the helper processes of a supervisor, which are its children: whoever
+// All are the helper processes of a supervisor, which are its children: whoever
 // waits for the last descendant of COMMAND has to end them first.
-type Helpers struct {
+type All struct {
 	mu   sync.Mutex // guards below
 	live map[*os.File]liveHelper
 }
@@ -45,7 +52,7 @@ type liveHelper struct {
 // Stop ends every helper and waits for it to end, without reaping it. The next question
 // starts another. Precondition: called by the thread that reaps, so that a number that
 // is still our child's stays so.
-func (hs *Helpers) Stop() {
+func (hs *All) Stop() {
 	hs.mu.Lock()
 	defer hs.mu.Unlock()
 	for socket, helper := range hs.live {
@@ -70,12 +77,12 @@ func (l liveHelper) end() {
 			return
 		}
 		if !l.spare {
-			_ = kill(int32(l.pid), int32(unix.SIGKILL))
+			_ = unix.Kill(l.pid, unix.SIGKILL) //nolint:forbidigo // our child, not reaped: see Stop
 		}
 	}
 }
 
-func (hs *Helpers) add(socket *os.File, helper liveHelper) {
+func (hs *All) add(socket *os.File, helper liveHelper) {
 	hs.mu.Lock()
 	defer hs.mu.Unlock()
 	if hs.live == nil {
@@ -84,15 +91,15 @@ func (hs *Helpers) add(socket *os.File, helper liveHelper) {
 	hs.live[socket] = helper
 }
 
-func (hs *Helpers) remove(socket *os.File) {
+func (hs *All) remove(socket *os.File) {
 	hs.mu.Lock()
 	defer hs.mu.Unlock()
 	delete(hs.live, socket)
 }
 
-// ask sends a question and waits for its answer: errLater if none came in time. A
+// Ask sends a question and waits for its answer: ErrLate if none came in time. A
 // helper that has ended is replaced.
-func (h *Helper) ask(question, answer []byte) (int, error) {
+func (h *Helper) Ask(question, answer []byte) (int, error) {
 	for try := 0; ; try++ {
 		if h.process == nil {
 			if err := h.start(); err != nil {
@@ -105,7 +112,7 @@ func (h *Helper) ask(question, answer []byte) (int, error) {
 		}
 		h.stop()
 		if try > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
-			return 0, errLater
+			return 0, ErrLate
 		}
 	}
 }
@@ -132,7 +139,7 @@ func (h *Helper) start() error {
 	theirs := os.NewFile(uintptr(fds[1]), "helper")
 	defer theirs.Close()
 	if err := unix.SetNonblock(fds[0], true); err != nil {
-		closeFD(fds[0])
+		_ = unix.Close(fds[0])
 		return err
 	}
 	h.socket = os.NewFile(uintptr(fds[0]), "helper")
@@ -157,8 +164,8 @@ func (h *Helper) stop() {
 	h.process, h.socket = nil, nil
 }
 
-// serve is the helper's side: it answers questions until the socket closes.
-func serve(socket *os.File, questionSize, answerSize int, answer func(question, into []byte) int) error {
+// Serve is the helper's side: it answers questions until the socket closes.
+func Serve(socket *os.File, questionSize, answerSize int, answer func(question, into []byte) int) error {
 	question, into := make([]byte, questionSize), make([]byte, answerSize)
 	for {
 		n, err := socket.Read(question)
