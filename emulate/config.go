@@ -33,6 +33,14 @@ type Rules struct {
 	Original   bool   // as first posted: SI_USER info to another process becomes a kill
 }
 
+// Hopper holds a waiting caller, and a target so that its number stays its own, until
+// the caller has run another call.
+type Hopper interface {
+	shim.Runner
+	Hold(c *shim.Call, target int32) (held, pinned bool)
+	Drop()
+}
+
 // The two fixed sets of rules; native ones come from the kernel's features.
 var (
 	Mainline = Rules{Flags: flagThread | flagThreadGroup | flagProcessGroup, SelfThread: -10000, SelfGroup: -10001}
@@ -67,6 +75,10 @@ type Config struct {
 
 	// Pins tells of processes whose number is kept by our tracing them; nil without.
 	Pins func(pid int32) bool
+
+	// Hopper, if not nil, makes the holder of callers under a backend that cannot rewrite
+	// calls by itself; one for each worker.
+	Hopper func() Hopper
 
 	// NeverBlock is for a loop that nobody can replace: memory that is not present goes
 	// to the slow lane at once.

@@ -15,6 +15,9 @@ func (h *SendSignal) Send(a *attempt) shim.Verdict {
 		if v, ok := h.byCaller(a); ok {
 			return v
 		}
+		if h.MayPass { // next best, and as exact
+			return h.pass(a.call)
+		}
 		if !a.group() { // whose members are judged one by one
 			if errno := h.checkPermissionOutside(a); errno != 0 {
 				return shim.Fail(errno)
@@ -40,7 +43,7 @@ func (h *SendSignal) Send(a *attempt) shim.Verdict {
 // path is forward where the kernel has the call and means the same by it.
 func (h *SendSignal) path(a *attempt) shim.Path {
 	native := NativeRules(h.Features)
-	if h.Mode == ModeForward && h.Features.SendSignal && !h.Rules.Original && a.req.flags&^native.Flags == 0 &&
+	if (h.Mode == ModeForward || h.Mode == ModeCaller) && h.Features.SendSignal && !h.Rules.Original && a.req.flags&^native.Flags == 0 &&
 		(!a.target.self || native.SelfThread != 0) {
 		return shim.PathForward
 	}

@@ -43,7 +43,11 @@ func (h *SendSignal) byCaller(a *attempt) (shim.Verdict, bool) {
 	case withInfo:
 		what, args[2] = arch.RtSigqueueinfo, a.req.info
 	}
-	if !h.holdForCaller(a, t) {
+	if h.hopper != nil {
+		if v, done := h.holdByHopper(a, t); done {
+			return v, v.Kind != 0
+		}
+	} else if !h.holdForCaller(a, t) {
 		return shim.Fail(unix.ESRCH), true
 	}
 	r := &a.call.Record
@@ -66,6 +70,33 @@ func (h *SendSignal) holdForCaller(a *attempt, t *target) bool {
 		r.Guard = shim.GuardNarrowed
 	}
 	return h.owns(t)
+}
+
+// holdByHopper seizes caller and target. done without a verdict: the caller cannot be
+// held, because it is traced already or may not be.
+func (h *SendSignal) holdByHopper(a *attempt, t *target) (v shim.Verdict, done bool) {
+	pin := t.pid
+	if t.tgid == a.caller.tgid { // the caller itself: it is held anyway
+		pin = 0
+	}
+	held, pinned := h.hopper.Hold(a.call, pin)
+	r := &a.call.Record
+	switch {
+	case !held:
+		return shim.Verdict{}, true
+	case h.Backend.Blocked(a.call) != nil:
+		h.hopper.Drop()
+		return shim.Gone(), true
+	case !h.owns(t):
+		h.hopper.Drop()
+		return shim.Fail(unix.ESRCH), true
+	case pinned || pin == 0:
+		r.Guard = shim.GuardSeize
+	default:
+		r.Guard = shim.GuardNarrowed
+	}
+	a.call.Runner = h.hopper
+	return shim.Verdict{}, false
 }
 
 // numberFor translates a number of the supervisor's pid namespace into the caller's.

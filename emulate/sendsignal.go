@@ -25,6 +25,7 @@ type SendSignal struct {
 	callers callerCache
 	reader  *Reader
 	pinner  *Pinner
+	hopper  Hopper                 // nil where the backend rewrites calls
 	memory  [arch.SiginfoSize]byte // what was read of the caller
 	zero    [arch.SiginfoSize]byte // stays so
 	out     [arch.SiginfoSize]byte // what is sent
@@ -32,7 +33,11 @@ type SendSignal struct {
 
 // New makes the handler of one worker.
 func New(config Config) *SendSignal {
-	return &SendSignal{Config: config, reader: config.Reader(), pinner: config.Pinner()}
+	h := &SendSignal{Config: config, reader: config.Reader(), pinner: config.Pinner()}
+	if config.Hopper != nil {
+		h.hopper = config.Hopper()
+	}
+	return h
 }
 
 // Handle is one call's way from its registers to a Verdict: Resolve, Decide, Send.

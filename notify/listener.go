@@ -126,8 +126,9 @@ func (l *Listener) Blocked(c *shim.Call) error {
 	return nil
 }
 
-// Answer implements shim.Backend. Run is refused: a notified caller can only be told
-// a result.
+// Answer implements shim.Backend. For Run the caller is held by c.Runner, which puts
+// another result in the place of this answer's, and does so too where the answer is
+// refused because a signal came first.
 func (l *Listener) Answer(c *shim.Call, v shim.Verdict) error {
 	resp := seccompNotifResp{id: c.ID}
 	switch v.Kind {
@@ -135,12 +136,19 @@ func (l *Listener) Answer(c *shim.Call, v shim.Verdict) error {
 		resp.val = v.Value
 	case shim.KindFail:
 		resp.negErr = -int32(v.Errno)
+	case shim.KindRun:
+		if c.Runner == nil {
+			return l.refuse(c, fmt.Errorf("verdict %q: nobody holds the caller", v))
+		}
+		if err := c.Runner.Run(v.Call); err != nil {
+			return l.refuse(c, err)
+		}
+		_ = send(l.fd, &resp)
+		return nil
 	case shim.KindPass:
 		resp.flags = unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE
 	default:
-		resp.negErr = -int32(unix.ENOSYS)
-		_ = send(l.fd, &resp)
-		return fmt.Errorf("verdict %q cannot answer a notification", v)
+		return l.refuse(c, fmt.Errorf("verdict %q cannot answer a notification", v))
 	}
 	switch errno := send(l.fd, &resp); errno {
 	case 0:
@@ -150,6 +158,13 @@ func (l *Listener) Answer(c *shim.Call, v shim.Verdict) error {
 	default:
 		return os.NewSyscallError("ioctl(SECCOMP_IOCTL_NOTIF_SEND)", errno)
 	}
+}
+
+// refuse ends a call that cannot be answered as decided.
+func (l *Listener) refuse(c *shim.Call, why error) error {
+	resp := seccompNotifResp{id: c.ID, negErr: -int32(unix.ENOSYS)}
+	_ = send(l.fd, &resp)
+	return why
 }
 
 // HungUp tells whether no task is under the filter any more. Kernels before 5.9

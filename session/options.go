@@ -99,9 +99,6 @@ func (o Options) Resolve(f kernel.Features) (Plan, error) {
 		}
 		p.Mode, p.Why = emulate.ModeForward, "asked for"
 	case "caller":
-		if p.Backend != BackendPtrace {
-			return p, fmt.Errorf("--mode caller: under --backend notify not built into this version: use --backend ptrace, or --mode auto")
-		}
 		p.Mode, p.Why = emulate.ModeCaller, "asked for"
 	case "emulate":
 		p.Mode, p.Why = emulate.ModeEmulate, "asked for"

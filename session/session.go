@@ -159,8 +159,13 @@ func (s *Session) config(supervisor *shim.Supervisor) emulate.Config {
 			s.Plan.Rules == emulate.NativeRules(s.Features),
 		Log: s.Log,
 	}
-	if s.tracer != nil {
+	switch {
+	case s.tracer != nil:
 		c.Pins = s.tracer.Pins
+	case s.Plan.Mode == emulate.ModeCaller:
+		c.Hopper = func() emulate.Hopper {
+			return &ptrace.Hopper{Helper: s.helper("__hopper", true)}
+		}
 	}
 	return c
 }

@@ -29,6 +29,10 @@ type Call struct {
 	// returned or its caller has ended.
 	Done func()
 
+	// Runner, if set by a handler that answers Run, holds the caller for it: under a
+	// backend that cannot rewrite calls by itself.
+	Runner Runner
+
 	worker  *Worker
 	witness Witness
 }

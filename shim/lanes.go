@@ -125,7 +125,7 @@ func (s *Supervisor) serveSlow() {
 		if !ok {
 			return
 		}
-		c.Slow, c.worker, c.Settled, c.Done, c.Record = true, worker, nil, nil, Record{}
+		c.Slow, c.worker, c.Settled, c.Done, c.Runner, c.Record = true, worker, nil, nil, nil, Record{}
 		if s.Backend.Blocked(&c) == nil && !s.serveOne(&c, handlers) {
 			s.lanes.rest()
 		}

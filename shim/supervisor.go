@@ -83,7 +83,7 @@ func (s *Supervisor) work(w *Worker) {
 			s.lanes.finish(fmt.Errorf("receive a call: %w", err))
 			return
 		}
-		c.Slow, c.Received, c.worker, c.Settled, c.Done, c.Record = false, 0, w, nil, nil, Record{}
+		c.Slow, c.Received, c.worker, c.Settled, c.Done, c.Runner, c.Record = false, 0, w, nil, nil, nil, Record{}
 		s.serveOne(&c, handlers)
 	}
 }

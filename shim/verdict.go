@@ -35,6 +35,11 @@ type Rewrite struct {
 	Args [6]uint64
 }
 
+// Runner makes a caller that only waits for a result run a call.
+type Runner interface {
+	Run(call Rewrite) error
+}
+
 // Return ends the call with a value.
 func Return(value int64) Verdict { return Verdict{Kind: KindReturn, Value: value} }
 

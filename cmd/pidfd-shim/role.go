@@ -8,6 +8,7 @@ import (
 
 	"github.com/pidfd-shim/pidfd-shim/emulate"
 	"github.com/pidfd-shim/pidfd-shim/front"
+	"github.com/pidfd-shim/pidfd-shim/notify/ptrace"
 )
 
 // init locks the main goroutine to the main thread, before anything can take it off:
@@ -19,6 +20,7 @@ const (
 	roleReader = "__reader"
 	rolePinner = "__pinner"
 	roleTracer = "__tracer"
+	roleHopper = "__hopper"
 )
 
 // helperSocket is the helper's end of its socket pair.
@@ -36,6 +38,8 @@ func inRole(args []string) (status int, mine bool) {
 		return help(emulate.ServeReads), true
 	case rolePinner:
 		return help(emulate.ServePins), true
+	case roleHopper:
+		return help(ptrace.ServeHops), true
 	case roleTracer:
 		return trace(args[1:]), true
 	}

@@ -32,6 +32,12 @@ func getSiginfo(tid int32, info *[128]byte) unix.Errno {
 	return errno
 }
 
+// sigmask is PTRACE_GETSIGMASK or PTRACE_SETSIGMASK, since 3.11.
+func sigmask(what int, tid int32, mask *uint64) unix.Errno {
+	_, _, errno := unix.RawSyscall6(unix.SYS_PTRACE, uintptr(what), uintptr(tid), unsafe.Sizeof(*mask), uintptr(unsafe.Pointer(mask)), 0, 0)
+	return errno
+}
+
 // eventMsg is PTRACE_GETEVENTMSG: at a seccomp stop the filter's return data.
 func eventMsg(tid int32) (uint64, unix.Errno) {
 	var msg uint64
