@@ -32,8 +32,10 @@ func (h *SendSignal) reopenDescriptor(c *caller, fd int32) (int, error) {
 	switch {
 	case err == nil:
 		return copied, nil
-	case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE), errors.Is(err, unix.ESRCH):
+	case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE):
 		return -1, err
+	case errors.Is(err, unix.ESRCH): // a /proc directory whose process is gone
+		return deadPidfd()
 	}
 	return -1, unix.EBADF // not a directory, or gone
 }

@@ -44,6 +44,10 @@ func (h *SendSignal) byCaller(a *attempt) (shim.Verdict, bool) {
 		what, args[2] = arch.RtSigqueueinfo, a.req.info
 	}
 	if h.hopper != nil {
+		// A seized init would lose its protection from this one.
+		if unix.Signal(a.req.sig) == unix.SIGSTOP && !group && h.initOfOwn(a) {
+			return shim.Fail(h.checkPermissionOutside(a)), true
+		}
 		if v, done := h.holdByHopper(a, t); done {
 			return v, v.Kind != 0
 		}

@@ -226,7 +226,7 @@ func (h *SendSignal) resolveForKernel(a *attempt) (err error) {
 // supervisor: the same namespaces, and in them the capability that decides every case.
 // All that is left to the shim is to send in its name.
 func (h *SendSignal) kernelJudges(a *attempt) bool {
-	return h.path(a) == shim.PathForward && !h.Observed && h.hasOurRights(a)
+	return h.Mode == ModeForward && h.path(a) == shim.PathForward && !h.Observed && h.hasOurRights(a)
 }
 
 // Decide answers with the errno that the kernel would give this caller, or 0.

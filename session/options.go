@@ -129,9 +129,9 @@ func (o Options) resolveAuto(p Plan, f kernel.Features, ownRules bool) Plan {
 	case ownRules && f.SendSignal && (f.Continue || !o.Observed):
 		p.Mode, p.Why, p.Unasked = emulate.ModeContinue, "the kernel has the call and nothing is denied", true
 	case f.SendSignal:
-		p.Mode, p.Why = emulate.ModeForward, "the kernel has the call, but cannot continue a notified one or has other rules"
+		p.Mode, p.Why = emulate.ModeCaller, "the kernel has the call, but cannot continue a notified one or has other rules"
 	default:
-		p.Mode, p.Why = emulate.ModeEmulate, "the kernel lacks pidfd_send_signal"
+		p.Mode, p.Why = emulate.ModeCaller, "the kernel lacks pidfd_send_signal, and a caller can be made to run its older relatives"
 	}
 	return p
 }
