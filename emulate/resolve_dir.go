@@ -51,6 +51,8 @@ func (h *SendSignal) numberDir(t *target, status *proc.Status) error {
 	}
 	pid, err := h.translateNumber(t, own)
 	switch {
+	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
+		return h.numberUnseen(t, status)
 	case errors.Is(err, unix.ESRCH):
 		return h.invisibleOrDead(t)
 	case err != nil:
@@ -64,6 +66,25 @@ func (h *SendSignal) numberDir(t *target, status *proc.Status) error {
 		return nil
 	}
 	t.pid, t.tgid = pid, ours.Tgid
+	return nil
+}
+
+// numberUnseen is for a process whose namespaces we may not look at. If its directory is
+// of a procfs of our own pid namespace the number is ours, which the same start time and
+// the same list of numbers under it show.
+func (h *SendSignal) numberUnseen(t *target, status *proc.Status) error {
+	ours, err := h.Proc.Dir(status.Pid)
+	if err != nil {
+		return h.invisibleOrDead(t)
+	}
+	defer ours.Close()
+	var same proc.Status
+	var start, sameStart proc.Stat
+	if t.dir.Stat(&start) != nil || ours.Stat(&sameStart) != nil || ours.Status(&same) != nil ||
+		start.Start != sameStart.Start || status.NSpid != same.NSpid || status.NSpids != same.NSpids {
+		return h.invisibleOrDead(t)
+	}
+	t.pid, t.tgid = status.Pid, same.Tgid
 	return nil
 }
 
