@@ -34,8 +34,10 @@ static void mixed(void) { ids(0, 65534, 0); }
 static void saved(void) { ids(0, 0, 65534); }
 static void other_session(void) { setsid(); }
 
-static void signals(const char *who, int fd)
+/* Returns what the last one, SIGKILL, came to. */
+static long signals(const char *who, int fd)
 {
+	long ret = 0;
 	static const int sigs[] = {0, SIGTERM, SIGCONT, RT, SIGKILL};
 	siginfo_t info;
 	for (size_t i = 0; i < sizeof(sigs) / sizeof(sigs[0]); i++) {
@@ -44,9 +46,11 @@ static void signals(const char *who, int fd)
 			info.si_code = SI_TKILL;
 			printf("%s sig=%d tkill: %s\n", who, sigs[i], name_of(send_signal(fd, sigs[i], &info, 0)));
 		}
-		printf("%s sig=%d: %s\n", who, sigs[i], name_of(send_signal(fd, sigs[i], NULL, 0)));
+		ret = send_signal(fd, sigs[i], NULL, 0);
+		printf("%s sig=%d: %s\n", who, sigs[i], name_of(ret));
 	}
 	fflush(stdout);
+	return ret;
 }
 
 static void *signals_thread(void *arg)
@@ -65,12 +69,12 @@ static void row(const char *who, void (*of_caller)(void), void (*of_target)(void
 	pid_t pid = fork();
 	if (pid == 0) {
 		of_caller();
-		signals(who, fd);
-		_exit(0);
+		_exit(signals(who, fd) != 0);
 	}
-	reap(pid);
-	printf("%s target alive=%d\n", who, waitpid(target, NULL, WNOHANG) == 0);
+	int spared = reap(pid) != 0;
+	printf("%s target alive=%d\n", who, spared && kill(target, 0) == 0);
 	kill(target, SIGKILL);
+	printf("%s target ended with %d\n", who, reap(target));
 	close(fd);
 }
 

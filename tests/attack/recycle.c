@@ -20,8 +20,14 @@ static pid_t fork_as(pid_t pid, int by_set_tid)
 		struct clone_args args = {.exit_signal = SIGCHLD, .set_tid = (uintptr_t)&pid, .set_tid_size = 1};
 		return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 	}
-	next_number(pid);
-	return fork();
+	for (;;) { /* until nobody was quicker */
+		next_number(pid);
+		pid_t got = fork();
+		if (got <= 0 || got == pid)
+			return got;
+		kill(got, SIGKILL);
+		reap(got);
+	}
 }
 
 static void pending_forever(void)
