@@ -1,0 +1,157 @@
+/* The dispatch, and what every attack needs. */
+#include "attack.h"
+#include <dirent.h>
+
+static const struct {
+	const char *name;
+	int (*run)(void);
+} attacks[] = {
+	{"storm", storm}, {"self-storm", self_storm}, {"group-storm", group_storm}, {"killed", killed},
+	{"recycled", recycled}, {"recycling", recycling}, {"privilege", privilege},
+	{"hostile", hostile}, {"weird", weird},
+	{"many", many}, {"private-table", private_table}, {"no-leader", no_leader}, {"flip", flip}, {"churn", churn},
+	{"load", load},
+};
+
+static char **options;
+pid_t supervisor;
+
+int main(int argc, char **argv)
+{
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	supervisor = getppid();
+	options = argv + (argc > 1 ? 2 : 1);
+	for (size_t i = 0; i < sizeof(attacks) / sizeof(attacks[0]); i++)
+		if (argc > 1 && strcmp(argv[1], attacks[i].name) == 0)
+			return attacks[i].run();
+	fprintf(stderr, "no such attack\n");
+	return 99;
+}
+
+long send_signal(int fd, int sig, const siginfo_t *info, unsigned flags)
+{
+	return syscall(SEND_NR, fd, sig, info, flags) == 0 ? 0 : -errno;
+}
+
+int pidfd_open_(pid_t pid, unsigned flags) { return (int)syscall(OPEN_NR, pid, flags); }
+
+const siginfo_t *queued(siginfo_t *into, int sig, int value)
+{
+	memset(into, 0, sizeof(*into));
+	into->si_signo = sig;
+	into->si_code = SI_QUEUE;
+	into->si_pid = getpid();
+	into->si_uid = getuid();
+	into->si_value.sival_int = value;
+	return into;
+}
+
+void must(int ok, const char *what)
+{
+	if (ok)
+		return;
+	fprintf(stderr, "%s: %s\n", what, strerror(errno));
+	_exit(98);
+}
+
+void *shared(size_t size)
+{
+	void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	must(at != MAP_FAILED, "mmap");
+	return at;
+}
+
+void say(const char *name, long value) { printf("%s=%ld\n", name, value); }
+
+long long now_us(void)
+{
+	struct timespec ts;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000LL + ts.tv_nsec / 1000;
+}
+
+pid_t start(void (*run)(void *), void *arg)
+{
+	pid_t parent = getpid(), pid = fork();
+	must(pid >= 0, "fork");
+	if (pid > 0)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(0);
+	run(arg);
+	_exit(0);
+}
+
+int reap(pid_t pid)
+{
+	int status;
+	pid_t got;
+	do
+		got = waitpid(pid, &status, __WALL);
+	while (got < 0 && errno == EINTR);
+	must(got == pid, "waitpid");
+	return status;
+}
+
+int proc_dir(pid_t pid)
+{
+	char path[32];
+	snprintf(path, sizeof(path), "/proc/%d", pid);
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	must(fd >= 0, path);
+	return fd;
+}
+
+const char *name_of(long ret) { return ret == 0 ? "0" : strerrorname_np((int)-ret); }
+
+long option(const char *name, long otherwise)
+{
+	size_t length = strlen(name);
+	for (char **o = options; *o; o++)
+		if (strncmp(*o, name, length) == 0 && (*o)[length] == '=')
+			return atol(*o + length + 1);
+	return otherwise;
+}
+
+void raw_handler(int sig, void (*fn)(int, siginfo_t *, void *), int flags)
+{
+	struct sigaction sa = {.sa_sigaction = fn, .sa_flags = flags | SA_SIGINFO};
+	must(sigaction(sig, &sa, NULL) == 0, "sigaction");
+}
+
+void block_all(void)
+{
+	uint64_t set = ~0ULL;
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &set, NULL, 8);
+}
+
+int open_fds(pid_t pid)
+{
+	char path[32];
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	DIR *dir = opendir(path);
+	int n = -2;
+	if (!dir)
+		return -1;
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
+}
+
+long status_of(pid_t pid, const char *key)
+{
+	char path[40], line[256];
+	size_t length = strlen(key);
+	long value = -1;
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	FILE *f = fopen(path, "r");
+	if (!f)
+		return -1;
+	while (fgets(line, sizeof(line), f))
+		if (strncmp(line, key, length) == 0 && line[length] == ':')
+			value = atol(line + length + 1);
+	fclose(f);
+	return value;
+}

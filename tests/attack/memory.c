@@ -1,0 +1,140 @@
+/* Callers whose memory or descriptors do not answer. */
+#include "attack.h"
+#include <linux/userfaultfd.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+
+static int silent_fd(void)
+{
+	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+	struct uffdio_api api = {.api = UFFD_API};
+	must(fd >= 0 && ioctl(fd, UFFDIO_API, &api) == 0, "userfaultfd");
+	return fd;
+}
+
+/* A page that nobody will ever fill. */
+static void *silent_page(void)
+{
+	int fd = silent_fd();
+	void *at = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct uffdio_register range = {.range = {(uintptr_t)at, 4096}, .mode = UFFDIO_REGISTER_MODE_MISSING};
+	must(at != MAP_FAILED && ioctl(fd, UFFDIO_REGISTER, &range) == 0, "UFFDIO_REGISTER");
+	return at;
+}
+
+static atomic_int *ready;
+
+static void hostile_caller(void *arg)
+{
+	const siginfo_t *info = silent_page();
+	++*ready;
+	send_signal(*(int *)arg, RT, info, 0);
+	pause(); /* answered after all: stay, to be counted */
+}
+
+static void good_target(void *arg)
+{
+	(void)arg;
+	for (;;)
+		pause();
+}
+
+/* The worst latency of calls over a time, in microseconds. */
+static long worst_of(int fd, long ms, long *calls, long *wrong)
+{
+	long long end = now_us() + ms * 1000;
+	long worst = 0;
+	siginfo_t info;
+	while (now_us() < end) {
+		long long from = now_us();
+		long ret = send_signal(fd, 0, queued(&info, 0, 1), 0);
+		long took = (long)(now_us() - from);
+		if (took > worst)
+			worst = took;
+		++*calls;
+		*wrong += ret != 0;
+	}
+	return worst;
+}
+
+static long processes_of(pid_t parent)
+{
+	char path[64];
+	long n = 0;
+	int pid;
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", parent, parent);
+	FILE *f = fopen(path, "r");
+	while (f && fscanf(f, "%d", &pid) == 1)
+		n++;
+	if (f)
+		fclose(f);
+	return n;
+}
+
+int hostile(void)
+{
+	long count = option("count", 1), calls = 0, wrong = 0;
+	block_all();
+	pid_t target = start(good_target, NULL);
+	pid_t *callers = calloc((size_t)count, sizeof(*callers));
+	int fd = pidfd_open_(target, 0);
+	ready = shared(sizeof(*ready));
+	worst_of(fd, 100, &calls, &wrong);
+	say("threads_before", status_of(supervisor, "Threads"));
+	say("rss_before", status_of(supervisor, "VmRSS"));
+	callers[0] = start(hostile_caller, &fd);
+	while (*ready == 0)
+		sched_yield();
+	say("first_us", worst_of(fd, 200, &calls, &wrong));
+	for (long i = 1; i < count; i++)
+		callers[i] = start(hostile_caller, &fd);
+	while (*ready < count)
+		usleep(1000);
+	say("then_us", worst_of(fd, option("ms", 1000), &calls, &wrong));
+	say("threads", status_of(supervisor, "Threads"));
+	say("rss", status_of(supervisor, "VmRSS"));
+	say("fds", open_fds(supervisor));
+	long long killing = now_us();
+	for (long i = 0; i < count; i++)
+		kill(callers[i], SIGKILL);
+	for (long i = 0; i < count; i++)
+		reap(callers[i]);
+	say("reaped_us", (long)(now_us() - killing));
+	say("after_us", worst_of(fd, 300, &calls, &wrong));
+	say("threads_after", status_of(supervisor, "Threads"));
+	say("calls", calls);
+	say("wrong", wrong);
+	kill(target, SIGKILL);
+	reap(target);
+	/* The supervisor's children are ourselves and helpers. */
+	say("children_after", processes_of(supervisor));
+	return 0;
+}
+
+/* Descriptors of other kinds: EBADF, at once. */
+int weird(void)
+{
+	int pipes[2];
+	must(pipe(pipes) == 0, "pipe");
+	int fds[] = {
+		open("/dev/ptmx", O_RDWR | O_NOCTTY), pipes[0], pipes[1], epoll_create1(0), eventfd(0, 0), silent_fd(),
+		pidfd_open_(getpid(), 0), open("/proc/self", O_PATH | O_DIRECTORY), open("/proc", O_RDONLY | O_DIRECTORY),
+		open("/proc/self/status", O_RDONLY), open("/proc/self/task", O_RDONLY), open("/", O_RDONLY), open("/proc/self/task/1", O_RDONLY),
+		open("/proc/self/ns/pid", O_RDONLY), open("/proc/sys", O_RDONLY), open("/proc/self/fd", O_RDONLY), -1, -100, 1 << 30,
+	};
+	long slowest = 0;
+	char path[32];
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fds[6]);
+	fds[6] = open(path, O_PATH); /* a pidfd opened again with O_PATH */
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
+		siginfo_t info;
+		long long from = now_us();
+		printf("%zu %s", i, name_of(send_signal(fds[i], 0, NULL, 0)));
+		printf(" %s\n", name_of(send_signal(fds[i], RT, queued(&info, RT, 1), 0)));
+		if (now_us() - from > slowest)
+			slowest = (long)(now_us() - from);
+	}
+	say("slowest_us", slowest);
+	return 0;
+}

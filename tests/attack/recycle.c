@@ -1,0 +1,202 @@
+/* Numbers that come back. Precondition: the supervisor is in our own pid namespace,
+   which nobody else forks in (tests start us with unshare -pf --mount-proc). */
+#include "attack.h"
+#include <linux/sched.h>
+
+static void next_number(pid_t pid)
+{
+	char text[16];
+	int fd = open("/proc/sys/kernel/ns_last_pid", O_WRONLY | O_CLOEXEC);
+	must(fd >= 0, "ns_last_pid");
+	int n = snprintf(text, sizeof(text), "%d", pid - 1);
+	must(write(fd, text, (size_t)n) == n, "write ns_last_pid");
+	close(fd);
+}
+
+/* A new process with an old number, all signals blocked. Only plain calls after it. */
+static pid_t fork_as(pid_t pid, int by_set_tid)
+{
+	if (by_set_tid) {
+		struct clone_args args = {.exit_signal = SIGCHLD, .set_tid = (uintptr_t)&pid, .set_tid_size = 1};
+		return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+	}
+	for (;;) { /* until nobody was quicker */
+		next_number(pid);
+		pid_t got = fork();
+		if (got <= 0 || got == pid)
+			return got;
+		kill(got, SIGKILL);
+		reap(got);
+	}
+}
+
+static void pending_forever(void)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;)
+		pause();
+}
+
+static uint64_t pending(pid_t pid)
+{
+	char path[40], line[256];
+	unsigned long long own = 0, all = 0, value;
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	FILE *f = fopen(path, "r");
+	must(f != NULL, path);
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "SigPnd: %llx", &value) == 1)
+			own = value;
+		if (sscanf(line, "ShdPnd: %llx", &value) == 1)
+			all = value;
+	}
+	fclose(f);
+	return own | all;
+}
+
+static void *thread_dies(void *arg)
+{
+	*(pid_t *)arg = (pid_t)syscall(SYS_gettid);
+	while (*(volatile pid_t *)arg)
+		sched_yield();
+	return NULL;
+}
+
+/* Stale descriptors of every kind; each result is a line, and so is what hit. */
+int recycled(void)
+{
+	static const int sigs[] = {0, SIGTERM, SIGKILL, SIGSTOP, RT, 65};
+	int by_set_tid = (int)option("set_tid", 0);
+	pid_t tid = 0;
+	pthread_t thread;
+	siginfo_t info;
+	uint64_t none = 0;
+	pthread_create(&thread, NULL, thread_dies, &tid);
+	while (!*(volatile pid_t *)&tid)
+		sched_yield();
+	pid_t old_tid = tid;
+	int thread_fd = pidfd_open_(old_tid, PIDFD_THREAD), thread_dir = proc_dir(old_tid);
+	tid = 0;
+	pthread_join(thread, NULL);
+	while (syscall(SYS_tgkill, getpid(), old_tid, 0) == 0)
+		sched_yield();
+
+	pid_t old = fork();
+	must(old >= 0, "fork");
+	if (old == 0)
+		pending_forever();
+	setpgid(old, old);
+	int fds[] = {pidfd_open_(old, 0), proc_dir(old), thread_fd, thread_dir};
+	static const char *const kinds[] = {"pidfd", "dir", "thread", "thread-dir"};
+	kill(old, SIGKILL);
+	reap(old);
+
+	block_all();
+	pid_t owners[2] = {fork_as(old, by_set_tid), 0};
+	if (owners[0] == 0)
+		pending_forever();
+	setpgid(owners[0], owners[0]);
+	owners[1] = fork_as(old_tid, by_set_tid);
+	if (owners[1] == 0)
+		pending_forever();
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, 8);
+	must(owners[0] == old && owners[1] == old_tid, "recycle the numbers");
+
+	for (int f = 0; f < 4; f++)
+		for (size_t s = 0; s < sizeof(sigs) / sizeof(sigs[0]); s++)
+			for (unsigned flags = 0; flags <= 4; flags = flags ? flags * 2 : 1) {
+				printf("%s/sig=%d/flags=%u %s", kinds[f], sigs[s], flags, name_of(send_signal(fds[f], sigs[s], NULL, flags)));
+				printf(" with info %s\n", name_of(send_signal(fds[f], sigs[s], queued(&info, sigs[s], 1), flags)));
+			}
+	for (int i = 0; i < 2; i++) {
+		printf("owner %d pending=%llx", i, (unsigned long long)pending(owners[i]));
+		kill(owners[i], SIGKILL);
+		reap(owners[i]);
+		printf("\n");
+	}
+	return 0;
+}
+
+/* The race: one thread recycles a number without pause while others send through the
+   descriptors of those who had it. Owners are signalled by nobody. */
+static atomic_int stale = -1;
+static atomic_long sends, good;
+static atomic_int stop;
+
+static void *sender(void *arg)
+{
+	siginfo_t info;
+	int plain = arg != NULL;
+	block_all();
+	while (!stop) {
+		long ret = send_signal(stale, RT, plain ? NULL : queued(&info, RT, 1), 0);
+		sends++;
+		good += ret == 0;
+	}
+	return NULL;
+}
+
+static pid_t child_as(pid_t number)
+{
+	pid_t pid;
+	for (;;) {
+		pid = number ? fork_as(number, 1) : fork();
+		if (pid >= 0)
+			return pid;
+		must(errno == EEXIST || errno == EINTR || errno == EAGAIN, "clone3");
+		sched_yield(); /* held by a guard of the supervisor's */
+	}
+}
+
+int recycling(void)
+{
+	long long until = now_us() + option("ms", 3000) * 1000;
+	long rounds = 0, hits = 0;
+	unsigned seed = 1;
+	pthread_t threads[2];
+	block_all();
+	pid_t number = 0;
+	for (int i = 0; i < 2; i++)
+		pthread_create(&threads[i], NULL, sender, i ? &seed : NULL);
+	while (now_us() < until) {
+		int go[2];
+		must(pipe2(go, O_CLOEXEC) == 0, "pipe");
+		pid_t victim = child_as(number);
+		if (victim == 0)
+			pending_forever();
+		number = victim;
+		int fd = option("dir", 0) ? proc_dir(victim) : pidfd_open_(victim, 0);
+		must(fd >= 0, "pidfd_open");
+		int old = atomic_exchange(&stale, fd);
+		if (old >= 0)
+			close(old);
+		for (int spins = (int)(rand_r(&seed) % 2000); spins > 0; spins--)
+			__asm__ volatile("pause");
+		kill(victim, SIGKILL);
+		reap(victim);
+		pid_t owner = child_as(number);
+		if (owner == 0) {
+			char c;
+			close(go[1]);
+			while (read(go[0], &c, 1) < 0)
+				;
+			_exit(0);
+		}
+		long long look = now_us() + rand_r(&seed) % 200;
+		while (now_us() < look)
+			sched_yield();
+		hits += pending(owner) != 0;
+		close(go[0]);
+		close(go[1]);
+		reap(owner);
+		rounds++;
+	}
+	stop = 1;
+	pthread_join(threads[0], NULL);
+	pthread_join(threads[1], NULL);
+	say("rounds", rounds);
+	say("sends", sends);
+	say("good", good);
+	say("hits", hits);
+	return 0;
+}

@@ -1,0 +1,52 @@
+package tests
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// TestHostileMemory: callers whose siginfo lies on a page that nobody ever fills, beside
+// a good one. The first of them may cost two ticks of the watch; then the good caller
+// is served as if alone, and the supervisor does not grow with their number.
+func TestHostileMemory(t *testing.T) {
+	for _, mode := range supervised {
+		for _, count := range []int{1, soak(300, 2000)} {
+			t.Run(mode+"/"+strconv.Itoa(count), func(t *testing.T) {
+				argv := attackIn(t, mode, "m64", "hostile", "count="+strconv.Itoa(count))
+				got := attackNumbers(t, argv)
+				t.Log(got)
+				expect(t, argv, got, map[string]int{"wrong": 0})
+				if got["first_us"] > 1_000_000 || got["then_us"] > 250_000 {
+					t.Errorf("the good caller waited %d us at first and %d us then", got["first_us"], got["then_us"])
+				}
+				if got["threads"] > got["threads_before"]+8 || got["fds"] > maxFDs || got["rss"] > got["rss_before"]+16*1024 {
+					t.Errorf("the supervisor grew: %v", got)
+				}
+				if got["children_after"] > 4 {
+					t.Errorf("%d children are left to the supervisor: it has COMMAND and at most three helpers", got["children_after"])
+				}
+			})
+		}
+	}
+}
+
+// TestWeirdDescriptors: what is neither a pidfd nor a /proc/PID directory is EBADF, at
+// once.
+func TestWeirdDescriptors(t *testing.T) {
+	for _, mode := range append([]string{"native"}, supervised...) {
+		t.Run(mode, func(t *testing.T) {
+			argv := attackIn(t, mode, "m64", "weird")
+			for line := range strings.Lines(attackOutput(t, 0, argv)) {
+				line = strings.TrimSpace(line)
+				if us, ok := strings.CutPrefix(line, "slowest_us="); ok {
+					if n, err := strconv.Atoi(us); err != nil || n > 500_000 {
+						t.Errorf("the slowest took %s us", us)
+					}
+				} else if !strings.HasSuffix(line, " EBADF EBADF") {
+					t.Errorf("%s: %s", shellLine(argv), line)
+				}
+			}
+		})
+	}
+}

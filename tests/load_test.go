@@ -1,0 +1,46 @@
+package tests
+
+import (
+	"bufio"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestSupervisorKilled: with the supervisor gone callers are told ENOSYS, nobody hangs,
+// and COMMAND's exit status is still the run's.
+func TestSupervisorKilled(t *testing.T) {
+	for _, mode := range supervised {
+		t.Run(mode, func(t *testing.T) {
+			argv := attackIn(t, mode, "m64", "load")
+			cmd := exec.Command(argv[0], argv[1:]...)
+			stdout, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			hangs := time.AfterFunc(30*time.Second, func() { _ = cmd.Process.Kill() })
+			defer hangs.Stop()
+			got := map[string]int{}
+			for lines := bufio.NewScanner(stdout); lines.Scan(); {
+				name, value, _ := strings.Cut(lines.Text(), "=")
+				got[name], _ = strconv.Atoi(value)
+				if name == "supervisor" && got[name] > 1 {
+					if err := syscall.Kill(got[name], syscall.SIGKILL); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			_ = cmd.Wait()
+			expect(t, argv, got, map[string]int{"enosys": 16, "other": 0})
+			if status := cmd.ProcessState.ExitCode(); status != 43 {
+				t.Errorf("exit status %d (%v), COMMAND's is 43", status, cmd.ProcessState)
+			}
+		})
+	}
+}

@@ -1,0 +1,78 @@
+package tests
+
+import (
+	"bufio"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// TestRecycledNumber: descriptors whose number is another's by now answer ESRCH, in
+// whatever way the number was recycled, and the new owner gets nothing.
+func TestRecycledNumber(t *testing.T) {
+	for _, mode := range append([]string{"native"}, supervised...) {
+		for _, how := range []string{"set_tid=0", "set_tid=1"} {
+			t.Run(mode+"/"+how, func(t *testing.T) {
+				argv := inPidns(attackIn(t, mode, "m64", "recycled", how))
+				lines := strings.Split(strings.TrimSpace(attackOutput(t, 0, argv)), "\n")
+				if len(lines) != 4*6*4+2 {
+					t.Errorf("%d lines", len(lines))
+				}
+				for _, line := range lines {
+					if !strings.HasSuffix(line, " ESRCH with info ESRCH") && !strings.HasSuffix(line, " pending=0") {
+						t.Errorf("%s: %s", shellLine(argv), line)
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestRecyclingRace recycles a number without pause while others send through the
+// descriptors of those who had it. A process that got a signal was named by nobody. In
+// emulate this is what the guard makes of it: the figure is printed beside the guards.
+func TestRecyclingRace(t *testing.T) {
+	for _, mode := range supervised {
+		for _, dir := range []string{"dir=0", "dir=1"} {
+			t.Run(mode+"/"+dir, func(t *testing.T) {
+				ms := soak(1000, 30_000)
+				argv := attackIn(t, mode, "m64", "recycling", dir, "ms="+strconv.Itoa(ms))
+				audit := filepath.Join(t.TempDir(), "audit")
+				if mode == "emulate" {
+					argv = append([]string{argv[0], "run", "--audit=" + audit}, argv[2:]...)
+				}
+				argv = inPidns(argv)
+				got := attackNumbers(t, argv)
+				t.Logf("%d misdirected of %d in %d rounds, guards %v", got["hits"], got["good"], got["rounds"], guards(t, audit))
+				expect(t, argv, got, map[string]int{"hits": 0})
+				if got["rounds"] < ms/20 || got["good"] < ms/20 {
+					t.Errorf("%v: hardly any race", got)
+				}
+			})
+		}
+	}
+}
+
+// guards counts the guards of an audit file's calls that sent something.
+func guards(t *testing.T, path string) map[string]int {
+	t.Helper()
+	f, err := os.Open(path)
+	if os.IsNotExist(err) {
+		return nil
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	counts := map[string]int{}
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		_, rest, _ := strings.Cut(lines.Text(), `"guard":"`)
+		guard, _, ok := strings.Cut(rest, `"`)
+		if ok && guard != "none" {
+			counts[guard]++
+		}
+	}
+	return counts
+}
