@@ -33,11 +33,10 @@ type Rules struct {
 	Original   bool   // as first posted: SI_USER info to another process becomes a kill
 }
 
-// Hopper holds a waiting caller, and a target so that its number stays its own, until
-// the caller has run another call.
+// Hopper holds a waiting caller until it has run another call, or is let go.
 type Hopper interface {
 	shim.Runner
-	Hold(c *shim.Call, target int32) (held, pinned bool)
+	Hold(c *shim.Call) bool
 	Drop()
 }
 

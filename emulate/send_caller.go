@@ -48,10 +48,19 @@ func (h *SendSignal) byCaller(a *attempt) (shim.Verdict, bool) {
 		if unix.Signal(a.req.sig) == unix.SIGSTOP && !group && h.initOfOwn(a) {
 			return shim.Fail(h.checkPermissionOutside(a)), true
 		}
-		if v, done := h.holdByHopper(a, t); done {
-			return v, v.Kind != 0
+		if !h.hopper.Hold(a.call) {
+			return shim.Verdict{}, false // traced already, or may not be
 		}
-	} else if !h.holdForCaller(a, t) {
+		a.call.Runner = h.hopper
+	}
+	owned := h.holdForCaller(a, t)
+	if h.hopper != nil && (!owned || h.Backend.Blocked(a.call) != nil) {
+		h.hopper.Drop()
+		if owned {
+			return shim.Gone(), true
+		}
+	}
+	if !owned {
 		return shim.Fail(unix.ESRCH), true
 	}
 	r := &a.call.Record
@@ -64,7 +73,9 @@ func (h *SendSignal) byCaller(a *attempt) (shim.Verdict, bool) {
 func (h *SendSignal) holdForCaller(a *attempt, t *target) bool {
 	r := &a.call.Record
 	switch {
-	case t.tgid == a.caller.tgid, h.Pins != nil && h.Pins(t.pid):
+	case t.tgid == a.caller.tgid: // held in the call itself
+		r.Guard = shim.GuardTracee
+	case h.Pins != nil && h.Pins(t.pid):
 		r.Guard = shim.GuardTracee
 	case h.pinner != nil && h.pinner.do(pinSeize, t.pid) == 0:
 		r.Guard = shim.GuardSeize
@@ -74,33 +85,6 @@ func (h *SendSignal) holdForCaller(a *attempt, t *target) bool {
 		r.Guard = shim.GuardNarrowed
 	}
 	return h.owns(t)
-}
-
-// holdByHopper seizes caller and target. done without a verdict: the caller cannot be
-// held, because it is traced already or may not be.
-func (h *SendSignal) holdByHopper(a *attempt, t *target) (v shim.Verdict, done bool) {
-	pin := t.pid
-	if t.tgid == a.caller.tgid { // the caller itself: it is held anyway
-		pin = 0
-	}
-	held, pinned := h.hopper.Hold(a.call, pin)
-	r := &a.call.Record
-	switch {
-	case !held:
-		return shim.Verdict{}, true
-	case h.Backend.Blocked(a.call) != nil:
-		h.hopper.Drop()
-		return shim.Gone(), true
-	case !h.owns(t):
-		h.hopper.Drop()
-		return shim.Fail(unix.ESRCH), true
-	case pinned || pin == 0:
-		r.Guard = shim.GuardSeize
-	default:
-		r.Guard = shim.GuardNarrowed
-	}
-	a.call.Runner = h.hopper
-	return shim.Verdict{}, false
 }
 
 // numberFor translates a number of the supervisor's pid namespace into the caller's.

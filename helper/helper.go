@@ -34,14 +34,14 @@ type Helper struct {
 	All *All
 
 	process *os.Process
-	socket  *os.File
+	socket  int // blocking, with Deadline for a timeout: the poller would cost two more switches
 }
 
 // All are the helper processes of a supervisor, which are its children: whoever
 // waits for the last descendant of COMMAND has to end them first.
 type All struct {
 	mu   sync.Mutex // guards below
-	live map[*os.File]liveHelper
+	live map[int]liveHelper
 }
 
 type liveHelper struct {
@@ -56,9 +56,7 @@ func (hs *All) Stop() {
 	hs.mu.Lock()
 	defer hs.mu.Unlock()
 	for socket, helper := range hs.live {
-		if conn, err := socket.SyscallConn(); err == nil {
-			_ = conn.Control(func(fd uintptr) { _ = unix.Shutdown(int(fd), unix.SHUT_RDWR) })
-		}
+		_ = unix.Shutdown(socket, unix.SHUT_RDWR)
 		helper.end()
 		delete(hs.live, socket)
 	}
@@ -82,16 +80,16 @@ func (l liveHelper) end() {
 	}
 }
 
-func (hs *All) add(socket *os.File, helper liveHelper) {
+func (hs *All) add(socket int, helper liveHelper) {
 	hs.mu.Lock()
 	defer hs.mu.Unlock()
 	if hs.live == nil {
-		hs.live = map[*os.File]liveHelper{}
+		hs.live = map[int]liveHelper{}
 	}
 	hs.live[socket] = helper
 }
 
-func (hs *All) remove(socket *os.File) {
+func (hs *All) remove(socket int) {
 	hs.mu.Lock()
 	defer hs.mu.Unlock()
 	delete(hs.live, socket)
@@ -111,24 +109,26 @@ func (h *Helper) Ask(question, answer []byte) (int, error) {
 			return n, nil
 		}
 		h.stop()
-		if try > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
+		if try > 0 || errors.Is(err, unix.EAGAIN) {
 			return 0, ErrLate
 		}
 	}
 }
 
 func (h *Helper) exchange(question, answer []byte) (int, error) {
-	if err := h.socket.SetDeadline(time.Now().Add(h.Deadline)); err != nil {
+	if _, err := unix.Write(h.socket, question); err != nil {
 		return 0, err
 	}
-	if _, err := h.socket.Write(question); err != nil {
-		return 0, err
+	for {
+		n, err := unix.Read(h.socket, answer)
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case err == nil && n == 0:
+			return 0, io.EOF
+		default:
+			return n, err
+		}
 	}
-	n, err := h.socket.Read(answer)
-	if err == nil && n == 0 {
-		err = io.EOF
-	}
-	return n, err
 }
 
 func (h *Helper) start() error {
@@ -138,16 +138,19 @@ func (h *Helper) start() error {
 	}
 	theirs := os.NewFile(uintptr(fds[1]), "helper")
 	defer theirs.Close()
-	if err := unix.SetNonblock(fds[0], true); err != nil {
-		_ = unix.Close(fds[0])
-		return err
+	patience := unix.NsecToTimeval(int64(h.Deadline))
+	for _, option := range []int{unix.SO_RCVTIMEO, unix.SO_SNDTIMEO} {
+		if err := unix.SetsockoptTimeval(fds[0], unix.SOL_SOCKET, option, &patience); err != nil {
+			_ = unix.Close(fds[0])
+			return err
+		}
 	}
-	h.socket = os.NewFile(uintptr(fds[0]), "helper")
 	if h.process, err = h.Command(theirs); err != nil {
-		_ = h.socket.Close()
-		h.process, h.socket = nil, nil
+		_ = unix.Close(fds[0])
+		h.process = nil
 		return err
 	}
+	h.socket = fds[0]
 	h.All.add(h.socket, liveHelper{h.process.Pid, h.Spare})
 	return nil
 }
@@ -160,8 +163,8 @@ func (h *Helper) stop() {
 		_ = h.process.Signal(syscall.SIGKILL)
 	}
 	_ = h.process.Release()
-	_ = h.socket.Close()
-	h.process, h.socket = nil, nil
+	_ = unix.Close(h.socket)
+	h.process = nil
 }
 
 // Serve is the helper's side: it answers questions until the socket closes.

@@ -119,6 +119,9 @@ func (s *Supervisor) answer(c *Call, v Verdict) {
 		s.Observe.Before(c, v)
 	}
 	err := s.Backend.Answer(c, v)
+	if c.Done != nil && c.Runner != nil { // else the backend tells
+		c.Done()
+	}
 	if c.Settled != nil {
 		c.Settled(c, v, err)
 	}

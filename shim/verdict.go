@@ -35,9 +35,11 @@ type Rewrite struct {
 	Args [6]uint64
 }
 
-// Runner makes a caller that only waits for a result run a call.
+// Runner makes a caller that only waits for a result run a call: Run says which, before
+// the wait is answered, and Finish waits until it has run.
 type Runner interface {
 	Run(call Rewrite) error
+	Finish()
 }
 
 // Return ends the call with a value.

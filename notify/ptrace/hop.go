@@ -14,9 +14,9 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
-// Hopper makes a caller that waits in a notification run another call in its place. It
-// is asked twice: Hold seizes the caller, and the target so that its number stays its
-// own; Run gives the call, after which the notification is answered. The caller then
+// Hopper makes a caller that waits in a notification run another call in its place. Hold
+// seizes the caller; Run gives the call, after which the notification is answered, and
+// Finish waits for what comes of it. The caller
 // stops before it runs any code of its own, whether the answer reached it or a signal
 // made it leave the wait first, and is made to execute its call instruction again with
 // other registers. The tracer is a helper process: see doc.go.
@@ -24,26 +24,25 @@ type Hopper struct {
 	helper.Helper
 }
 
-// The wire. A question is {what, caller, target, abi uint32; ip, nr, args[6] uint64}, an
-// answer {errno, pinned uint32}.
+// The wire. A question is {what, caller, abi, 0 uint32; ip, nr, args[6] uint64}, an answer
+// {errno uint32}.
 const (
 	hopQuestion = 16 + 8*8
-	hopAnswer   = 8
+	hopAnswer   = 4
 
-	hopHold = 1
-	hopRun  = 2
-	hopDrop = 3
+	hopHold   = 1
+	hopRun    = 2
+	hopDrop   = 3
+	hopFinish = 4
 )
 
-// Hold seizes both. target 0: nobody to pin. held is false where the caller is traced
-// already or may not be; pinned where the target is.
-func (h *Hopper) Hold(c *shim.Call, target int32) (held, pinned bool) {
+// Hold seizes the caller: false where it is traced already or may not be.
+func (h *Hopper) Hold(c *shim.Call) bool {
 	var q [hopQuestion]byte
 	le := binary.LittleEndian
 	le.PutUint32(q[0:], hopHold)
 	le.PutUint32(q[4:], uint32(c.Tid))
-	le.PutUint32(q[8:], uint32(target))
-	le.PutUint32(q[12:], uint32(c.ABI))
+	le.PutUint32(q[8:], uint32(c.ABI))
 	le.PutUint64(q[16:], c.Frame.IP)
 	return h.ask(&q)
 }
@@ -58,38 +57,43 @@ func (h *Hopper) Run(call shim.Rewrite) error {
 	for i, arg := range call.Args {
 		le.PutUint64(q[32+8*i:], arg)
 	}
-	if ok, _ := h.ask(&q); !ok {
+	if !h.ask(&q) {
 		return errors.New("the helper process that holds the caller has ended")
 	}
 	return nil
 }
 
-// Drop lets both go: nothing is run.
+// Finish implements shim.Runner.
+func (h *Hopper) Finish() {
+	var q [hopQuestion]byte
+	binary.LittleEndian.PutUint32(q[0:], hopFinish)
+	h.ask(&q)
+}
+
+// Drop lets the caller go: nothing is run.
 func (h *Hopper) Drop() {
 	var q [hopQuestion]byte
 	binary.LittleEndian.PutUint32(q[0:], hopDrop)
 	h.ask(&q)
 }
 
-func (h *Hopper) ask(q *[hopQuestion]byte) (ok, pinned bool) {
+func (h *Hopper) ask(q *[hopQuestion]byte) bool {
 	var answer [hopAnswer]byte
-	if n, err := h.Ask(q[:], answer[:]); err != nil || n != hopAnswer {
-		return false, false
-	}
-	return binary.LittleEndian.Uint32(answer[0:]) == 0, binary.LittleEndian.Uint32(answer[4:]) != 0
+	n, err := h.Ask(q[:], answer[:])
+	return err == nil && n == hopAnswer && binary.LittleEndian.Uint32(answer[:]) == 0
 }
 
-// hop is the helper's side: one caller and one target at a time.
+// hop is the helper's side: one caller at a time.
 type hop struct {
-	caller, target int32
-	abi            arch.ABI
-	ip             uint64
-	call           shim.Rewrite
+	caller int32 // 0: nobody is held
+	abi    arch.ABI
+	ip     uint64
+	call   shim.Rewrite
 }
 
 // ServeHops is the helper process's side of Hopper. Precondition: the goroutine is locked
-// to its thread, which owns the tracees. When the process ends the kernel lets go of
-// them: a caller stopped then goes on with the answer of its notification.
+// to its thread, which owns the tracee. When the process ends the kernel lets go of it: a
+// caller stopped then goes on with the answer of its notification.
 func ServeHops(socket *os.File) error {
 	var h hop
 	q, answer := make([]byte, hopQuestion), make([]byte, hopAnswer)
@@ -98,47 +102,42 @@ func ServeHops(socket *os.File) error {
 		if n != hopQuestion {
 			return err
 		}
-		what := binary.LittleEndian.Uint32(q)
 		clear(answer)
+		what := binary.LittleEndian.Uint32(q)
 		switch what {
 		case hopHold:
-			held, pinned := h.hold(q)
-			if !held {
-				answer[0] = byte(unix.EPERM)
-			}
-			if pinned {
-				answer[4] = 1
-			}
+			answer[0] = byte(h.hold(q))
 		case hopRun:
+			if h.caller == 0 { // another helper held it, and has ended
+				answer[0] = byte(unix.ESRCH)
+				break
+			}
 			h.read(q)
 		}
 		if _, err := socket.Write(answer); err != nil {
 			return err
 		}
-		if what == hopRun {
+		switch {
+		case h.caller == 0:
+		case what == hopRun:
 			h.run()
-		}
-		if what != hopHold {
-			h.release()
+		case what == hopDrop:
+			h.drop()
 		}
 	}
 }
 
-func (h *hop) hold(q []byte) (held, pinned bool) {
+func (h *hop) hold(q []byte) unix.Errno {
 	le := binary.LittleEndian
-	*h = hop{abi: arch.ABI(le.Uint32(q[12:])), ip: le.Uint64(q[16:])}
-	caller, target := int32(le.Uint32(q[4:])), int32(le.Uint32(q[8:]))
-	if target != 0 && target != caller && request(unix.PTRACE_SEIZE, target, 0, 0) == 0 {
-		h.target = target
-	}
-	if request(unix.PTRACE_SEIZE, caller, 0, unix.PTRACE_O_TRACESYSGOOD) != 0 {
-		h.release()
-		return false, false
+	caller := int32(le.Uint32(q[4:]))
+	*h = hop{abi: arch.ABI(le.Uint32(q[8:])), ip: le.Uint64(q[16:])}
+	if errno := request(unix.PTRACE_SEIZE, caller, 0, unix.PTRACE_O_TRACESYSGOOD); errno != 0 {
+		return errno
 	}
 	h.caller = caller
 	// From here on the caller stops before it gets back to its own code.
 	_ = request(unix.PTRACE_INTERRUPT, caller, 0, 0)
-	return true, h.target != 0
+	return 0
 }
 
 func (h *hop) read(q []byte) {
@@ -148,41 +147,43 @@ func (h *hop) read(q []byte) {
 	}
 }
 
-// release lets go of what is held and not let go of yet.
-func (h *hop) release() {
-	if h.caller != 0 {
-		if event, sig, ok := await(h.caller); ok {
-			detach(h.caller, event, sig)
-		}
+// drop lets the caller go at its stop.
+func (h *hop) drop() {
+	if what, sig, alive := h.await(); alive {
+		h.detach(what, sig)
 	}
-	if h.target != 0 && request(unix.PTRACE_INTERRUPT, h.target, 0, 0) == 0 {
-		if event, sig, ok := await(h.target); ok {
-			detach(h.target, event, sig)
-		}
-	}
-	h.caller, h.target = 0, 0
+	h.caller = 0
 }
 
-func detach(tid int32, event event, sig unix.Signal) {
-	if event != eventSignal {
+// detach lets the caller go. One that was killed in its stop is a zombie that waits for
+// its tracer first.
+func (h *hop) detach(what event, sig unix.Signal) {
+	if what != eventSignal {
 		sig = 0
 	}
-	_ = request(unix.PTRACE_DETACH, tid, 0, uintptr(sig))
+	if request(unix.PTRACE_DETACH, h.caller, 0, uintptr(sig)) == 0 {
+		return
+	}
+	for {
+		if _, _, alive := h.await(); !alive {
+			return
+		}
+	}
 }
 
-// await is a tracee's next stop; not ok: it has ended.
-func await(tid int32) (event, unix.Signal, bool) {
+// await is the caller's next stop; not alive: it has ended.
+func (h *hop) await() (what event, sig unix.Signal, alive bool) {
 	var status unix.WaitStatus
 	for {
-		_, err := unix.Wait4(int(tid), &status, unix.WALL, nil)
+		_, err := unix.Wait4(int(h.caller), &status, unix.WALL, nil)
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}
 		if err != nil {
-			return 0, 0, false
+			return eventExited, 0, false
 		}
-		event, sig := classify(status)
-		return event, sig, event != eventExited
+		what, sig = classify(status)
+		return what, sig, what != eventExited
 	}
 }
 
@@ -190,22 +191,20 @@ func await(tid int32) (event, unix.Signal, bool) {
 // answer or with a restart in rax; its instruction pointer says that it has not been
 // anywhere else since.
 func (h *hop) run() {
-	event, sig, alive := await(h.caller)
+	defer func() { h.caller = 0 }()
+	what, sig, alive := h.await()
 	if !alive {
-		h.caller = 0
 		return
 	}
 	var before arch.Regs
-	if event == eventSignal || getRegs(h.caller, &before) != 0 || before[arch.RegRIP] != h.ip {
+	if what == eventSignal || getRegs(h.caller, &before) != 0 || before[arch.RegRIP] != h.ip {
 		// A handler was entered first: the call was interrupted before anything was sent.
-		detach(h.caller, event, sig)
-		h.caller = 0
+		h.detach(what, sig)
 		return
 	}
 	if h.enter(&before) && h.leave(&before) {
-		_ = request(unix.PTRACE_DETACH, h.caller, 0, 0)
+		h.detach(eventSyscall, 0)
 	}
-	h.caller = 0
 }
 
 // callInstruction is the length of syscall, sysenter and int $0x80 alike.
@@ -263,14 +262,15 @@ func (h *hop) toSyscallStop() bool {
 	sig := unix.Signal(0)
 	for {
 		if request(unix.PTRACE_SYSCALL, h.caller, 0, uintptr(sig)) != 0 {
+			h.detach(eventSyscall, 0) // killed in its stop
 			return false
 		}
-		event, s, alive := await(h.caller)
-		if !alive || event == eventSyscall {
+		what, s, alive := h.await()
+		if !alive || what == eventSyscall {
 			return alive
 		}
 		sig = 0
-		if event == eventSignal {
+		if what == eventSignal {
 			sig = s
 		}
 	}
