@@ -21,10 +21,14 @@ func (f *front) stop(sig unix.Signal) {
 		_ = unix.Kill(os.Getpid(), sig) //nolint:forbidigo // ourselves
 		return
 	}
+	_ = unix.Tgkill(os.Getpid(), unix.Gettid(), sig)
+	// Not before: the terminal's own sig may reach our other thread only now, and
+	// stop us by default. The SIGCONT that ends this stop must find ours pending,
+	// or we would stop again, after the shell's fg.
 	if err := dispose(sig, sigDfl); err != nil {
+		takePending(sig)
 		return
 	}
-	_ = unix.Tgkill(os.Getpid(), unix.Gettid(), sig)
 	if readable(f.sock, 0) { // whatever it is, it is newer
 		takePending(sig)
 	} else {
@@ -32,6 +36,7 @@ func (f *front) stop(sig unix.Signal) {
 		setMask(everything)
 	}
 	_ = catch(sig)
+	f.witness.saw(sig) // of which there is no note, if it stopped us
 }
 
 // orphanedGroup tells whether our process group has nobody to continue it: no
