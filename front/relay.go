@@ -65,9 +65,12 @@ func (f *front) pass(n *note) {
 // shell does: then the front stands for it. A terminal signals whole groups, those
 // that it means.
 func (f *front) isForCommand(n *note) bool {
+	if f.isOurs(n) { // not for the witness: the group's SIGCONT may come after the supervisor's
+		return false
+	}
 	inGroup := f.witness.saw(n.signal())
 	switch {
-	case f.isOurs(n), fromTerminal(n):
+	case fromTerminal(n):
 		return false
 	case inGroup:
 		group, err := unix.Getpgid(f.command.pid)
