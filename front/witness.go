@@ -59,16 +59,10 @@ func newWitness() (*witness, error) {
 // prepare_signal), so that one of them stands for its rivals too: a SIGCONT of the
 // group, passed on as if it were the front's, undid the ^Z that followed (seen).
 func (w *witness) saw(sig unix.Signal) bool {
+	rivals := rivalsOf(sig)
 	if w.take(sig) {
+		w.taken &^= rivals // notes of theirs would have come before this one
 		return true
-	}
-	stops := setOf(unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU)
-	rivals := sigset(0)
-	switch {
-	case sig == unix.SIGCONT:
-		rivals = stops
-	case stops.has(sig):
-		rivals = setOf(unix.SIGCONT)
 	}
 	for _, rival := range rivals.signals() {
 		if w.take(rival) {
@@ -77,6 +71,17 @@ func (w *witness) saw(sig unix.Signal) bool {
 		}
 	}
 	return false
+}
+
+func rivalsOf(sig unix.Signal) sigset {
+	stops := setOf(unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU)
+	switch {
+	case sig == unix.SIGCONT:
+		return stops
+	case stops.has(sig):
+		return setOf(unix.SIGCONT)
+	}
+	return 0
 }
 
 // take takes sig, from what saw has put aside or from the process.
