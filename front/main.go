@@ -41,6 +41,11 @@ type front struct {
 	command    *command // nil until COMMAND has started
 	early      []*note  // what came before COMMAND was there to get it
 	orphaned   bool     // the supervisor is dead, COMMAND is our child
+
+	lastContinue struct { // the last SIGCONT of the whole group
+		pid int32
+		at  time.Time
+	}
 }
 
 // Main runs COMMAND under a supervisor and returns the exit status: COMMAND's,

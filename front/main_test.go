@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"runtime"
 	"strconv"
 	"strings"
@@ -33,6 +34,8 @@ func TestMain(m *testing.M) {
 			launch(os.Args[2:])
 		case "signals":
 			tellSignals()
+		case "echo":
+			echo()
 		}
 	}
 	os.Exit(m.Run())
@@ -154,6 +157,24 @@ func tellSignals() {
 			fmt.Println(int(n.signal()), n.code(), n.pid(), n.int32At(24))
 		}
 	}
+}
+
+// echo prints the lines it reads and, as "mark", each SIGUSR1, stops and ends by
+// signals as any program, and ends with its input.
+func echo() {
+	marks := make(chan os.Signal, 1)
+	signal.Notify(marks, unix.SIGUSR1)
+	go func() {
+		for range marks {
+			fmt.Println("mark")
+		}
+	}()
+	fmt.Println("ready", os.Getppid())
+	lines := bufio.NewScanner(os.Stdin)
+	for lines.Scan() {
+		fmt.Println(lines.Text())
+	}
+	os.Exit(0)
 }
 
 // running is a process under test, with its standard streams in our hands.

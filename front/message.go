@@ -16,7 +16,7 @@ const (
 	starting                     // COMMAND is about to be forked; any note is the answer
 	started                      // value: COMMAND's pid
 	stopped                      // value: the signal
-	continued                    // after it comes a SIGCONT
+	continued                    // for the supervisor alone, which sends a SIGCONT
 	ended                        // value: the wait status; nothing of COMMAND is left
 	endedLeaving                 // value: the wait status; descendants live on
 )

@@ -2,6 +2,7 @@ package front
 
 import (
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -65,15 +66,34 @@ func (f *front) pass(n *note) {
 // shell does: then the front stands for it. A terminal signals whole groups, those
 // that it means.
 func (f *front) isForCommand(n *note) bool {
-	inGroup := f.witness.saw(n.signal())
+	if f.isOurs(n) { // not for the witness: the group's SIGCONT may come after the supervisor's
+		return false
+	}
+	inGroup := f.witness.saw(n.signal()) || f.isGroupsAgain(n)
 	switch {
-	case f.isOurs(n), fromTerminal(n):
+	case fromTerminal(n):
 		return false
 	case inGroup:
+		if n.signal() == unix.SIGCONT {
+			f.lastContinue.pid, f.lastContinue.at = n.pid(), time.Now()
+		}
 		group, err := unix.Getpgid(f.command.pid)
 		return err == nil && group != unix.Getpgrp()
 	}
 	return true
+}
+
+// sameContinue is how soon after a group's SIGCONT another one by its sender is
+// taken for the group's, too.
+const sameContinue = 50 * time.Millisecond
+
+// isGroupsAgain makes up for what the witness cannot count: fg, ^Z and fg before
+// the front has run once leave it one SIGCONT for our two notes, and the second,
+// passed on, would undo the next ^Z (seen with keys typed by a program). SIGCONT
+// alone is treated so, for it alone undoes something.
+func (f *front) isGroupsAgain(n *note) bool {
+	return n.signal() == unix.SIGCONT && n.pid() == f.lastContinue.pid &&
+		time.Since(f.lastContinue.at) < sameContinue
 }
 
 // isOurs tells whether n is between us and ourselves: the Go runtime's SIGURG, the

@@ -1,6 +1,7 @@
 package front
 
 import (
+	"bytes"
 	"os"
 	"strconv"
 	"strings"
@@ -13,19 +14,25 @@ import (
 // supervisor sends it, in order with the SIGCONT that follows.
 //
 // The order makes it safe. sig is made pending, blocked; only then is it seen
-// whether "continued" has come; then sig is let in. The supervisor sends the
-// message before the SIGCONT, and SIGCONT takes pending stop signals away
-// (kernel/signal.c, prepare_signal): whenever it comes, the front ends up running.
+// whether COMMAND is still stopped; then sig is let in. A SIGCONT takes pending
+// stop signals away (kernel/signal.c, prepare_signal), and COMMAND's comes before
+// ours: a shell's, because the group's youngest comes first, the supervisor's,
+// because it follows. A shell that saw the front stop after its fg would take the
+// terminal from a COMMAND that runs.
 func (f *front) stop(sig unix.Signal) {
 	if sig == unix.SIGSTOP { // COMMAND is our own child
 		_ = unix.Kill(os.Getpid(), sig) //nolint:forbidigo // ourselves
 		return
 	}
+	_ = unix.Tgkill(os.Getpid(), unix.Gettid(), sig)
+	// Not before: the terminal's own sig may reach our other thread only now, and
+	// stop us by default. The SIGCONT that ends this stop must find ours pending,
+	// or we would stop again, after the shell's fg.
 	if err := dispose(sig, sigDfl); err != nil {
+		takePending(sig)
 		return
 	}
-	_ = unix.Tgkill(os.Getpid(), unix.Gettid(), sig)
-	if readable(f.sock, 0) { // whatever it is, it is newer
+	if !isIn(f.command.pid, stoppedStates) {
 		takePending(sig)
 	} else {
 		setMask(everything &^ setOf(sig)) // here the front stops
@@ -63,16 +70,37 @@ func orphanedGroup() bool {
 	return true // nobody, or init, which the kernel does not count
 }
 
-// parentOf reads the fourth field of /proc/PID/stat; the second one, comm, may
-// hold anything but ends in the last ")".
+// The states of a process in /proc/PID/stat that count here: stopped, and stopped
+// or a tracee's stop, of which either may be meant.
+const (
+	stoppedState  = "T"
+	stoppedStates = "Tt"
+)
+
+// isIn tells whether pid is in one of states. Where that cannot be read, it is not.
+func isIn(pid int, states string) bool {
+	fields, err := stat(pid)
+	return err == nil && strings.Contains(states, fields[0])
+}
+
 func parentOf(pid int) (int, error) {
-	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	fields, err := stat(pid)
 	if err != nil {
 		return 0, err
 	}
-	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
-	if len(fields) < 2 {
-		return 0, unix.ESRCH
-	}
 	return strconv.Atoi(fields[1])
+}
+
+// stat reads /proc/PID/stat from the third field on: state, ppid, ... The second,
+// comm, may hold anything but ends in the last ")".
+func stat(pid int) ([]string, error) {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return nil, err
+	}
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	if len(fields) < 2 {
+		return nil, unix.ESRCH
+	}
+	return fields, nil
 }

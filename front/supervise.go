@@ -43,7 +43,7 @@ type supervisor struct {
 	inherited *Inherited
 	command   *command
 	shell     *handle // the front
-	mirrored  bool    // the front was last told to stop
+	mirrored  bool    // the front was told to stop, once at least
 }
 
 // Supervise is the hidden subcommand: args is what follows SupervisorCommand.
@@ -178,21 +178,22 @@ func (s *supervisor) obey() {
 	}
 }
 
-// report tells the front what COMMAND does. The order of message and SIGCONT is
-// what front.stop relies on.
+// report tells the front what COMMAND does. What it does by now counts more than
+// the event, which may be old: a front that has been stopped or continued with its
+// group must not be turned round after it.
 func (s *supervisor) report(m message) {
 	switch m.kind {
 	case stopped:
 		s.mirrored = true
-		if unix.Signal(m.value) == unix.SIGSTOP {
-			s.shell.send(unix.SIGSTOP)
-		} else {
+		if unix.Signal(m.value) != unix.SIGSTOP {
 			m.sendNow(s.sock)
+		} else if isIn(s.command.pid, stoppedStates) {
+			s.shell.send(unix.SIGSTOP)
 		}
 	case continued:
-		s.mirrored = false
-		m.sendNow(s.sock)
-		s.shell.send(unix.SIGCONT)
+		if !isIn(s.command.pid, stoppedState) { // else "stopped" comes next
+			s.shell.send(unix.SIGCONT)
+		}
 	case ended, endedLeaving:
 		s.end()
 		s.reportEnd(m)
@@ -200,7 +201,7 @@ func (s *supervisor) report(m message) {
 }
 
 // reportEnd wakes a front that stopped with COMMAND: one that is continued, or
-// killed, and ends at once is only ever seen to have ended. Before the message,
+// killed, and ends at once is only seen to have ended. Before the message,
 // for a front that has not read too many; after it, for front.stop.
 func (s *supervisor) reportEnd(m message) {
 	if s.mirrored {

@@ -22,8 +22,9 @@ import (
 //
 // It shares the front's memory (no exec, some 40 us) and dies with it.
 type witness struct {
-	pid  int // 0 after it was lost
-	sock int // owned: close ends nothing, stop does
+	pid   int // 0 after it was lost
+	sock  int // it ends with stop, not with this
+	taken sigset
 }
 
 // witnessed is shared with the assembly by offset: see cloneWitness.
@@ -53,10 +54,44 @@ func newWitness() (*witness, error) {
 	return &witness{pid: pid, sock: pair[0]}, nil
 }
 
-// saw takes sig from the witness, and tells whether it was there.
+// saw takes sig from the witness, and tells whether it was there. SIGCONT and the
+// stop signals take each other away while they are pending (kernel/signal.c,
+// prepare_signal), so that one of them stands for its rivals too: a SIGCONT of the
+// group, passed on as if it were the front's, undid the ^Z that followed (seen).
 func (w *witness) saw(sig unix.Signal) bool {
+	rivals := rivalsOf(sig)
+	if w.take(sig) {
+		w.taken &^= rivals // notes of theirs would have come before this one
+		return true
+	}
+	for _, rival := range rivals.signals() {
+		if w.take(rival) {
+			w.taken |= setOf(rival) // its own note is still to come
+			return true
+		}
+	}
+	return false
+}
+
+func rivalsOf(sig unix.Signal) sigset {
+	stops := setOf(unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU)
+	switch {
+	case sig == unix.SIGCONT:
+		return stops
+	case stops.has(sig):
+		return setOf(unix.SIGCONT)
+	}
+	return 0
+}
+
+// take takes sig, from what saw has put aside or from the process.
+func (w *witness) take(sig unix.Signal) bool {
 	if w == nil || w.pid == 0 {
 		return false
+	}
+	if w.taken.has(sig) {
+		w.taken &^= setOf(sig)
+		return true
 	}
 	var question, answer [8]byte
 	binary.NativeEndian.PutUint64(question[:], uint64(setOf(sig)))
