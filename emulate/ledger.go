@@ -112,6 +112,9 @@ func (l *Ledger) sent(a *attempt, v shim.Verdict) {
 	k := keyOf(a)
 	e.varied = e.key != k
 	e.key, e.verdict, e.lost = k, v, true // until the answer is accepted
+	if a.toItself() {
+		e.stormy = time.Now() // the signal itself interrupts the caller
+	}
 	a.call.Settled = l.settled
 }
 
