@@ -47,13 +47,13 @@ type entry struct {
 type key struct {
 	start  uint64 // of the thread: tids come back
 	ip     uint64
-	args   arch.Args
+	req    request // not all registers: those that the call does not use hold anything
 	info   arch.Siginfo
 	target int32
 }
 
 func keyOf(a *attempt) key {
-	return key{a.caller.start, a.call.Frame.IP, a.call.Args, a.info, a.target.pid}
+	return key{a.caller.start, a.call.Frame.IP, a.req, a.info, a.target.pid}
 }
 
 // matches lets the target be gone by now: the first call may have killed it.
@@ -112,6 +112,9 @@ func (l *Ledger) sent(a *attempt, v shim.Verdict) {
 	k := keyOf(a)
 	e.varied = e.key != k
 	e.key, e.verdict, e.lost = k, v, true // until the answer is accepted
+	if a.toItself() {
+		e.stormy = time.Now() // the signal itself interrupts the caller
+	}
 	a.call.Settled = l.settled
 }
 

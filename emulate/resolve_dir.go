@@ -55,6 +55,9 @@ func (h *SendSignal) numberDir(t *target, status *proc.Status) error {
 		return h.numberUnseen(t, status)
 	case errors.Is(err, unix.ESRCH):
 		return h.invisibleOrDead(t)
+	case err != nil && t.dir.Status(&proc.Status{}) != nil:
+		t.reaped = true // links of a dead process fail with EACCES (fs/proc/namespaces.c, proc_ns_readlink)
+		return nil
 	case err != nil:
 		return fmt.Errorf("number the process of a /proc directory: %w", err)
 	}

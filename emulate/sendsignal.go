@@ -125,6 +125,11 @@ type attempt struct {
 	hasCreds bool
 }
 
+// toItself tells of a signal that the calling thread may be the one to take.
+func (a *attempt) toItself() bool {
+	return a.group() || a.target.tgid != 0 && a.target.tgid == a.caller.tgid
+}
+
 type outcome uint8
 
 const (
@@ -226,7 +231,7 @@ func (h *SendSignal) resolveForKernel(a *attempt) (err error) {
 // supervisor: the same namespaces, and in them the capability that decides every case.
 // All that is left to the shim is to send in its name.
 func (h *SendSignal) kernelJudges(a *attempt) bool {
-	return h.Mode == ModeForward && h.path(a) == shim.PathForward && !h.Observed && h.hasOurRights(a)
+	return h.Mode == ModeForward && h.path(a) == shim.PathForward && !h.Observed && h.Ledger == nil && h.hasOurRights(a)
 }
 
 // Decide answers with the errno that the kernel would give this caller, or 0.

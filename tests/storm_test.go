@@ -53,9 +53,9 @@ func TestStormDeliversOnce(t *testing.T) {
 	}
 }
 
-// maxFDs bounds what a supervisor holds: two descriptors for each of 256 callers that
-// it remembers, and a few of its own.
-const maxFDs = 2*256 + 32
+// maxFDs bounds what a supervisor holds: two descriptors for each of the 256 callers
+// that each of its two lanes remembers, and a few of its own.
+const maxFDs = 2*2*256 + 64
 
 // TestKilledCallers: callers that die at any moment leave nothing behind, and what they
 // sent arrives at most once.

@@ -18,7 +18,11 @@ static pid_t fork_as(pid_t pid, int by_set_tid)
 {
 	if (by_set_tid) {
 		struct clone_args args = {.exit_signal = SIGCHLD, .set_tid = (uintptr_t)&pid, .set_tid_size = 1};
-		return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+		pid_t got;
+		do /* the kernel may still be at freeing it */
+			got = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+		while (got < 0 && errno == EEXIST && sched_yield() == 0);
+		return got;
 	}
 	for (;;) { /* until nobody was quicker */
 		next_number(pid);
@@ -138,14 +142,9 @@ static void *sender(void *arg)
 
 static pid_t child_as(pid_t number)
 {
-	pid_t pid;
-	for (;;) {
-		pid = number ? fork_as(number, 1) : fork();
-		if (pid >= 0)
-			return pid;
-		must(errno == EEXIST || errno == EINTR || errno == EAGAIN, "clone3");
-		sched_yield(); /* held by a guard of the supervisor's */
-	}
+	pid_t pid = number ? fork_as(number, 1) : fork();
+	must(pid >= 0, "fork");
+	return pid;
 }
 
 int recycling(void)
