@@ -30,6 +30,7 @@ func TestSyscall(t *testing.T) {
 	want := map[uint32]arch.Syscall{
 		37: arch.Kill, 178: arch.RtSigqueueinfo, 238: arch.Tkill, 270: arch.Tgkill,
 		335: arch.RtTgsigqueueinfo, 424: arch.PidfdSendSignal,
+		310: arch.Unshare, 346: arch.Setns, 446: arch.LandlockRestrictSelf,
 	}
 	for nr := range uint32(1024) {
 		if got := i386.Syscall(nr); got != want[nr] {
@@ -38,5 +39,14 @@ func TestSyscall(t *testing.T) {
 	}
 	if got := i386.Syscall(424 | arch.X32SyscallBit); got != arch.NoSyscall {
 		t.Errorf("424 with the x32 mark is %v on i386", got)
+	}
+}
+
+// Number is the inverse of Syscall, for calls that are made in another's place.
+func TestNumber(t *testing.T) {
+	for s := arch.NoSyscall + 1; s < arch.SyscallCount; s++ {
+		if got := i386.Syscall(uint32(i386.Number(s))); got != s {
+			t.Errorf("Syscall(Number(%v)) = %v", s, got)
+		}
 	}
 }

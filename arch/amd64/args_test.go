@@ -31,10 +31,12 @@ func TestSyscall(t *testing.T) {
 	want := map[uint32]arch.Syscall{
 		62: arch.Kill, 129: arch.RtSigqueueinfo, 200: arch.Tkill, 234: arch.Tgkill,
 		297: arch.RtTgsigqueueinfo, 424: arch.PidfdSendSignal,
+		272: arch.Unshare, 308: arch.Setns, 446: arch.LandlockRestrictSelf,
 	}
 	x32 := map[uint32]arch.Syscall{
 		62: arch.Kill, 524: arch.RtSigqueueinfo, 200: arch.Tkill, 234: arch.Tgkill,
 		536: arch.RtTgsigqueueinfo, 424: arch.PidfdSendSignal,
+		272: arch.Unshare, 308: arch.Setns, 446: arch.LandlockRestrictSelf,
 	}
 	for nr := range uint32(1024) {
 		if got := amd64.Syscall(nr); got != want[nr] {
@@ -42,6 +44,19 @@ func TestSyscall(t *testing.T) {
 		}
 		if got := amd64.SyscallX32(nr); got != x32[nr] {
 			t.Errorf("SyscallX32(%d) = %v, want %v", nr, got, x32[nr])
+		}
+	}
+}
+
+// Number is the inverse of Syscall, for calls that are made in another's place.
+func TestNumber(t *testing.T) {
+	for s := arch.NoSyscall + 1; s < arch.SyscallCount; s++ {
+		if got := amd64.Syscall(uint32(amd64.Number(s))); got != s {
+			t.Errorf("Syscall(Number(%v)) = %v", s, got)
+		}
+		nr := amd64.NumberX32(s)
+		if got := amd64.SyscallX32(uint32(nr) &^ arch.X32SyscallBit); got != s || nr&arch.X32SyscallBit == 0 {
+			t.Errorf("SyscallX32(NumberX32(%v)) = %v, number %#x", s, got, nr)
 		}
 	}
 }
