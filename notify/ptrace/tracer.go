@@ -30,6 +30,8 @@ type Tracer struct {
 	seized     func(error) // nil once told
 	continuing bool        // the SIGCONT that starts COMMAND is still to come
 
+	early map[int32]bool // tasks seen before they were announced
+
 	tagged  bool                // no GET_SYSCALL_INFO: the filter's tag and the registers tell
 	running map[int32]rewritten // tracees between a rewritten call's start and its end
 
@@ -62,7 +64,7 @@ const options = unix.PTRACE_O_TRACESECCOMP | unix.PTRACE_O_TRACESYSGOOD | unix.P
 func New(pid int32, seized func(error), log *slog.Logger) *Tracer {
 	return &Tracer{
 		Log: log, command: pid, seized: seized,
-		running: map[int32]rewritten{}, tracees: map[int32]bool{}, slow: map[int32]bool{},
+		running: map[int32]rewritten{}, tracees: map[int32]bool{}, early: map[int32]bool{}, slow: map[int32]bool{},
 	}
 }
 
@@ -102,6 +104,9 @@ func (t *Tracer) Next(c *shim.Call) error {
 		}
 	}
 	for {
+		if t.alone() {
+			return io.EOF
+		}
 		t.answerLate()
 		var status unix.WaitStatus
 		tid, err := unix.Wait4(-1, &status, t.waitFlags(), nil)
@@ -140,7 +145,7 @@ func (t *Tracer) handle(tid int32, status unix.WaitStatus, c *shim.Call) bool {
 		t.forget(tid)
 		return false
 	}
-	t.meet(tid)
+	t.see(tid)
 	switch event {
 	case eventSeccomp:
 		if t.describe(tid, c) {
@@ -161,6 +166,10 @@ func (t *Tracer) handle(tid int32, status unix.WaitStatus, c *shim.Call) bool {
 	case eventGroupStop:
 		t.resume(unix.PTRACE_LISTEN, tid, 0)
 		return false
+	case eventFork:
+		if child, errno := eventMsg(tid); errno == 0 {
+			t.announce(int32(child))
+		}
 	case eventExec:
 		t.execed(tid)
 	}
@@ -189,6 +198,24 @@ func (t *Tracer) spared(tid int32) bool {
 	return record.Pid() != 0 && t.Init != nil && t.Init(tid)
 }
 
+// A new task is traced from its birth, and both its first stop and its parent's, which
+// announces it, come in either order. It may even have ended before it is announced.
+
+func (t *Tracer) announce(child int32) {
+	if t.early[child] {
+		delete(t.early, child)
+		return
+	}
+	t.meet(child)
+}
+
+func (t *Tracer) see(tid int32) {
+	if !t.Pins(tid) {
+		t.early[tid] = true
+		t.meet(tid)
+	}
+}
+
 func (t *Tracer) meet(tid int32) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -214,6 +241,13 @@ func (t *Tracer) execed(tid int32) {
 	if errno == 0 && int32(former) != tid {
 		t.forget(int32(former))
 	}
+}
+
+// alone tells that no tracee is left. Children of our own, the helpers, may be.
+func (t *Tracer) alone() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.tracees) == 0
 }
 
 // Pins tells whether a process is a tracee of ours: its number is not given to another
