@@ -1,0 +1,42 @@
+package tests
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// oldKernels are those whose lack of a feature takes a way of its own, newest first.
+var oldKernels = []struct{ name, since string }{
+	{"6.12", "fdinfo in place of PIDFD_GET_INFO"},
+	{"6.8", "no thread pidfds: descriptor tables are compared"},
+	{"5.5", "no pidfd_getfd: descriptors are opened again"},
+	{"5.2", "no pidfd_open: /proc directories"},
+	{"5.0", "no pidfd_send_signal"},
+}
+
+// TestOldPaths runs every row as if on older kernels: what a mode answers there is what
+// it answers here, by the newest rules. OLD_KERNELS=5.5 runs a part.
+func TestOldPaths(t *testing.T) {
+	shim := buildTestShim(t)
+	truth := append([]string{buildTruth(t, "truth", "m64")}, rowsWanted()...)
+	for _, mode := range []string{"forward", "emulate"} {
+		run := []string{shim, "run", "--mode", mode, "--semantics", "mainline"}
+		here := runTruth(t, slices.Concat(run, []string{"--"}, truth)...)
+		for _, old := range oldKernels {
+			if only := os.Getenv("OLD_KERNELS"); only != "" && !slices.Contains(strings.Split(only, ","), old.name) {
+				continue
+			}
+			if old.name == "5.0" && mode == "forward" {
+				continue
+			}
+			t.Run(mode+"/"+old.name, func(t *testing.T) {
+				argv := slices.Concat(run, []string{"--pretend", old.name, "--"}, truth)
+				v := judge(here, runTruth(t, argv...), nil, mode, "m64", false)
+				t.Logf("%s (%s): %s", old.name, old.since, v)
+				report(t, v, "old-"+mode+"-"+old.name, argv)
+			})
+		}
+	}
+}
