@@ -34,10 +34,24 @@ func (h *SendSignal) reopenDescriptor(c *caller, fd int32) (int, error) {
 		return copied, nil
 	case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE):
 		return -1, err
-	case errors.Is(err, unix.ESRCH): // a /proc directory whose process is gone
-		return deadPidfd()
+	case errors.Is(err, unix.ESRCH):
+		return h.reopenDead(c, fd)
 	}
 	return -1, unix.EBADF // not a directory, or gone
+}
+
+// reopenDead is for what can only be opened as a path: ESRCH is the caller's end, or
+// that of the process whose directory it is.
+func (h *SendSignal) reopenDead(c *caller, fd int32) (int, error) {
+	path, err := h.Proc.OpenFD(c.tid, fd, unix.O_PATH)
+	if err != nil {
+		return -1, err
+	}
+	defer closeFD(path)
+	if !proc.IsProcfs(path) || !h.Proc.DirFromFD(path).WasProcess() {
+		return -1, unix.EBADF
+	}
+	return deadPidfd()
 }
 
 // reopenPidfd opens another pidfd of the same process. The second look proves it: the

@@ -81,6 +81,9 @@ func (h *SendSignal) resolveSelf(a *attempt, thread bool) error {
 		t.pid = a.caller.tid
 	}
 	a.call.Record.TargetPid = t.pid
+	if thread && !h.Features.ThreadPidfd {
+		t.dir = a.caller.dir
+	}
 	if thread || !h.Features.PidfdOpen {
 		return nil
 	}
