@@ -28,6 +28,8 @@ func modes(t *testing.T) []mode {
 		{"continue", []string{"--mode", "continue"}},
 		{"forward", []string{"--mode", "forward"}},
 		{"emulate", []string{"--mode", "emulate"}},
+		{"ptrace", []string{"--backend", "ptrace"}},
+		{"ptrace-emulate", []string{"--backend", "ptrace", "--mode", "emulate"}},
 	}
 	only := os.Getenv("TRUTH_MODES")
 	if only == "" {
