@@ -12,6 +12,8 @@ import (
 // Inherited are the descriptors from 3 up that came by exec and that COMMAND is
 // to get.
 type Inherited struct {
+	Blocked uint64 // the signal mask: signal n is bit n-1
+
 	fds []int
 }
 

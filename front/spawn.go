@@ -130,10 +130,20 @@ func (s *spawner) exec(path string, argv []string, attr *syscall.SysProcAttr) (i
 	if err := s.ignore(); err != nil {
 		return 0, err
 	}
-	defer setMask(setMask(s.mask))
+	defer setMask(setMask(s.startMask(attr)))
 	return syscall.ForkExec(path, argv, &syscall.ProcAttr{
 		Env: s.env, Files: standardFiles(s.closed), Sys: s.attributes(attr),
 	})
+}
+
+// startMask is the mask that the forked child has: COMMAND's own, but for a tracer, who
+// wants exec's SIGTRAP to stop it and no other signal before; who traces sets the mask
+// at that stop (Inherited.Blocked).
+func (s *spawner) startMask(attr *syscall.SysProcAttr) sigset {
+	if attr != nil && attr.Ptrace {
+		return everything &^ setOf(unix.SIGTRAP)
+	}
+	return s.mask
 }
 
 // ignore ignores, in this process, what COMMAND is to inherit as ignored. Nothing

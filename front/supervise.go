@@ -86,6 +86,7 @@ func (s *supervisor) start(open Open) (err error) {
 	if s.inherited, err = inherited(); err != nil {
 		return err
 	}
+	s.inherited.Blocked = uint64(s.mask)
 	if err := s.inherited.own(s.sock); err != nil {
 		return fmt.Errorf("find the front: %w", err)
 	}

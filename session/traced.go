@@ -6,15 +6,14 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/proc"
 )
 
-// LaunchTraced starts the command under the filter of the ptrace backend. seize is
-// called with its pid while it is stopped before its first instruction, and returns
-// when the tracer process has it.
-func (s *Session) LaunchTraced(fork ptrace.Fork, seize func(pid int) error) (int, error) {
+// LaunchTraced starts the command under the filter of the ptrace backend.
+func (s *Session) LaunchTraced(l *ptrace.Launcher) (int, error) {
 	program, err := notify.Compile(s.filter())
 	if err != nil {
 		return 0, err
 	}
-	return ptrace.Launch(func() error { return notify.InstallTrace(program, s.Features.Notify) }, fork, seize)
+	l.Install = func() error { return notify.InstallTrace(program, s.Features.Notify) }
+	return l.Launch()
 }
 
 // ServeTraced is the tracer process: it seizes the command, says so, and answers calls

@@ -7,12 +7,12 @@ import (
 	"io"
 	"os"
 	"strconv"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/front"
+	"github.com/pidfd-shim/pidfd-shim/notify/ptrace"
 	"github.com/pidfd-shim/pidfd-shim/session"
 )
 
@@ -35,7 +35,9 @@ func tracedHooks(s *session.Session, c *runConfig, inherited *front.Inherited) (
 	}
 	return front.Hooks{
 		Start: func(fork front.Fork) (int, error) {
-			return s.LaunchTraced(func(attr *syscall.SysProcAttr) (int, error) { return fork(attr) }, tracer.seize)
+			return s.LaunchTraced(&ptrace.Launcher{
+				Fork: ptrace.Fork(fork), Blocked: inherited.Blocked, Seize: tracer.seize,
+			})
 		},
 		Alone:      tracer.awaitEnd,
 		KeepStderr: c.Trace == "-",

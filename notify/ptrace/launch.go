@@ -10,20 +10,34 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Fork starts COMMAND from the calling thread with the given attributes.
+// Fork starts COMMAND from the calling thread with the given attributes. With Ptrace
+// set, the child has every signal blocked but SIGTRAP.
 type Fork func(attr *syscall.SysProcAttr) (pid int, err error)
 
-// Launch starts COMMAND under the filter that install puts on the calling thread, and
-// hands it, stopped before its first instruction, to seize. All of it is on a thread of
-// its own that then ends.
+// Launcher starts COMMAND for a tracer.
+type Launcher struct {
+	Install func() error // puts the filter on the calling thread
+	Fork    Fork
+	Blocked uint64 // COMMAND's signal mask: signal n is bit n-1
+
+	// Seize hands COMMAND to the tracer while it is stopped before its first instruction,
+	// and returns when the tracer has it.
+	Seize func(pid int) error
+}
+
+// Launch starts COMMAND under the filter and hands it over. It runs on a thread of its
+// own that then ends.
 //
 // PTRACE_TRACEME makes exec stop, but its tracer would have to stay that thread and
 // could not tell group stops apart. So the thread lets go at that stop with a SIGSTOP,
 // which stops COMMAND again before it has run anything, for the real tracer to seize.
 //
-// Where the kernel has listeners install takes one and keeps it: with the slot taken
-// nobody inside can have one, whose answer would outrank our trace.
-func Launch(install func() error, fork Fork, seize func(pid int) error) (int, error) {
+// Exec's stop is a SIGTRAP, which a blocked one would put off past it, and any other
+// signal would stop the child before exec, for which Fork waits: hence Fork's mask.
+//
+// Where the kernel has listeners Install takes the slot, and we keep it: nobody inside
+// can have one then, whose answer would outrank our trace.
+func (l *Launcher) Launch() (int, error) {
 	type result struct {
 		pid int
 		err error
@@ -31,31 +45,34 @@ func Launch(install func() error, fork Fork, seize func(pid int) error) (int, er
 	results := make(chan result)
 	go func() {
 		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
-		pid, err := launch(install, fork, seize)
+		pid, err := l.launch()
 		results <- result{pid, err}
 	}()
 	r := <-results
 	return r.pid, r.err
 }
 
-func launch(install func() error, fork Fork, seize func(pid int) error) (int, error) {
-	if err := install(); err != nil {
+func (l *Launcher) launch() (int, error) {
+	if err := l.Install(); err != nil {
 		return 0, err
 	}
-	pid, err := fork(&syscall.SysProcAttr{Ptrace: true})
+	pid, err := l.Fork(&syscall.SysProcAttr{Ptrace: true})
 	if err != nil {
 		return 0, err
 	}
-	err = hand(pid, seize)
+	err = l.hand(pid)
 	if err != nil {
 		_ = unix.Kill(pid, unix.SIGKILL) //nolint:forbidigo // our child, not reaped
 	}
 	return pid, err
 }
 
-func hand(pid int, seize func(pid int) error) error {
+func (l *Launcher) hand(pid int) error {
 	if err := waitFor(pid, 0, unix.WaitStatus.Stopped); err != nil {
 		return err
+	}
+	if errno := setSigmask(int32(pid), l.Blocked); errno != 0 {
+		return os.NewSyscallError("ptrace(PTRACE_SETSIGMASK)", errno)
 	}
 	if errno := request(unix.PTRACE_DETACH, int32(pid), 0, uintptr(unix.SIGSTOP)); errno != 0 {
 		return os.NewSyscallError("ptrace(PTRACE_DETACH)", errno)
@@ -63,7 +80,7 @@ func hand(pid int, seize func(pid int) error) error {
 	if err := waitFor(pid, unix.WUNTRACED, unix.WaitStatus.Stopped); err != nil {
 		return err
 	}
-	if err := seize(pid); err != nil {
+	if err := l.Seize(pid); err != nil {
 		return err
 	}
 	if err := unix.Kill(pid, unix.SIGCONT); err != nil { //nolint:forbidigo // our child, not reaped

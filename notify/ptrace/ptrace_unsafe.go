@@ -25,6 +25,18 @@ func setRegs(tid int32, regs *arch.Regs) unix.Errno {
 	return errno
 }
 
+// getSigmask is PTRACE_GETSIGMASK, since 3.11: blocked signals, signal n as bit n-1.
+func getSigmask(tid int32) (uint64, unix.Errno) {
+	var mask uint64
+	_, _, errno := unix.RawSyscall6(unix.SYS_PTRACE, unix.PTRACE_GETSIGMASK, uintptr(tid), unsafe.Sizeof(mask), uintptr(unsafe.Pointer(&mask)), 0, 0)
+	return mask, errno
+}
+
+func setSigmask(tid int32, mask uint64) unix.Errno {
+	_, _, errno := unix.RawSyscall6(unix.SYS_PTRACE, unix.PTRACE_SETSIGMASK, uintptr(tid), unsafe.Sizeof(mask), uintptr(unsafe.Pointer(&mask)), 0, 0)
+	return errno
+}
+
 // getSiginfo is PTRACE_GETSIGINFO: what the signal of a signal-delivery-stop carries, in
 // the layout of the tracer.
 func getSiginfo(tid int32, info *[128]byte) unix.Errno {

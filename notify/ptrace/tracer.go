@@ -29,6 +29,7 @@ type Tracer struct {
 	command    int32
 	seized     func(error) // nil once told
 	continuing bool        // the SIGCONT that starts COMMAND is still to come
+	blocked    uint64      // COMMAND's signal mask, to be set when it has come
 
 	early map[int32]bool // tasks seen before they were announced
 
@@ -87,10 +88,23 @@ func (t *Tracer) seize() error {
 		if event, _ := classify(status); event != eventGroupStop {
 			return fmt.Errorf("trace process %d: it was not stopped (status %#x)", pid, uint32(status))
 		}
-		t.resume(unix.PTRACE_LISTEN, pid, 0)
-		t.continuing = true
-		return nil
+		return t.expectCont(pid)
 	}
+}
+
+// expectCont makes COMMAND ready for the SIGCONT that starts it: a COMMAND that was
+// born with SIGCONT blocked would otherwise find ours pending.
+func (t *Tracer) expectCont(pid int32) error {
+	mask, errno := getSigmask(pid)
+	if errno == 0 {
+		errno = setSigmask(pid, mask&^(1<<(unix.SIGCONT-1)))
+	}
+	if errno != 0 {
+		return fmt.Errorf("trace process %d: its signal mask: %w", pid, errno)
+	}
+	t.blocked, t.continuing = mask, true
+	t.resume(unix.PTRACE_LISTEN, pid, 0)
+	return nil
 }
 
 // Next implements shim.Backend: it handles stops until one is a call.
@@ -157,6 +171,7 @@ func (t *Tracer) handle(tid int32, status unix.WaitStatus, c *shim.Call) bool {
 	case eventSignal:
 		if sig == unix.SIGCONT && t.continuing && tid == t.command {
 			sig, t.continuing = 0, false // ours: COMMAND is not to see it
+			_ = setSigmask(tid, t.blocked)
 		}
 		if sig == unix.SIGSTOP && t.spared(tid) {
 			sig = 0
@@ -240,6 +255,8 @@ func (t *Tracer) execed(tid int32) {
 	former, errno := eventMsg(tid)
 	if errno == 0 && int32(former) != tid {
 		t.forget(int32(former))
+		t.forget(tid) // the leader: it died in whatever call it was, without a word
+		t.meet(tid)
 	}
 }
 
