@@ -11,6 +11,9 @@ import (
 // not given to another process while its owner is pinned. A caller that signals its own
 // process is stopped in this very call and cannot be made to stop for a tracer.
 func (h *SendSignal) guarded(a *attempt, t *target, n *number) (unix.Errno, shim.Guard) {
+	if h.Pins != nil && h.Pins(n.pid) { // ours to reap, which this very thread does
+		return h.narrowed(t, n), shim.GuardTracee
+	}
 	if t.tgid != a.caller.tgid && h.pinner != nil {
 		return h.pinner.send(h, t, n)
 	}

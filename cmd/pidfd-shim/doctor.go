@@ -100,13 +100,13 @@ func (r report) print(out io.Writer) error {
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", f.Name, f.Since, here, use)
 	}
-	fmt.Fprintf(w, "\nBACKEND\tMODE\tGUARD\tWHY\n")
+	fmt.Fprintf(w, "\nBACKEND\tMODE\tGUARD\tWHAT A PROGRAM MAY NOTICE, OR WHY NOT\n")
 	for _, way := range r.Ways {
-		guard := way.Guard
+		guard, what := way.Guard, way.Fidelity
 		if !way.Available {
-			guard = "not here"
+			guard, what = "not here", way.Why
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", way.Backend, way.Mode, guard, way.Why)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", way.Backend, way.Mode, guard, what)
 	}
 	if r.Run.Available {
 		fmt.Fprintf(w, "\nrun would use: backend %s, mode %s, guard %s (%s)\n", r.Run.Backend, r.Run.Mode, r.Run.Guard, r.Run.Why)

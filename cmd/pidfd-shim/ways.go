@@ -5,7 +5,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/pidfd-shim/pidfd-shim/emulate"
 	"github.com/pidfd-shim/pidfd-shim/kernel"
+	"github.com/pidfd-shim/pidfd-shim/session"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
@@ -16,74 +18,66 @@ type way struct {
 	Available bool   `json:"available"`
 	Guard     string `json:"guard,omitempty"` // what keeps the target's number its own
 	Why       string `json:"why"`
+	Fidelity  string `json:"fidelity,omitempty"` // what a program may notice
 }
 
-// ways lists every combination, the one that `run` takes by itself first. pinned
-// says whether a target can be held by PTRACE_SEIZE.
-func ways(f kernel.Features, pinned bool) []way {
-	all := []way{autoWay(f, pinned), continueWay(f), forwardWay(f), emulateWay(pinned)}
-	for i := range all {
-		all[i].Backend = "notify"
-		if !f.Notify {
-			all[i].Available, all[i].Guard, all[i].Why = false, "", "no listener can be had: "+noListener()
+// ways lists every combination, the one that `run` takes by itself first. traceable
+// says whether PTRACE_SEIZE works here. The choices are session's own, so that doctor
+// cannot say anything else than run does.
+func ways(f kernel.Features, traceable bool) []way {
+	all := []way{wayOf(f, traceable, "auto", "auto")}
+	for _, backend := range []string{session.BackendNotify, session.BackendPtrace} {
+		for _, mode := range session.Modes[1:] {
+			all = append(all, wayOf(f, traceable, backend, mode))
 		}
 	}
 	return all
 }
 
-func autoWay(f kernel.Features, pinned bool) way {
-	w := way{Mode: "auto", Available: true, Guard: shim.GuardPidfd.String()}
+func wayOf(f kernel.Features, traceable bool, backend, mode string) way {
+	w := way{Backend: backend, Mode: mode}
+	plan, err := session.Options{Backend: backend, Mode: mode, Semantics: "native"}.Resolve(f)
 	switch {
-	case !f.SendSignal:
-		w.Guard = numberGuard(pinned).String()
-		w.Why = "emulate: the kernel does not have the call"
-	case f.Continue:
-		w.Why = "continue where nothing that can still change decides, else forward"
-	default:
-		w.Why = "forward: the kernel cannot be told to go on with a call"
+	case err != nil:
+		w.Why = err.Error()
+		if backend != session.BackendPtrace && !f.Notify {
+			w.Why = "no listener can be had: " + noListener()
+		}
+		return w
+	case plan.Backend == session.BackendPtrace && !traceable:
+		w.Why = "PTRACE_SEIZE does not work here: Yama, or a lack of privilege"
+		return w
+	}
+	w.Backend, w.Available, w.Why = plan.Backend, true, plan.Why
+	w.Guard = guardOf(plan, traceable).String()
+	w.Fidelity = fidelity[plan.Mode]
+	if plan.Unasked {
+		w.Why += ": the filter lets it through"
 	}
 	return w
 }
 
-func continueWay(f kernel.Features) way {
-	w := way{Mode: "continue", Guard: shim.GuardNone.String()}
+// guardOf is the strongest guard of a way, for a target that it works on.
+func guardOf(p session.Plan, traceable bool) shim.Guard {
 	switch {
-	case !f.SendSignal:
-		w.Why = "the kernel does not have the call"
-	case !f.Continue:
-		w.Why = "the kernel does not have FLAG_CONTINUE"
-	default:
-		w.Available, w.Why = true, "the kernel runs each call in its caller, which needs no guard"
-	}
-	return w
-}
-
-func forwardWay(f kernel.Features) way {
-	if !f.SendSignal {
-		return way{Mode: "forward", Why: "the kernel does not have the call"}
-	}
-	w := way{Mode: "forward", Available: true, Guard: shim.GuardPidfd.String()}
-	w.Why = "the caller's descriptor by pidfd_getfd, sent through it"
-	if !f.Getfd {
-		w.Why = "the caller's descriptor reopened by way of /proc, sent through it"
-	}
-	return w
-}
-
-func emulateWay(pinned bool) way {
-	w := way{Mode: "emulate", Available: true, Guard: numberGuard(pinned).String()}
-	w.Why = "by number, its owner held by PTRACE_SEIZE"
-	if !pinned {
-		w.Why = "by number, looked at before each send: targets cannot be traced here"
-	}
-	return w
-}
-
-func numberGuard(pinned bool) shim.Guard {
-	if pinned {
+	case p.Mode == emulate.ModeContinue:
+		return shim.GuardNone
+	case p.Mode == emulate.ModeForward:
+		return shim.GuardPidfd
+	case p.Backend == session.BackendPtrace:
+		return shim.GuardTracee
+	case traceable:
 		return shim.GuardSeize
 	}
 	return shim.GuardNarrowed
+}
+
+// fidelity in a few words; docs/FIDELITY.md has them all.
+var fidelity = map[emulate.Mode]string{
+	emulate.ModeContinue: "exact: the kernel runs the call",
+	emulate.ModeForward:  "exact with siginfo; without, SI_QUEUE in the caller's name",
+	emulate.ModeCaller:   "exact: the caller itself sends, while a tracer holds it",
+	emulate.ModeEmulate:  "SI_QUEUE in the caller's name; no sender in nested pid namespaces",
 }
 
 // noListener says why there is none, with the way out where there is one.
