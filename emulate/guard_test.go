@@ -146,3 +146,58 @@ func waitFor(t *testing.T, pid int32) {
 	}
 	t.Errorf("process %d is never handed to its parent", pid)
 }
+
+// TestPinnedTargetsAreHandedBack: targets that die at any moment of the pinning, also in
+// the stop in which they are let go, reach their parent; and so do those that two calls
+// pin at once.
+func TestPinnedTargetsAreHandedBack(t *testing.T) {
+	p := testPinner(t)
+	for round := range 200 {
+		pid := child(t)
+		if errno := p.do(pinSeize, pid); errno != 0 {
+			t.Fatalf("seize: %v", errno)
+		}
+		if round%3 == 0 {
+			_ = p.do(pinSeize, pid)
+			_ = p.do(pinRelease, pid)
+		}
+		if round%2 == 0 {
+			_ = unix.Kill(int(pid), unix.SIGCONT) // something to stop for
+		}
+		_ = p.do(pinRelease, pid)
+		for range (round % 10) * 100 {
+			runtime.Gosched()
+		}
+		_ = unix.Kill(int(pid), unix.SIGKILL)
+		waitFor(t, pid)
+	}
+}
+
+// TestZombieIsNotSentTo: what is sent to a zombie is dropped, so nothing is sent, and a
+// reaped one is ESRCH.
+func TestZombieIsNotSentTo(t *testing.T) {
+	fs, err := proc.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid := child(t)
+	fd, err := unix.PidfdOpen(int(pid), 0)
+	if err != nil {
+		t.Skipf("pidfd_open: %v", err)
+	}
+	defer unix.Close(fd)
+	h := &SendSignal{Config: Config{Proc: fs, Features: kernel.ForRun(), Log: slog.New(slog.DiscardHandler)}, pinner: testPinner(t)}
+	h.beforeSend = func() { t.Error("sent to a number that nothing holds") }
+	_ = unix.Kill(int(pid), unix.SIGKILL)
+	_ = unix.Waitid(unix.P_PID, int(pid), nil, unix.WEXITED|unix.WNOWAIT, nil)
+	for _, want := range []unix.Errno{0, unix.ESRCH} {
+		n := number{pid: pid, tgid: pid, sig: int32(unix.SIGCONT)}
+		errno, guard := h.guarded(&attempt{caller: &caller{tgid: 1}}, &target{fd: fd, pid: pid, tgid: pid}, &n)
+		if errno != want || guard != shim.GuardNone {
+			t.Errorf("errno %v, guard %v, want %v", errno, guard, want)
+		}
+		if want == 0 {
+			waitFor(t, pid)
+		}
+	}
+}
