@@ -26,6 +26,9 @@ func (h *SendSignal) narrowed(t *target, n *number) unix.Errno {
 	if !h.owns(t) {
 		return unix.ESRCH
 	}
+	if h.beforeSend != nil {
+		h.beforeSend()
+	}
 	return n.send()
 }
 

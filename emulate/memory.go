@@ -38,11 +38,11 @@ func decodeSiginfo(abi arch.ABI, user []byte) (arch.Siginfo, unix.Errno) {
 	}
 	info := amd64.DecodeSiginfo(user)
 	if amd64.NeedsTail(&info) {
+		if len(user) < arch.SiginfoSize { // before TailOK, which would see an earlier caller's bytes
+			return info, unix.EFAULT
+		}
 		if !amd64.TailOK(&info, user[arch.RecordSize:]) {
 			return info, unix.E2BIG
-		}
-		if len(user) < arch.SiginfoSize {
-			return info, unix.EFAULT
 		}
 	}
 	return info, 0

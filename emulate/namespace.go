@@ -147,6 +147,12 @@ func uidHere(c *caller, uid uint32) uint32 {
 	if err != nil {
 		return invalidUID
 	}
+	return mappedUID(text, uid)
+}
+
+// mappedUID looks a uid up in the text of a uid_map: lines of inside, outside, count.
+func mappedUID(text string, uid uint32) uint32 {
+	const invalidUID = ^uint32(0)
 	lines := strings.NewReader(text)
 	for {
 		var inside, outside, count uint64

@@ -1,0 +1,112 @@
+package emulate
+
+import (
+	"log/slog"
+	"os"
+	"runtime"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/arch"
+	"github.com/pidfd-shim/pidfd-shim/kernel"
+	"github.com/pidfd-shim/pidfd-shim/proc"
+	"github.com/pidfd-shim/pidfd-shim/shim"
+)
+
+// waiting is a backend whose callers all wait.
+type waiting struct{}
+
+func (waiting) Next(*shim.Call) error                 { return shim.ErrGone }
+func (waiting) Blocked(*shim.Call) error              { return nil }
+func (waiting) Answer(*shim.Call, shim.Verdict) error { return nil }
+
+func testHandler(t *testing.T, mode Mode) *SendSignal {
+	t.Helper()
+	fs, err := proc.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	self, err := ReadSelf(fs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	features := kernel.ForRun()
+	return New(Config{
+		Mode: mode, Rules: NativeRules(features), Features: features, Proc: fs, Self: self, Backend: waiting{},
+		Reader: func() *Reader { return nil }, Pinner: func() *Pinner { return nil },
+		Watch: &Watch{}, Suspicious: func() bool { return false }, Log: slog.New(slog.DiscardHandler),
+	})
+}
+
+func openDescriptors(t *testing.T) int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(entries)
+}
+
+// TestCallerCache: the callers seen last are kept, and no descriptor of the others.
+func TestCallerCache(t *testing.T) {
+	h := testHandler(t, ModeForward)
+	pids := make([]int32, 3)
+	for i := range pids {
+		pids[i] = child(t)
+		defer func() { _ = unix.Kill(int(pids[i]), unix.SIGKILL); waitFor(t, pids[i]) }()
+	}
+	before := openDescriptors(t)
+	cc := callerCache{entries: map[int32]*caller{}, limit: 2}
+	first, err := cc.get(h, pids[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	each := openDescriptors(t) - before
+	for _, i := range []int{1, 0, 2, 0} { // 1 is the oldest when 2 comes
+		if _, err := cc.get(h, pids[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(cc.entries) != 2 || cc.entries[pids[0]] != first || cc.entries[pids[1]] != nil {
+		t.Errorf("kept %v, want the two seen last", cc.entries)
+	}
+	if got := openDescriptors(t) - before; got > 2*each {
+		t.Errorf("%d descriptors for two callers, one has %d", got, each)
+	}
+	h.Watch.Namespace(&shim.Call{}) // somebody changed namespaces: nothing known holds
+	again, err := cc.get(h, pids[0])
+	if err != nil || again == first {
+		t.Errorf("an entry of before is still used: %v", err)
+	}
+	cc.dropAll()
+	if got := openDescriptors(t); got != before || len(cc.entries) != 0 {
+		t.Errorf("%d descriptors in the end, %d at first", got, before)
+	}
+}
+
+// TestForwardAllocatesNothing on the warm path: a call with siginfo and one without.
+func TestForwardAllocatesNothing(t *testing.T) {
+	runtime.LockOSThread() // the caller is this thread
+	defer runtime.UnlockOSThread()
+	h := testHandler(t, ModeForward)
+	pid := child(t)
+	defer func() { _ = unix.Kill(int(pid), unix.SIGKILL); waitFor(t, pid) }()
+	fd, err := unix.PidfdOpen(int(pid), 0)
+	if err != nil {
+		t.Skipf("pidfd_open: %v", err)
+	}
+	defer unix.Close(fd)
+	call := &shim.Call{Tid: int32(unix.Gettid()), ABI: arch.AMD64}
+	call.Args[0], call.Args[1] = uint64(fd), uint64(unix.SIGCONT)
+	send := func() {
+		call.Record = shim.Record{}
+		if v := h.Handle(call); v != shim.Return(0) || call.Record.Path != shim.PathForward {
+			t.Fatalf("%v by %v", v, call.Record.Path)
+		}
+	}
+	send()
+	if n := testing.AllocsPerRun(100, send); n != 0 {
+		t.Errorf("%v allocations a call", n)
+	}
+}

@@ -1,0 +1,203 @@
+package emulate
+
+import (
+	"errors"
+	"log/slog"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/helper"
+	"github.com/pidfd-shim/pidfd-shim/kernel"
+	"github.com/pidfd-shim/pidfd-shim/proc"
+	"github.com/pidfd-shim/pidfd-shim/shim"
+)
+
+// asPinner makes the test binary a pinner.
+const asPinner = "EMULATE_TEST_PINNER"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asPinner) != "" {
+		runtime.LockOSThread()
+		_ = ServePins(os.NewFile(3, "supervisor"))
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+func testPinner(t *testing.T) *Pinner {
+	t.Helper()
+	all := &helper.All{}
+	t.Cleanup(all.Stop)
+	return &Pinner{Helper: helper.Helper{
+		Deadline: 5 * time.Second, Spare: true, All: all,
+		Command: func(socket *os.File) (*os.Process, error) {
+			return os.StartProcess("/proc/self/exe", os.Args[:1], &os.ProcAttr{
+				Env: []string{asPinner + "=1"}, Files: []*os.File{nil, nil, os.Stderr, socket},
+			})
+		},
+	}}
+}
+
+// child starts a process that waits for ever. The test reaps it by itself.
+func child(t *testing.T) int32 {
+	t.Helper()
+	cmd := exec.Command("sleep", "1000")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	pid := int32(cmd.Process.Pid)
+	_ = cmd.Process.Release()
+	return pid
+}
+
+// takeNumber starts a process with a number that has just become free.
+func takeNumber(t *testing.T, pid int32) bool {
+	t.Helper()
+	for range 100 {
+		if err := os.WriteFile("/proc/sys/kernel/ns_last_pid", []byte(strconv.Itoa(int(pid-1))), 0); err != nil {
+			t.Skipf("recycle a number: %v", err)
+		}
+		got := child(t)
+		if got == pid {
+			return true
+		}
+		_ = unix.Kill(int(got), unix.SIGKILL)
+		waitFor(t, got)
+	}
+	return false
+}
+
+// TestSeizeKeepsTheNumber stops between the check of the handle and the send, kills the
+// target there, and tries to give its number away: without a pin the new owner has the
+// number by the time of the send, with it the number stays the dead target's.
+func TestSeizeKeepsTheNumber(t *testing.T) {
+	fs, err := proc.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pinned := range []bool{false, true} {
+		pid := child(t)
+		fd, err := unix.PidfdOpen(int(pid), 0)
+		if err != nil {
+			t.Skipf("pidfd_open: %v", err)
+		}
+		var reaped, taken bool
+		h := &SendSignal{Config: Config{Proc: fs, Features: kernel.ForRun(), Log: slog.New(slog.DiscardHandler)}}
+		h.beforeSend = func() {
+			_ = unix.Kill(int(pid), unix.SIGKILL)
+			reaped = reapedSoon(pid)
+			if reaped {
+				taken = takeNumber(t, pid)
+			}
+		}
+		if pinned {
+			h.pinner = testPinner(t)
+		}
+		a := attempt{caller: &caller{tgid: 1}}
+		tt := target{fd: fd, pid: pid, tgid: pid}
+		n := number{pid: pid, tgid: pid, sig: int32(unix.SIGCONT)}
+		errno, guard := h.guarded(&a, &tt, &n)
+		t.Logf("pinned %t: errno %v, guard %v, reaped %t, number taken %t", pinned, errno, guard, reaped, taken)
+		switch {
+		case pinned && (reaped || taken || guard != shim.GuardSeize || errno != 0):
+			t.Errorf("the pin did not hold")
+		case !pinned && (!reaped || !taken || guard != shim.GuardNarrowed):
+			t.Errorf("without a pin the number could not be given away: this test shows nothing")
+		}
+		if taken {
+			_ = unix.Kill(int(pid), unix.SIGKILL)
+		}
+		if pinned || taken {
+			waitFor(t, pid)
+		}
+		_ = unix.Close(fd)
+	}
+}
+
+// reapedSoon tries to reap a killed child. A pinned one is never handed to us.
+func reapedSoon(pid int32) bool {
+	for range 200 {
+		if n, _ := unix.Wait4(int(pid), nil, unix.WNOHANG, nil); n == int(pid) {
+			return true
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return false
+}
+
+// waitFor reaps the child, which a pinner that forgets it would keep for ever.
+func waitFor(t *testing.T, pid int32) {
+	t.Helper()
+	for range 5000 {
+		n, err := unix.Wait4(int(pid), nil, unix.WNOHANG, nil)
+		if n == int(pid) {
+			return
+		}
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	t.Errorf("process %d is never handed to its parent", pid)
+}
+
+// TestPinnedTargetsAreHandedBack: targets that die at any moment of the pinning, also in
+// the stop in which they are let go, reach their parent; and so do those that two calls
+// pin at once.
+func TestPinnedTargetsAreHandedBack(t *testing.T) {
+	p := testPinner(t)
+	for round := range 200 {
+		pid := child(t)
+		if errno := p.do(pinSeize, pid); errno != 0 {
+			t.Fatalf("seize: %v", errno)
+		}
+		if round%3 == 0 {
+			_ = p.do(pinSeize, pid)
+			_ = p.do(pinRelease, pid)
+		}
+		if round%2 == 0 {
+			_ = unix.Kill(int(pid), unix.SIGCONT) // something to stop for
+		}
+		_ = p.do(pinRelease, pid)
+		for range (round % 10) * 100 {
+			runtime.Gosched()
+		}
+		_ = unix.Kill(int(pid), unix.SIGKILL)
+		waitFor(t, pid)
+	}
+}
+
+// TestZombieIsNotSentTo: what is sent to a zombie is dropped, so nothing is sent, and a
+// reaped one is ESRCH.
+func TestZombieIsNotSentTo(t *testing.T) {
+	fs, err := proc.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid := child(t)
+	fd, err := unix.PidfdOpen(int(pid), 0)
+	if err != nil {
+		t.Skipf("pidfd_open: %v", err)
+	}
+	defer unix.Close(fd)
+	h := &SendSignal{Config: Config{Proc: fs, Features: kernel.ForRun(), Log: slog.New(slog.DiscardHandler)}, pinner: testPinner(t)}
+	h.beforeSend = func() { t.Error("sent to a number that nothing holds") }
+	_ = unix.Kill(int(pid), unix.SIGKILL)
+	_ = unix.Waitid(unix.P_PID, int(pid), nil, unix.WEXITED|unix.WNOWAIT, nil)
+	for _, want := range []unix.Errno{0, unix.ESRCH} {
+		n := number{pid: pid, tgid: pid, sig: int32(unix.SIGCONT)}
+		errno, guard := h.guarded(&attempt{caller: &caller{tgid: 1}}, &target{fd: fd, pid: pid, tgid: pid}, &n)
+		if errno != want || guard != shim.GuardNone {
+			t.Errorf("errno %v, guard %v, want %v", errno, guard, want)
+		}
+		if want == 0 {
+			waitFor(t, pid)
+		}
+	}
+}
