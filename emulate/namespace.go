@@ -139,10 +139,12 @@ func (h *SendSignal) foreignUserns(c *caller) (bool, error) {
 	return ns != h.Self.Userns, err
 }
 
+// invalidUID is nobody's: the kernel maps it to the overflow uid.
+const invalidUID = ^uint32(0)
+
 // uidHere translates a uid of the caller's user namespace into the supervisor's, or
-// to the one value that the kernel maps to nobody.
+// to invalidUID.
 func uidHere(c *caller, uid uint32) uint32 {
-	const invalidUID = ^uint32(0)
 	text, err := c.dir.ReadText("uid_map")
 	if err != nil {
 		return invalidUID

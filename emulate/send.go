@@ -109,9 +109,24 @@ func (h *SendSignal) translateSender(a *attempt, info *arch.Siginfo) {
 	if !arch.LayoutOf(info.Signo(), info.Code()).HasSender() {
 		return
 	}
-	if foreign, err := h.foreignUserns(a.caller); err == nil && foreign {
-		info.SetSender(info.Pid(), uidHere(a.caller, info.UID()))
+	if foreign, err := h.foreignUserns(a.caller); err != nil || !foreign {
+		return
 	}
+	uid := uidHere(a.caller, info.UID())
+	if uid == invalidUID && h.inOurUserns(a.target.pid) { // the kernel translates between namespaces only
+		uid = overflowUID
+	}
+	info.SetSender(info.Pid(), uid)
+}
+
+func (h *SendSignal) inOurUserns(pid int32) bool {
+	dir, err := h.Proc.Dir(pid)
+	if err != nil {
+		return false
+	}
+	defer dir.Close()
+	ns, err := dir.NS("user")
+	return err == nil && ns == h.Self.Userns
 }
 
 // emulate sends by number, as on a kernel without the call, under a guard.

@@ -16,11 +16,18 @@ import (
 type exception struct {
 	number    int
 	modes     []string // "forward", "forward@m32", "*"
-	rows      *regexp.Regexp
+	rows      names
 	change    change
 	sometimes bool // may differ, need not
 	ifPresent bool // the kernel may be too old for the native side to be seen
 	why, test string
+}
+
+// names are the rows of one entry: those of some patterns, without those of others.
+type names struct{ these, without *regexp.Regexp }
+
+func (n names) MatchString(id string) bool {
+	return n.these.MatchString(id) && !n.without.MatchString(id)
 }
 
 // change says what the shim shows in place of the kernel's line: either every
@@ -112,7 +119,7 @@ func parseException(line string) (exception, error) {
 			return exception{}, fmt.Errorf("column %d is empty", i+1)
 		}
 	}
-	e := exception{modes: strings.Split(columns[0], ","), rows: globs(columns[1]), why: columns[3], test: columns[4]}
+	e := exception{modes: strings.Split(columns[0], ","), rows: parseNames(columns[1]), why: columns[3], test: columns[4]}
 	for _, m := range e.modes {
 		name, width, limited := strings.Cut(m, "@")
 		if !slices.Contains(knownModes, name) || (limited && !slices.Contains(widths, width)) {
@@ -142,14 +149,30 @@ func parseChange(words string) (change, error) {
 	return c, nil
 }
 
+// parseNames reads globs with commas between them; "!" in front takes rows out again.
+func parseNames(patterns string) names {
+	var these, without []string
+	for pattern := range strings.SplitSeq(patterns, ", ") {
+		if unwanted, ok := strings.CutPrefix(pattern, "!"); ok {
+			without = append(without, unwanted)
+		} else {
+			these = append(these, pattern)
+		}
+	}
+	return names{globs(these...), globs(without...)}
+}
+
 // glob knows one special character: * stands for any text, slashes too.
 func glob(pattern string) *regexp.Regexp { return globs(pattern) }
 
-// globs is one glob, or several with commas between them.
-func globs(patterns string) *regexp.Regexp {
+// globs matches what one of the patterns matches.
+func globs(patterns ...string) *regexp.Regexp {
 	var alternatives []string
-	for pattern := range strings.SplitSeq(patterns, ", ") {
+	for _, pattern := range patterns {
 		alternatives = append(alternatives, strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, `.*`))
+	}
+	if len(alternatives) == 0 {
+		return regexp.MustCompile(`$^x`) // nothing
 	}
 	return regexp.MustCompile(`^(?:` + strings.Join(alternatives, "|") + `)$`)
 }

@@ -37,6 +37,8 @@ func TestJudge(t *testing.T) {
 		{"wrong shape", "forward", "* | ns=* | ret=0 * -> ret=-1 errno=EPERM * | why | test", user, "ret=-1 errno=EIO got=nothing", 0, 0, 1},
 		{"width", "forward", "forward@m32 | ns=* | code=SI_USER => code=SI_QUEUE | why | test", user, queue, 0, 0, 1},
 		{"one of two names", "forward", "forward | x, ns=* | code=SI_USER => code=SI_QUEUE | why | test", user, queue, 0, 1, 0},
+		{"taken out again", "forward", strings.Replace(replaces, "info=NULL", "info=NULL, !*=pid/*", 1), user, queue, 0, 0, 2},
+		{"others taken out", "forward", strings.Replace(replaces, "info=NULL", "info=NULL, !*=user/*", 1), user, queue, 0, 1, 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
