@@ -15,7 +15,7 @@ func inOwnMounts(t *testing.T, f func()) {
 	onThread(t, func() {
 		for _, err := range []error{
 			unix.Unshare(unix.CLONE_NEWNS),
-			unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""),
+			keepMounts(),
 			unix.Mount("proc", "/proc", "proc", 0, ""),
 		} {
 			if err != nil {

@@ -1,6 +1,7 @@
 package proc
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -61,7 +62,7 @@ func mountInOwnNamespace() (int, error) {
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
 		return -1, os.NewSyscallError("unshare(CLONE_NEWNS)", err)
 	}
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+	if err := keepMounts(); err != nil {
 		return -1, os.NewSyscallError("mount(MS_PRIVATE)", err)
 	}
 	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
@@ -72,6 +73,17 @@ func mountInOwnNamespace() (int, error) {
 		return -1, err
 	}
 	return fd, os.NewSyscallError("umount2", unix.Unmount("/proc", unix.MNT_DETACH))
+}
+
+// keepMounts lets nothing that is mounted on /proc from here on be seen in another mount
+// namespace. What it goes onto is the mount at /proc, or where there is none the one that
+// our root directory is on, if that is not below it (a chroot).
+func keepMounts() error {
+	err := unix.Mount("", "/proc", "", unix.MS_REC|unix.MS_PRIVATE, "")
+	if errors.Is(err, unix.EINVAL) {
+		err = unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
+	}
+	return err
 }
 
 // openMounted opens the procfs that is mounted at path.
