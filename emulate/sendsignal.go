@@ -25,10 +25,13 @@ type SendSignal struct {
 	callers callerCache
 	reader  *Reader
 	pinner  *Pinner
-	hopper  Hopper                 // nil where the backend rewrites calls
-	memory  [arch.SiginfoSize]byte // what was read of the caller
-	zero    [arch.SiginfoSize]byte // stays so
-	out     [arch.SiginfoSize]byte // what is sent
+	hopper  Hopper // nil where the backend rewrites calls
+
+	beforeSend func() // tests only: the moment in which a number must not change hands
+
+	memory [arch.SiginfoSize]byte // what was read of the caller
+	zero   [arch.SiginfoSize]byte // stays so
+	out    [arch.SiginfoSize]byte // what is sent
 }
 
 // New makes the handler of one worker.
