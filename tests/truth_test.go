@@ -27,6 +27,7 @@ func modes(t *testing.T) []mode {
 		{"auto-trace", []string{"--trace=" + filepath.Join(t.TempDir(), "trace")}},
 		{"continue", []string{"--mode", "continue"}},
 		{"forward", []string{"--mode", "forward"}},
+		{"caller", []string{"--mode", "caller"}},
 		{"emulate", []string{"--mode", "emulate"}},
 		{"ptrace", []string{"--backend", "ptrace"}},
 		{"ptrace-emulate", []string{"--backend", "ptrace", "--mode", "emulate"}},
