@@ -8,6 +8,7 @@ require (
 	github.com/seccomp/libseccomp-golang v0.11.1 // the program that container runtimes will compile, to compare ours with
 	github.com/spf13/cobra v1.10.2 // subcommands, flags, help and completion
 	github.com/spf13/pflag v1.0.9 // cobra's flags: which one a user got wrong
+	golang.org/x/arch v0.32.0 // x86asm: by which instruction a call was made (older ones panic on hostile bytes)
 	golang.org/x/net v0.62.0 // bpf: a VM to run our filters in, in tests
 	golang.org/x/sys v0.49.0 // raw system calls and kernel constants
 )

@@ -39,6 +39,25 @@ type Frame struct {
 	Nr   uint32 // with X32SyscallBit where the caller set it
 	IP   uint64
 	Raw  [6]uint64
+
+	Entry Entry // the instruction, where the backend knows it
+}
+
+// Entry is the instruction by which a caller entered the kernel.
+type Entry uint8
+
+// The instructions. Of SYSENTER and SYSCALL in 32-bit code the kernel returns to the
+// vdso, where an int $0x80 for restarts comes right before.
+const (
+	EntryUnknown Entry = iota
+	EntrySyscall
+	EntryInt80
+	EntrySysenter
+)
+
+// String returns the name that audit lines use.
+func (e Entry) String() string {
+	return [...]string{"unknown", "syscall", "int80", "sysenter"}[e]
 }
 
 // ABI tells which convention the call was made in, and false for an

@@ -15,6 +15,8 @@ const (
 	Unshare
 	Setns
 	LandlockRestrictSelf
+	Prctl
+	Seccomp
 
 	// SyscallCount is the size of a table that has a place for each.
 	SyscallCount
@@ -23,6 +25,6 @@ const (
 func (s Syscall) String() string {
 	return [...]string{
 		"unknown", "pidfd_send_signal", "kill", "tkill", "tgkill",
-		"rt_sigqueueinfo", "rt_tgsigqueueinfo", "unshare", "setns", "landlock_restrict_self",
+		"rt_sigqueueinfo", "rt_tgsigqueueinfo", "unshare", "setns", "landlock_restrict_self", "prctl", "seccomp",
 	}[s]
 }

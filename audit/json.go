@@ -279,7 +279,7 @@ func entry(c *shim.Call) string {
 	if c.ABI == arch.AMD64 || c.ABI == arch.X32 {
 		return "syscall"
 	}
-	return "unknown"
+	return c.Frame.Entry.String()
 }
 
 func errnoName(errno unix.Errno) string {

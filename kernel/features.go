@@ -24,7 +24,11 @@ type Features struct {
 
 	NSTranslate bool // NS_GET_TGID_FROM_PIDNS and its three sisters, 6.11
 	Openat2     bool // openat2, 5.6
-	X32         bool // the x32 ABI, where the kernel was built with it
+
+	// NoSyscallInfo is told to a tracer, which otherwise asks GetSyscallInfo itself.
+	NoSyscallInfo bool
+
+	X32 bool // the x32 ABI, where the kernel was built with it
 }
 
 // ForRun asks what a run needs, and no more: it is on the way of every start.

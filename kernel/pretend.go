@@ -38,6 +38,7 @@ var switches = []struct {
 	{"nosend", "5.1", func(f *Features) { f.SendSignal = false }},
 	{"nopidfdopen", "5.3", func(f *Features) { f.PidfdOpen = false }},
 	{"nocontinue", "5.5", func(f *Features) { f.Continue = false }},
+	{"nosyscallinfo", "5.3", func(f *Features) { f.NoSyscallInfo = true }},
 	{"nogetfd", "5.6", func(f *Features) { f.Getfd = false }},
 	{"noopenat2", "5.6", func(f *Features) { f.Openat2 = false }},
 	{"oldidvalid", "5.9", func(f *Features) { f.IDValidNew = false }},

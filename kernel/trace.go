@@ -37,6 +37,11 @@ func GetSyscallInfo() error {
 func withStoppedChild(ask func(child int) error) error {
 	runtime.LockOSThread() // ptrace answers only the thread that traces
 	defer runtime.UnlockOSThread()
+	restore, err := onlySIGTRAP()
+	if err != nil {
+		return answer("rt_sigprocmask", err)
+	}
+	defer restore()
 	child, err := syscall.ForkExec("/proc/self/exe", []string{"pidfd-shim-probe"}, &syscall.ProcAttr{
 		Sys: &syscall.SysProcAttr{Ptrace: true, Pdeathsig: syscall.SIGKILL},
 	})
@@ -52,6 +57,20 @@ func withStoppedChild(ask func(child int) error) error {
 		return fmt.Errorf("traced child: status %#x instead of a stop", status)
 	}
 	return ask(child)
+}
+
+// onlySIGTRAP blocks every other signal in this thread, and so in a child that it
+// forks: exec stops by a SIGTRAP, and no other signal is to stop the child before.
+func onlySIGTRAP() (restore func(), err error) {
+	var mask, old unix.Sigset_t
+	for i := range mask.Val {
+		mask.Val[i] = ^uint64(0)
+	}
+	mask.Val[0] &^= 1 << (unix.SIGTRAP - 1)
+	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &mask, &old); err != nil {
+		return nil, err
+	}
+	return func() { _ = unix.PthreadSigmask(unix.SIG_SETMASK, &old, nil) }, nil
 }
 
 // killChild ends a child of ours. Its number is pinned: nobody else waits for it.

@@ -20,6 +20,13 @@ func (s *Session) filter() notify.Filter {
 			f.Rules = append(f.Rules, s.intercept(r)...)
 		}
 	}
+	if s.tagged() {
+		f.Syscalls = append(f.Syscalls, arch.Seccomp, arch.Prctl)
+		for _, r := range filtering {
+			f.Rules = append(f.Rules, s.intercept(r)...)
+		}
+		f.Rules = append(f.Rules, notify.Rule{Syscall: arch.Prctl, Then: unix.SECCOMP_RET_ALLOW})
+	}
 	return f
 }
 
@@ -39,6 +46,15 @@ var watched = []notify.Rule{
 		When:    []notify.Cond{{Arg: 1, Mask: unix.CLONE_NEWUSER, In: []notify.Range{{Low: 1, High: ^uint32(0)}}}},
 	},
 	{Syscall: arch.LandlockRestrictSelf},
+}
+
+// filtering are the calls by which a program adds a filter, which could forge our tags.
+var filtering = []notify.Rule{
+	{Syscall: arch.Seccomp},
+	{
+		Syscall: arch.Prctl,
+		When:    []notify.Cond{{Arg: 0, In: []notify.Range{{Low: unix.PR_SET_SECCOMP, High: unix.PR_SET_SECCOMP}}}},
+	},
 }
 
 // intercept sends a rule's calls to the backend. A tracer before 5.3 learns the ABI

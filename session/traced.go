@@ -1,6 +1,9 @@
 package session
 
 import (
+	"errors"
+
+	"github.com/pidfd-shim/pidfd-shim/kernel"
 	"github.com/pidfd-shim/pidfd-shim/notify"
 	"github.com/pidfd-shim/pidfd-shim/notify/ptrace"
 	"github.com/pidfd-shim/pidfd-shim/proc"
@@ -20,9 +23,16 @@ func (s *Session) LaunchTraced(l *ptrace.Launcher) (int, error) {
 // until the last tracee has ended.
 func (s *Session) ServeTraced(pid int32, seized func(error)) error {
 	s.tracer = ptrace.New(pid, seized, s.Log)
-	s.tracer.Init = s.isInit
+	s.tracer.Init, s.tracer.Tagged = s.isInit, s.Features.NoSyscallInfo
 	s.backend = s.tracer
 	return s.Serve()
+}
+
+// tagged tells whether a tracer learns the ABI from the filter alone. It starts a
+// process to find out: only for a filter that depends on it.
+func (s *Session) tagged() bool {
+	return s.Plan.Backend == BackendPtrace &&
+		(s.Features.NoSyscallInfo || errors.Is(kernel.GetSyscallInfo(), errors.ErrUnsupported))
 }
 
 // isInit tells whether a task is the init of a pid namespace below ours.

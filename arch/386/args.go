@@ -18,6 +18,8 @@ func Syscall(nr uint32) arch.Syscall {
 	switch nr {
 	case 37:
 		return arch.Kill
+	case 172:
+		return arch.Prctl
 	case 178:
 		return arch.RtSigqueueinfo
 	case 238:
@@ -30,6 +32,8 @@ func Syscall(nr uint32) arch.Syscall {
 		return arch.RtTgsigqueueinfo
 	case 346:
 		return arch.Setns
+	case 354:
+		return arch.Seccomp
 	case 424:
 		return arch.PidfdSendSignal
 	case 446:

@@ -13,6 +13,8 @@ func Syscall(nr uint32) arch.Syscall {
 		return arch.Kill
 	case 129:
 		return arch.RtSigqueueinfo
+	case 157:
+		return arch.Prctl
 	case 200:
 		return arch.Tkill
 	case 234:
@@ -23,6 +25,8 @@ func Syscall(nr uint32) arch.Syscall {
 		return arch.RtTgsigqueueinfo
 	case 308:
 		return arch.Setns
+	case 317:
+		return arch.Seccomp
 	case 424:
 		return arch.PidfdSendSignal
 	case 446:

@@ -10,7 +10,7 @@ func Number(s arch.Syscall) uint64 {
 	return [arch.SyscallCount]uint64{
 		arch.Kill: 62, arch.RtSigqueueinfo: 129, arch.Tkill: 200, arch.Tgkill: 234,
 		arch.Unshare: 272, arch.RtTgsigqueueinfo: 297, arch.Setns: 308, arch.PidfdSendSignal: 424,
-		arch.LandlockRestrictSelf: 446,
+		arch.LandlockRestrictSelf: 446, arch.Prctl: 157, arch.Seccomp: 317,
 	}[s]
 }
 

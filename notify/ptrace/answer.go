@@ -11,47 +11,6 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
-// Tags are the return data of the filter's RET_TRACE, by ABI: how kernels before 5.3
-// tell an int $0x80 of 64-bit code from a 64-bit call.
-const (
-	TagAMD64 = uint32(arch.AMD64)
-	TagI386  = uint32(arch.I386)
-	TagX32   = uint32(arch.X32)
-)
-
-// describe fills the call that a tracee stopped in. False: not one of ours.
-func (t *Tracer) describe(tid int32, c *shim.Call) bool {
-	c.ID, c.Tid = uint64(tid), tid
-	if !t.tagged {
-		var info syscallInfo
-		switch errno := getSyscallInfo(tid, &info); {
-		case errno == unix.EIO || errno == unix.EINVAL: // before 5.3
-			t.tagged = true
-		case errno != 0 || info.op != syscallInfoSeccomp:
-			return false
-		default:
-			c.Frame = arch.Frame{Arch: info.arch, Nr: uint32(info.nr), IP: info.ip, Raw: info.args}
-			return true
-		}
-	}
-	return t.describeByTag(tid, c)
-}
-
-func (t *Tracer) describeByTag(tid int32, c *shim.Call) bool {
-	tag, errno := eventMsg(tid)
-	var regs arch.Regs
-	if errno != 0 || getRegs(tid, &regs) != 0 {
-		return false
-	}
-	c.Frame = arch.Frame{Arch: arch.AuditArchX86_64, Nr: uint32(regs[arch.RegOrigRAX]), IP: regs[arch.RegRIP]}
-	order := amd64.ArgumentRegs
-	if uint32(tag) == TagI386 {
-		c.Frame.Arch, order = arch.AuditArchI386, i386.ArgumentRegs
-	}
-	c.Frame.Raw = regs.Pick(order)
-	return true
-}
-
 // Answer implements shim.Backend.
 func (t *Tracer) Answer(c *shim.Call, v shim.Verdict) error {
 	if c.Slow {

@@ -26,15 +26,19 @@ type Tracer struct {
 	// sig_task_ignored and sig_ignored).
 	Init func(tid int32) bool
 
+	// Tagged says that there is no PTRACE_GET_SYSCALL_INFO (before 5.3): the filter's tag,
+	// the registers and the instruction tell what a call is. The filter then stops those
+	// that add filters, too.
+	Tagged bool
+
 	command    int32
 	seized     func(error) // nil once told
 	continuing bool        // the SIGCONT that starts COMMAND is still to come
 	blocked    uint64      // COMMAND's signal mask, to be set when it has come
 
-	early map[int32]bool // tasks seen before they were announced
-
-	tagged  bool                // no GET_SYSCALL_INFO: the filter's tag and the registers tell
-	running map[int32]rewritten // tracees between a rewritten call's start and its end
+	early    map[int32]bool      // tasks seen before they were announced
+	filtered bool                // a filter may have been added inside: tags can be forged
+	running  map[int32]rewritten // tracees between a rewritten call's start and its end
 
 	mu      sync.Mutex // guards below
 	tracees map[int32]bool
@@ -162,9 +166,7 @@ func (t *Tracer) handle(tid int32, status unix.WaitStatus, c *shim.Call) bool {
 	t.see(tid)
 	switch event {
 	case eventSeccomp:
-		if t.describe(tid, c) {
-			return true
-		}
+		return t.called(tid, c)
 	case eventSyscall:
 		t.syscallStop(tid)
 		return false
@@ -190,6 +192,19 @@ func (t *Tracer) handle(tid int32, status unix.WaitStatus, c *shim.Call) bool {
 	}
 	t.resume(unix.PTRACE_CONT, tid, 0)
 	return false
+}
+
+// called is a stop that a filter asked for.
+func (t *Tracer) called(tid int32, c *shim.Call) bool {
+	switch {
+	case !t.describe(tid, c):
+		_ = t.skip(tid, failure(unix.ENOSYS))
+		return false
+	case t.Tagged && t.filters(c):
+		t.resume(unix.PTRACE_CONT, tid, 0)
+		return false
+	}
+	return true
 }
 
 // resume lets a tracee go on. One that was killed meanwhile is ESRCH: its end comes.
