@@ -120,7 +120,7 @@ func (c *runConfig) logger() *slog.Logger {
 
 // observers are those who want to see each call, and what they write to.
 type observers struct {
-	list    audit.Several
+	list    awaited
 	json    *audit.JSON
 	writers []*audit.Writer
 	log     *slog.Logger
@@ -142,7 +142,7 @@ func (c *runConfig) observers(s *session.Session, audited func() (*os.File, erro
 		if err != nil {
 			return nil, err
 		}
-		o.list = append(o.list, audit.NewTrace(w))
+		o.list.Several = append(o.list.Several, audit.NewTrace(w))
 	}
 	if c.Audit != "" {
 		w, err := o.writer(audited())
@@ -150,7 +150,7 @@ func (c *runConfig) observers(s *session.Session, audited func() (*os.File, erro
 			return nil, err
 		}
 		o.json = audit.NewJSON(audit.Config{Writer: w, Proc: s.Proc, Backend: s.Plan.Backend, Fresh: fresh})
-		o.list = append(o.list, o.json)
+		o.list.Several = append(o.list.Several, o.json)
 	}
 	return o, nil
 }
@@ -168,14 +168,15 @@ func (o *observers) writer(file *os.File, err error) (*audit.Writer, error) {
 
 // observer is nil where nobody watches: calls are then answered in the filter.
 func (o *observers) observer() shim.Observer {
-	if len(o.list) == 0 {
+	if len(o.list.Several) == 0 {
 		return nil
 	}
-	return o.list
+	return &o.list
 }
 
 // close writes out what is queued and says what was lost.
 func (o *observers) close() {
+	o.list.wait()
 	for _, w := range o.writers {
 		err := w.Close(flushTime)
 		if s := w.Stats(); err != nil || s.Dropped+s.Failed > 0 {
