@@ -86,7 +86,10 @@ func (l *Launcher) hand(pid int) error {
 	if err := unix.Kill(pid, unix.SIGCONT); err != nil { //nolint:forbidigo // our child, not reaped
 		return os.NewSyscallError("kill", err)
 	}
-	return waitFor(pid, unix.WCONTINUED, unix.WaitStatus.Continued)
+	// That it was continued is ours to know. It is noted within kill, and COMMAND may have
+	// ended by now, which is for others to see.
+	_ = unix.Waitid(unix.P_PID, pid, nil, unix.WCONTINUED|unix.WNOHANG, nil)
+	return nil
 }
 
 // waitFor takes the next status of our child, which must be the one meant.
