@@ -41,6 +41,7 @@ void *shared(size_t size);
 void say(const char *name, long value);
 long long now_us(void);
 pid_t start(void (*run)(void *), void *arg); /* fork; the child dies with its parent */
+void start_over(void);                       /* exec: what was tried did not come about */
 int reap(pid_t pid);                         /* its wait status */
 int proc_dir(pid_t pid);
 const char *name_of(long ret); /* of a result: "0" or the errno */

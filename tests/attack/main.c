@@ -13,19 +13,26 @@ static const struct {
 	{"load", load},
 };
 
-static char **options;
+static char **options, **arguments;
 pid_t supervisor;
 
 int main(int argc, char **argv)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	supervisor = getppid();
+	arguments = argv;
 	options = argv + (argc > 1 ? 2 : 1);
 	for (size_t i = 0; i < sizeof(attacks) / sizeof(attacks[0]); i++)
 		if (argc > 1 && strcmp(argv[1], attacks[i].name) == 0)
 			return attacks[i].run();
 	fprintf(stderr, "no such attack\n");
 	return 99;
+}
+
+void start_over(void)
+{
+	execv("/proc/self/exe", arguments);
+	must(0, "execv");
 }
 
 long send_signal(int fd, int sig, const siginfo_t *info, unsigned flags)

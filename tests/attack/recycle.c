@@ -13,25 +13,28 @@ static void next_number(pid_t pid)
 	close(fd);
 }
 
-/* A new process with an old number, all signals blocked. Only plain calls after it. */
+/* A new process with an old number. The kernel may still be at freeing it; 0 tries left
+   mean that somebody else has it, a thread of the supervisor's perhaps: -1. */
 static pid_t fork_as(pid_t pid, int by_set_tid)
 {
-	if (by_set_tid) {
-		struct clone_args args = {.exit_signal = SIGCHLD, .set_tid = (uintptr_t)&pid, .set_tid_size = 1};
+	for (int tries = 2000; tries > 0; tries--) {
 		pid_t got;
-		do /* the kernel may still be at freeing it */
+		if (by_set_tid) {
+			struct clone_args args = {.exit_signal = SIGCHLD, .set_tid = (uintptr_t)&pid, .set_tid_size = 1};
 			got = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
-		while (got < 0 && errno == EEXIST && sched_yield() == 0);
-		return got;
-	}
-	for (;;) { /* until nobody was quicker */
+			if (got >= 0 || errno != EEXIST)
+				return got;
+			sched_yield();
+			continue;
+		}
 		next_number(pid);
-		pid_t got = fork();
+		got = fork();
 		if (got <= 0 || got == pid)
 			return got;
 		kill(got, SIGKILL);
 		reap(got);
 	}
+	return -1;
 }
 
 static void pending_forever(void)
@@ -104,7 +107,12 @@ int recycled(void)
 	if (owners[1] == 0)
 		pending_forever();
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, 8);
-	must(owners[0] == old && owners[1] == old_tid, "recycle the numbers");
+	if (owners[0] != old || owners[1] != old_tid) {
+		for (int i = 0; i < 2; i++)
+			if (owners[i] > 0)
+				kill(owners[i], SIGKILL);
+		start_over();
+	}
 
 	for (int f = 0; f < 4; f++)
 		for (size_t s = 0; s < sizeof(sigs) / sizeof(sigs[0]); s++)
@@ -142,7 +150,9 @@ static void *sender(void *arg)
 
 static pid_t child_as(pid_t number)
 {
-	pid_t pid = number ? fork_as(number, 1) : fork();
+	pid_t pid = -1;
+	for (int tries = 1000; pid < 0 && tries > 0; tries--) /* a guard may hold it */
+		pid = number ? fork_as(number, 1) : fork();
 	must(pid >= 0, "fork");
 	return pid;
 }
