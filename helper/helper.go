@@ -40,8 +40,9 @@ type Helper struct {
 // All are the helper processes of a supervisor, which are its children: whoever
 // waits for the last descendant of COMMAND has to end them first.
 type All struct {
-	mu   sync.Mutex // guards below
-	live map[int]liveHelper
+	mu     sync.Mutex // guards below
+	live   map[int]liveHelper
+	closed bool
 }
 
 type liveHelper struct {
@@ -59,6 +60,17 @@ func (hs *All) Stop() {
 		_ = unix.Shutdown(socket, unix.SHUT_RDWR)
 		helper.end()
 		delete(hs.live, socket)
+	}
+}
+
+// Close hangs up on every helper, and on those that are still started: nobody is left
+// to be served. Whoever reaps our children would wait for them for ever.
+func (hs *All) Close() {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	hs.closed = true
+	for socket := range hs.live {
+		_ = unix.Shutdown(socket, unix.SHUT_RDWR)
 	}
 }
 
@@ -87,6 +99,9 @@ func (hs *All) add(socket int, helper liveHelper) {
 		hs.live = map[int]liveHelper{}
 	}
 	hs.live[socket] = helper
+	if hs.closed {
+		_ = unix.Shutdown(socket, unix.SHUT_RDWR)
+	}
 }
 
 func (hs *All) remove(socket int) {

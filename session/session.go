@@ -103,6 +103,7 @@ func (s *Session) Serve() error {
 		}
 		return handlers
 	}
+	defer s.helpers.Close()
 	return supervisor.Serve()
 }
 

@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestSupervisorKilled: with the supervisor gone callers are told ENOSYS, nobody hangs,
@@ -42,5 +44,43 @@ func TestSupervisorKilled(t *testing.T) {
 				t.Errorf("exit status %d (%v), COMMAND's is 43", status, cmd.ProcessState)
 			}
 		})
+	}
+}
+
+// TestSupervisorEnds with the last caller, however suddenly that is: a helper that it
+// started for a call of the dead must not keep it.
+func TestSupervisorEnds(t *testing.T) {
+	argv := attackIn(t, "emulate", "m64", "load")
+	for range soak(20, 500) {
+		cmd := exec.Command(argv[0], argv[1:]...)
+		stdout, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		line, err := bufio.NewReader(stdout).ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		pid, err := strconv.Atoi(strings.TrimSpace(strings.TrimPrefix(line, "supervisor=")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		supervisor, err := unix.PidfdOpen(pid, 0)
+		if err != nil {
+			t.Skipf("pidfd_open: %v", err)
+		}
+		_ = cmd.Process.Kill() // the front; COMMAND is killed for it
+		_ = cmd.Wait()
+		fds := []unix.PollFd{{Fd: int32(supervisor), Events: unix.POLLIN}}
+		for n, err := unix.Poll(fds, 10_000); n == 0 || err != nil; n, err = unix.Poll(fds, 10_000) {
+			if err == nil {
+				_ = unix.PidfdSendSignal(supervisor, unix.SIGKILL, nil, 0)
+				t.Fatal("the supervisor outlives the last caller")
+			}
+		}
+		_ = unix.Close(supervisor)
 	}
 }
