@@ -15,7 +15,7 @@ import (
 )
 
 // Hopper makes a caller that waits in a notification run another call in its place. Hold
-// seizes the caller; Run gives the call, after which the notification is answered, and
+// seizes the caller, which from then on stops for us at whatever ends its wait; Run gives the call, after which the notification is answered, and
 // Finish waits for what comes of it. The caller
 // stops before it runs any code of its own, whether the answer reached it or a signal
 // made it leave the wait first, and is made to execute its call instruction again with
@@ -113,6 +113,7 @@ func ServeHops(socket *os.File) error {
 				break
 			}
 			h.read(q)
+			h.interrupt()
 		}
 		if _, err := socket.Write(answer); err != nil {
 			return err
@@ -135,10 +136,13 @@ func (h *hop) hold(q []byte) unix.Errno {
 		return errno
 	}
 	h.caller = caller
-	// From here on the caller stops before it gets back to its own code.
-	_ = request(unix.PTRACE_INTERRUPT, caller, 0, 0)
 	return 0
 }
+
+// interrupt makes the caller stop before it gets back to its own code. Not before Run:
+// where the wait is not killable it ends the wait, and nobody could tell any more whether
+// something else had ended it before.
+func (h *hop) interrupt() { _ = request(unix.PTRACE_INTERRUPT, h.caller, 0, 0) }
 
 func (h *hop) read(q []byte) {
 	h.call.Nr = binary.LittleEndian.Uint64(q[24:])
@@ -149,6 +153,7 @@ func (h *hop) read(q []byte) {
 
 // drop lets the caller go at its stop.
 func (h *hop) drop() {
+	h.interrupt()
 	if what, sig, alive := h.await(); alive {
 		h.detach(what, sig)
 	}
@@ -198,7 +203,8 @@ func (h *hop) run() {
 	}
 	var before arch.Regs
 	if what == eventSignal || getRegs(h.caller, &before) != 0 || before[arch.RegRIP] != h.ip {
-		// A handler was entered first: the call was interrupted before anything was sent.
+		// A signal came first and is yet to be delivered, or its handler was entered: the
+		// call was interrupted before anything was sent.
 		h.detach(what, sig)
 		return
 	}
