@@ -1,6 +1,6 @@
 // demo: what a program that signals through a descriptor does. It opens a child's
 // /proc directory, as works on every kernel, sends a real-time signal with a value
-// and one without siginfo, and prints what the child received.
+// and one without siginfo, one after the other, and prints what the child received.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -28,7 +28,7 @@ static const char *code_name(int code)
 	return code == SI_QUEUE ? "SI_QUEUE" : code == SI_USER ? "SI_USER" : "other";
 }
 
-static void receive(const sigset_t *set, pid_t sender)
+static void receive(const sigset_t *set, pid_t sender, int done)
 {
 	siginfo_t info;
 	int sig;
@@ -43,6 +43,15 @@ static void receive(const sigset_t *set, pid_t sender)
 	       info.si_code == SI_QUEUE ? info.si_value.sival_int : 0,
 	       info.si_pid == sender ? "its sender" : "somebody else");
 	fflush(stdout);
+	must(write(done, "", 1), "write");
+}
+
+static void send(int fd, int sig, siginfo_t *info, int done)
+{
+	char byte;
+
+	must(syscall(SYS_pidfd_send_signal, fd, sig, info, 0), "pidfd_send_signal");
+	must(read(done, &byte, 1), "read");
 }
 
 int main(void)
@@ -51,18 +60,19 @@ int main(void)
 	char path[32];
 	siginfo_t info;
 	sigset_t set;
-	int fd, status;
+	int fd, status, done[2];
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGRTMIN);
 	sigaddset(&set, SIGUSR1);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 
+	must(pipe(done), "pipe");
 	pid_t child = fork();
 	must(child, "fork");
 	if (child == 0) {
-		receive(&set, self);
-		receive(&set, self);
+		receive(&set, self, done[1]);
+		receive(&set, self, done[1]);
 		_exit(0);
 	}
 	snprintf(path, sizeof(path), "/proc/%d", child);
@@ -74,8 +84,8 @@ int main(void)
 	info.si_pid = self;
 	info.si_uid = getuid();
 	info.si_value.sival_int = 4711;
-	must(syscall(SYS_pidfd_send_signal, fd, SIGRTMIN, &info, 0), "pidfd_send_signal with siginfo");
-	must(syscall(SYS_pidfd_send_signal, fd, SIGUSR1, NULL, 0), "pidfd_send_signal without siginfo");
+	send(fd, SIGRTMIN, &info, done[0]);
+	send(fd, SIGUSR1, NULL, done[0]);
 	must(waitpid(child, &status, 0), "waitpid");
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }

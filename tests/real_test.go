@@ -1,0 +1,105 @@
+package tests
+
+import (
+	"os/exec"
+	"slices"
+	"testing"
+
+	"github.com/pidfd-shim/pidfd-shim/tests/skip"
+)
+
+// realMode is a way to run a program under the shim, and who then runs its calls.
+type realMode struct {
+	name, path string // path "" is any
+}
+
+var realModes = []realMode{
+	{"auto", ""}, {"continue", "continue"}, {"forward", "forward"}, {"caller", "caller"}, {"emulate", "emulate"},
+}
+
+// answers tells whether the caller's result is the supervisor's word, so that it is
+// known here; else the kernel gave it to the caller.
+func (m realMode) answers() bool { return m.path == "forward" || m.path == "emulate" }
+
+// TestRealPrograms runs programs that others wrote natively and in each mode. How they
+// end and what they print is to be equal, and so are their calls: a program that meets
+// one wrong answer falls back to kill, for good, and ends with 0 all the same.
+func TestRealPrograms(t *testing.T) {
+	_, err := exec.LookPath("strace")
+	skip.If(t, err)
+	buildShim(t)
+	for _, r := range realPrograms {
+		t.Run(r.name, func(t *testing.T) {
+			p := r.prepare(t)
+			native := p.runNative(t)
+			if bare := p.run(t); bare.status != native.status || bare.output != native.output {
+				t.Fatalf("strace is noticed, so it cannot count: status %d and %d\n%s", bare.status, native.status, sideBySide(r.name, bare.output, native.output))
+			}
+			if len(native.calls) < r.least || r.least == 0 && len(native.calls) > 0 {
+				t.Fatalf("%d calls natively, at least %d are known", len(native.calls), r.least)
+			}
+			t.Logf("%d calls natively, status %d", len(native.calls), native.status)
+			t.Run("auto-unseen", func(t *testing.T) {
+				got := p.run(t, buildShim(t), "run", "--wait", "all", "--")
+				p.compare(t, native, got, "auto")
+			})
+			for _, m := range realModes {
+				t.Run(m.name, func(t *testing.T) {
+					got := p.runShim(t, "--mode", m.name)
+					p.compare(t, native, got, m.name)
+					m.compareCalls(t, native.calls, got.calls)
+				})
+			}
+		})
+	}
+}
+
+func (p program) compare(t *testing.T, native, got outcome, mode string) {
+	t.Helper()
+	want := native.output
+	if p.known != nil {
+		want = p.known(mode, want)
+	}
+	if got.status != native.status {
+		t.Errorf("status %d natively, %d under the shim", native.status, got.status)
+	}
+	if got.output != want {
+		t.Errorf("%s", sideBySide(shellLine(p.argv), want, got.output))
+	}
+}
+
+func (m realMode) compareCalls(t *testing.T, native, got []call) {
+	t.Helper()
+	if len(got) != len(native) {
+		t.Errorf("%d calls natively, %d under the shim", len(native), len(got))
+	}
+	if want, have := signalsOf(native), signalsOf(got); !slices.Equal(want, have) {
+		t.Errorf("signals natively   %v\nunder the shim     %v", want, have)
+	}
+	if want, have := resultsOf(native), resultsOf(got); m.answers() && !slices.Equal(want, have) {
+		t.Errorf("results natively   %q\nunder the shim     %q", want, have)
+	}
+	for _, c := range got {
+		refused := c.path == "none" && c.errno != ""
+		handedBack := c.path == "continue" && m.path == "forward" && c.own // docs/FIDELITY.md
+		if m.path != "" && c.path != m.path && !refused && !handedBack {
+			t.Errorf("signal %d went by path %s, errno %q", c.sig, c.path, c.errno)
+		}
+	}
+}
+
+// TestRealCountNoticesFallback shows why calls are counted: Go's tests pass, with the
+// same output, where the call does not work at all.
+func TestRealCountNoticesFallback(t *testing.T) {
+	_, err := exec.LookPath("strace")
+	skip.If(t, err)
+	p := goTests("os/exec", "amd64", execByChance)(t)
+	native := p.runNative(t)
+	without := p.runNative(t, "-e", "inject=pidfd_send_signal:error=ENOSYS")
+	if without.status != native.status || without.output != native.output {
+		t.Errorf("Go's tests notice that the call is missing:\n%s", sideBySide("os/exec", native.output, without.output))
+	}
+	if slices.Equal(signalsOf(without.calls), signalsOf(native.calls)) {
+		t.Errorf("the calls are the same %d where the call is missing: counting shows nothing", len(native.calls))
+	}
+}
