@@ -296,5 +296,10 @@ func (t *Tracer) Blocked(c *shim.Call) error {
 	if !t.Pins(c.Tid) {
 		return shim.ErrGone
 	}
+	// A leader that another thread's exec kills leaves its number to that thread.
+	var info [128]byte
+	if !c.Slow && getSiginfo(c.Tid, &info) == unix.ESRCH {
+		return shim.ErrGone
+	}
 	return nil
 }

@@ -154,7 +154,6 @@ static void wait_in(const char *what, int fd) {
 		result = poll(&p, 1, 5000);
 	} else if (strcmp(what, "nanosleep") == 0) {
 		result = nanosleep(&time, &left);
-		result = result ? result : (int)left.tv_nsec;
 	} else {
 		int epoll = epoll_create1(0);
 		struct epoll_event event = {.events = EPOLLIN};
