@@ -21,15 +21,15 @@ func TestPretend(t *testing.T) {
 		want Features
 	}{
 		{"99.0", everything},
-		{"5.0", Features{Notify: true}},
-		{"4.19", Features{}},
-		{"5.1", Features{Notify: true, SendSignal: true}},
+		{"5.0", Features{Notify: true, NoSyscallInfo: true}},
+		{"4.19", Features{NoSyscallInfo: true}},
+		{"5.1", Features{Notify: true, SendSignal: true, NoSyscallInfo: true}},
 		{"5.5", Features{Notify: true, SendSignal: true, PidfdOpen: true, Continue: true}},
 		{"5.10", Features{
 			Notify: true, SendSignal: true, PidfdOpen: true, Continue: true,
 			Getfd: true, Openat2: true, IDValidNew: true,
 		}},
-		{"5.1,nosend", Features{Notify: true}},
+		{"5.1,nosend", Features{Notify: true, NoSyscallInfo: true}},
 	} {
 		got, err := everything.Pretend(c.spec)
 		if err != nil || got != c.want {
