@@ -36,6 +36,7 @@ func vmModes() []vmMode {
 		notify("auto-trace", version{5, 0}, "--trace=/tmp/trace"),
 		notify("continue", version{5, 5}, "--mode", "continue"),
 		notify("forward", version{5, 6}, "--mode", "forward"),
+		notify("caller", version{5, 0}, "--mode", "caller"),
 		notify("emulate", version{5, 0}, "--mode", "emulate"),
 		{"ptrace", mode{"ptrace", []string{"--backend", "ptrace"}}, version{}},
 		{"ptrace", mode{"ptrace-emulate", []string{"--backend", "ptrace", "--mode", "emulate"}}, version{}},
