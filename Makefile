@@ -1,17 +1,18 @@
 # make demo    build, then show a real program under every backend and mode
 # make test    everything that is decided within 15 minutes (.ci/run calls it)
 # make soak    long races and fuzzing: hours
+# make kernels boot other kernels in QEMU and run the truth suite there: an hour or more
 # make check   formatting, vet and linters
 # make bench   measure this machine against the floors
 #
-# demo, test, soak and check install missing Debian packages first, and say so.
+# demo, test, soak, kernels and check install missing Debian packages first, and say so.
 
 GO       ?= go
 BIN      := bin/pidfd-shim
 STATIC   := bin/pidfd-shim-static
 FUZZTIME ?= 10m
 
-.PHONY: build static demo test soak check fmt bench man clean
+.PHONY: build static demo test soak kernels check fmt bench man clean
 
 build:
 	$(GO) build -o $(BIN) ./cmd/pidfd-shim
@@ -31,6 +32,11 @@ test:
 soak:
 	@scripts/deps.sh test
 	@FUZZTIME=$(FUZZTIME) scripts/soak.sh
+
+# KERNELS="path/to/bzImage ..." takes other images than Debian's.
+kernels:
+	@scripts/deps.sh kernels
+	@scripts/kernels.sh $(KERNELS)
 
 check:
 	@scripts/deps.sh build

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Installs the Debian packages that a make target needs, if any is missing, and says
 # which. With all of them present it touches neither the network nor the system.
-# usage: deps.sh build|demo|test
+# usage: deps.sh build|demo|test|kernels
 set -euo pipefail
 
 build="gcc libc6-dev libseccomp-dev pkg-config ca-certificates"
@@ -12,8 +12,9 @@ case "${1:-}" in
 build) wanted=$build ;;
 demo) wanted=$demo ;;
 test) wanted=$test ;;
+kernels) wanted="$demo make qemu-system-x86 debian-archive-keyring" ;;
 *)
-	echo "usage: deps.sh build|demo|test" >&2
+	echo "usage: deps.sh build|demo|test|kernels" >&2
 	exit 2
 	;;
 esac

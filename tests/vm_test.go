@@ -1,0 +1,187 @@
+//go:build kernels
+
+package tests
+
+import (
+	"archive/tar"
+	"bytes"
+	"cmp"
+	"compress/gzip"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// bootTries: QEMU 7.2 without KVM lets some kernels panic before they reach init.
+const bootTries = 4
+
+// vmDeadline is for everything that one machine does.
+const vmDeadline = 40 * time.Minute
+
+// vmFile is a file of the initramfs and where it comes from.
+type vmFile struct{ path, source string }
+
+// ranJob is what vminit says of a job.
+type ranJob struct {
+	stdout, stderr string
+	seconds, end   string // "" and "" if it was not run
+}
+
+func (j ranJob) rows() ([]row, error) {
+	if j.end != "ok" {
+		return nil, fmt.Errorf("ended with %q; stderr: %s", cmp.Or(j.end, "nothing: the machine went away"), tail(j.stderr, 2000))
+	}
+	rows, err := parseRows(j.stdout)
+	if err == nil && len(rows) == 0 {
+		err = errors.New("no rows")
+	}
+	if err == nil && j.stderr != "" {
+		err = fmt.Errorf("stderr is not empty: %s", tail(j.stderr, 2000))
+	}
+	return rows, err
+}
+
+// bootVM boots an image and returns what its jobs did, by name. A boot that does not
+// reach init is tried again; jobs never are.
+func bootVM(t *testing.T, image, name string, files []vmFile, jobs []vmJob) map[string]ranJob {
+	t.Helper()
+	base := filepath.Join(mustBuildDir(t), name)
+	if err := os.MkdirAll(filepath.Dir(base), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	writeInitramfs(t, base+".cpio", files, encodeJobs(t, jobs))
+	for try := 1; ; try++ {
+		err := runQEMU(t, image, base)
+		ran, readErr := readJobs(base + ".out")
+		if len(ran) == 0 && try < bootTries {
+			t.Logf("%s: boot %d did not reach init (%v)", name, try, err)
+			continue
+		}
+		if err = errors.Join(err, readErr); err != nil {
+			console, _ := os.ReadFile(base + ".console")
+			t.Errorf("%s: %v\nthe end of build/%s.console: %s", name, err, name, tail(string(console), 3000))
+		}
+		return ran
+	}
+}
+
+func runQEMU(t *testing.T, image, base string) error {
+	ctx, cancel := context.WithTimeout(t.Context(), vmDeadline)
+	defer cancel()
+	if err := os.RemoveAll(base + ".out"); err != nil {
+		return err
+	}
+	out, err := exec.CommandContext(ctx, "qemu-system-x86_64", "-accel", "tcg", "-cpu", "max",
+		"-smp", cmp.Or(os.Getenv("KERNELS_CPUS"), "2"), "-m", "1G", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+		"-kernel", image, "-initrd", base+".cpio", "-append", "console=ttyS0 panic=-1 quiet",
+		"-serial", "file:"+base+".console", "-serial", "file:"+base+".out").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("qemu-system-x86_64: %w: %s", errors.Join(err, ctx.Err()), out)
+	}
+	return nil
+}
+
+// readJobs reads vminit's packed archive; of one that breaks off, what is there.
+func readJobs(path string) (map[string]ranJob, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	packed, err := gzip.NewReader(f)
+	if err != nil {
+		return nil, err
+	}
+	ran := map[string]ranJob{}
+	for entries := tar.NewReader(packed); ; {
+		header, err := entries.Next()
+		if errors.Is(err, io.EOF) {
+			return ran, nil
+		}
+		if err != nil {
+			return ran, fmt.Errorf("the machine's report breaks off: %w", err)
+		}
+		text, err := io.ReadAll(entries)
+		if err != nil {
+			return ran, fmt.Errorf("the machine's report breaks off: %w", err)
+		}
+		name, part := filepath.Split(header.Name)
+		name = strings.TrimSuffix(name, "/")
+		job := ran[name]
+		switch part {
+		case "stdout":
+			job.stdout = string(text)
+		case "stderr":
+			job.stderr = string(text)
+		case "end":
+			job.seconds, job.end, _ = strings.Cut(string(text), " ")
+		}
+		ran[name] = job
+	}
+}
+
+// writeInitramfs writes the files, and /jobs, as an archive of the kernel's "newc" kind
+// (Documentation/driver-api/early-userspace/buffer-format.rst).
+func writeInitramfs(t *testing.T, path string, files []vmFile, jobs []byte) {
+	t.Helper()
+	var archive bytes.Buffer
+	add := func(name string, mode, major, minor int, text []byte) {
+		// magic, ino, mode, uid, gid, nlink, mtime, size, device, its own device, name's length, sum
+		fmt.Fprintf(&archive, "070701%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%s\x00",
+			archive.Len(), mode, 0, 0, 1, 0, len(text), 0, 0, major, minor, len(name)+1, 0, name)
+		align(&archive)
+		archive.Write(text)
+		align(&archive)
+	}
+	for _, dir := range []string{"dev", "bin", "proc", "sys", "tmp"} {
+		add(dir, 0o040755, 0, 0, nil)
+	}
+	add("dev/console", 0o020600, 5, 1, nil) // the kernel opens it before init mounts anything
+	add("jobs", 0o100644, 0, 0, jobs)
+	for _, file := range files {
+		text, err := os.ReadFile(file.source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		add(file.path, 0o100755, 0, 0, text)
+	}
+	add("TRAILER!!!", 0, 0, 0, nil)
+	if err := os.WriteFile(path, archive.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func align(b *bytes.Buffer) { b.Write(make([]byte, -b.Len()&3)) }
+
+// imageVersion reads a release out of a bzImage: Documentation/arch/x86/boot.rst,
+// kernel_version, which counts from the second sector.
+func imageVersion(path string) (release string, number version, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", version{}, err
+	}
+	defer f.Close()
+	head := make([]byte, 32<<10)
+	if _, err := io.ReadFull(f, head); err != nil {
+		return "", version{}, fmt.Errorf("%s: %w", path, err)
+	}
+	at := int(binary.LittleEndian.Uint16(head[0x20e:])) + 0x200
+	if string(head[0x202:0x206]) != "HdrS" || at >= len(head) {
+		return "", version{}, fmt.Errorf("%s is no bzImage", path)
+	}
+	release, _, _ = strings.Cut(string(head[at:]), " ")
+	if _, err := fmt.Sscanf(release, "%d.%d", &number.major, &number.minor); err != nil {
+		return "", version{}, fmt.Errorf("%s: release %q: %w", path, release, err)
+	}
+	return release, number, nil
+}
+
+func tail(text string, most int) string { return text[max(0, len(text)-most):] }
