@@ -33,6 +33,7 @@ type Ledger struct {
 
 	mu      sync.Mutex // guards below
 	entries map[int32]*entry
+	missed  map[int32]int // times in a row that a caller could not be held, by tid
 }
 
 type entry struct {
@@ -161,4 +162,35 @@ func (l *Ledger) makeRoom() {
 		}
 		delete(l.entries, tid)
 	}
+}
+
+// patience is how often in a row a caller may escape its hop before it is sent for from
+// outside: under a storm of signals it would never get to send.
+const patience = 3
+
+// hopped notes whether a caller ran the call that it was given.
+func (l *Ledger) hopped(tid int32, ran bool) {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if ran {
+		delete(l.missed, tid)
+		return
+	}
+	if l.missed == nil || len(l.missed) >= maxEntries {
+		l.missed = map[int32]int{}
+	}
+	l.missed[tid]++
+}
+
+// escapes tells of a caller that has escaped its hop too often.
+func (l *Ledger) escapes(tid int32) bool {
+	if l == nil {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.missed[tid] >= patience
 }

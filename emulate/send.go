@@ -12,8 +12,10 @@ import (
 // was seen waiting after the last thing read of it.
 func (h *SendSignal) Send(a *attempt) shim.Verdict {
 	if h.Mode == ModeCaller {
-		if v, ok := h.byCaller(a); ok {
-			return v
+		if !h.Ledger.escapes(a.call.Tid) {
+			if v, ok := h.byCaller(a); ok {
+				return v
+			}
 		}
 		if h.MayPass { // next best, and as exact
 			return h.pass(a.call)

@@ -52,20 +52,35 @@ func (h *SendSignal) byCaller(a *attempt) (shim.Verdict, bool) {
 			return shim.Verdict{}, false // traced already, or may not be
 		}
 		a.call.Runner = h.hopper
+		a.call.Settled = h.hopped
 	}
 	owned := h.holdForCaller(a, t)
 	if h.hopper != nil && (!owned || h.Backend.Blocked(a.call) != nil) {
 		h.hopper.Drop()
+		a.call.Settled = nil
+		if a.call.Done != nil {
+			a.call.Done()
+		}
 		if owned {
+			h.Ledger.hopped(a.call.Tid, false)
 			return shim.Gone(), true
 		}
 	}
 	if !owned {
+		if a.call.Done != nil && h.hopper == nil {
+			a.call.Done()
+		}
+		a.call.Done = nil
 		return shim.Fail(unix.ESRCH), true
 	}
 	r := &a.call.Record
 	r.Path, r.Sent = shim.PathCaller, sentAs(what)
 	return shim.Run(shim.Rewrite{Nr: numberOf(what, a.call.ABI), Args: args}), true
+}
+
+// hopped learns whether a caller that was held ran its call.
+func (h *SendSignal) hopped(c *shim.Call, _ shim.Verdict, answered error) {
+	h.Ledger.hopped(c.Tid, answered == nil)
 }
 
 // holdForCaller keeps the target's number its own until the call has returned. False:

@@ -74,6 +74,7 @@ func (h *SendSignal) Handle(c *shim.Call) shim.Verdict {
 	c.Sending()
 	if h.Backend.Blocked(c) != nil {
 		h.Ledger.interrupted(c.Tid)
+		h.Ledger.hopped(c.Tid, false)
 		return shim.Gone()
 	}
 	return h.Send(&a)

@@ -144,8 +144,7 @@ func (l *Listener) Answer(c *shim.Call, v shim.Verdict) error {
 			return l.refuse(c, err)
 		}
 		_ = send(l.fd, &resp)
-		c.Runner.Finish()
-		return nil
+		return c.Runner.Finish()
 	case shim.KindPass:
 		resp.flags = unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE
 	default:

@@ -36,10 +36,10 @@ type Rewrite struct {
 }
 
 // Runner makes a caller that only waits for a result run a call: Run says which, before
-// the wait is answered, and Finish waits until it has run.
+// the wait is answered, and Finish waits until it has run, or says ErrGone.
 type Runner interface {
 	Run(call Rewrite) error
-	Finish()
+	Finish() error
 }
 
 // Return ends the call with a value.

@@ -64,10 +64,13 @@ func (h *Hopper) Run(call shim.Rewrite) error {
 }
 
 // Finish implements shim.Runner.
-func (h *Hopper) Finish() {
+func (h *Hopper) Finish() error {
 	var q [hopQuestion]byte
 	binary.LittleEndian.PutUint32(q[0:], hopFinish)
-	h.ask(&q)
+	if !h.ask(&q) {
+		return shim.ErrGone
+	}
+	return nil
 }
 
 // Drop lets the caller go: nothing is run.
@@ -89,6 +92,7 @@ type hop struct {
 	abi    arch.ABI
 	ip     uint64
 	call   shim.Rewrite
+	missed bool // a signal came before the call could be run
 }
 
 // ServeHops is the helper process's side of Hopper. Precondition: the goroutine is locked
@@ -114,6 +118,10 @@ func ServeHops(socket *os.File) error {
 			}
 			h.read(q)
 			h.interrupt()
+		case hopFinish:
+			if h.missed {
+				answer[0] = byte(unix.ECANCELED)
+			}
 		}
 		if _, err := socket.Write(answer); err != nil {
 			return err
@@ -205,6 +213,7 @@ func (h *hop) run() {
 	if what == eventSignal || getRegs(h.caller, &before) != 0 || before[arch.RegRIP] != h.ip {
 		// A signal came first and is yet to be delivered, or its handler was entered: the
 		// call was interrupted before anything was sent.
+		h.missed = true
 		h.detach(what, sig)
 		return
 	}
