@@ -126,7 +126,7 @@ func reapedSoon(pid int32) bool {
 		if n, _ := unix.Wait4(int(pid), nil, unix.WNOHANG, nil); n == int(pid) {
 			return true
 		}
-		time.Sleep(time.Millisecond)
+		time.Sleep(time.Millisecond) //nolint:forbidigo // wait4 has no deadline
 	}
 	return false
 }
@@ -142,7 +142,7 @@ func waitFor(t *testing.T, pid int32) {
 		if err != nil && !errors.Is(err, unix.EINTR) {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Millisecond)
+		time.Sleep(time.Millisecond) //nolint:forbidigo // wait4 has no deadline
 	}
 	t.Errorf("process %d is never handed to its parent", pid)
 }

@@ -10,12 +10,12 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
-// calling is a call with a value of a thread to another process.
-func calling(tid int32, value byte) *attempt {
+// calling is a call with the value 5 of a thread to another process.
+func calling(tid int32) *attempt {
 	a := &attempt{call: &shim.Call{Tid: tid}, caller: &caller{tid: tid, tgid: tid, start: 7}}
 	a.req = request{pidfd: 3, sig: 34, info: 0x1000}
 	a.info = arch.NewSiginfo(34, 0, arch.SI_QUEUE)
-	a.info[24] = value
+	a.info[24] = 5
 	a.hasInfo = true
 	a.target = target{pid: 99, tgid: 99}
 	a.call.Frame.IP = 0x401000
@@ -49,10 +49,10 @@ func TestLedger(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := &Ledger{}
-			first := calling(1, 5)
+			first := calling(1)
 			l.sent(first, shim.Return(0))
 			c.after(l, first)
-			again := calling(1, 5)
+			again := calling(1)
 			c.change(again)
 			v, restarted := l.restart(again)
 			if restarted != c.want {
@@ -68,11 +68,11 @@ func TestLedger(t *testing.T) {
 // TestLedgerSelf: a signal to oneself is a storm of its own.
 func TestLedgerSelf(t *testing.T) {
 	l := &Ledger{}
-	a := calling(1, 5)
+	a := calling(1)
 	a.target.tgid = 1
 	l.sent(a, shim.Return(0))
 	l.settled(a.call, shim.Return(0), nil)
-	again := calling(1, 5)
+	again := calling(1)
 	again.target.tgid = 1
 	if _, restarted := l.restart(again); !restarted {
 		t.Error("the restart after the first signal to oneself is not known")
@@ -83,7 +83,7 @@ func TestLedgerSelf(t *testing.T) {
 func TestLedgerRunOfEqualCalls(t *testing.T) {
 	l := &Ledger{}
 	for range 10 {
-		a := calling(1, 5)
+		a := calling(1)
 		if _, restarted := l.restart(a); !restarted {
 			l.sent(a, shim.Return(0))
 		}
@@ -98,9 +98,9 @@ func TestLedgerRunOfEqualCalls(t *testing.T) {
 // TestLedgerRefusals: what was not sent is not remembered.
 func TestLedgerRefusals(t *testing.T) {
 	l := &Ledger{}
-	a := calling(1, 5)
+	a := calling(1)
 	l.sent(a, shim.Fail(unix.EAGAIN))
-	if _, restarted := l.restart(calling(1, 5)); restarted || len(l.entries) != 0 {
+	if _, restarted := l.restart(calling(1)); restarted || len(l.entries) != 0 {
 		t.Error("a refused call is taken for a sent one")
 	}
 	var none *Ledger
@@ -114,7 +114,7 @@ func TestLedgerRefusals(t *testing.T) {
 func TestLedgerIsBounded(t *testing.T) {
 	l := &Ledger{}
 	for tid := int32(1); tid <= maxEntries+100; tid++ {
-		l.sent(calling(tid, 5), shim.Return(0))
+		l.sent(calling(tid), shim.Return(0))
 	}
 	if len(l.entries) > maxEntries {
 		t.Errorf("%d entries", len(l.entries))

@@ -37,7 +37,7 @@ func TestWeirdDescriptors(t *testing.T) {
 	for _, mode := range append([]string{"native"}, supervised...) {
 		t.Run(mode, func(t *testing.T) {
 			argv := attackIn(t, mode, "m64", "weird")
-			for line := range strings.Lines(attackOutput(t, 0, argv)) {
+			for line := range strings.Lines(attackOutput(t, argv)) {
 				line = strings.TrimSpace(line)
 				if us, ok := strings.CutPrefix(line, "slowest_us="); ok {
 					if n, err := strconv.Atoi(us); err != nil || n > 500_000 {

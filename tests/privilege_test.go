@@ -9,14 +9,14 @@ import (
 // pid namespace, are told the same and meet the same end as without the shim.
 func TestPrivilege(t *testing.T) {
 	for _, width := range widths {
-		native := attackOutput(t, 0, attackIn(t, "native", width, "privilege"))
+		native := attackOutput(t, attackIn(t, "native", width, "privilege"))
 		if strings.Count(native, "\n") < 150 || strings.Count(native, "EPERM") < 50 {
 			t.Fatalf("natively:\n%s", native)
 		}
 		for _, mode := range append([]string{"auto"}, supervised...) {
 			t.Run(width+"/"+mode, func(t *testing.T) {
 				argv := attackIn(t, mode, width, "privilege")
-				under := attackOutput(t, 0, argv)
+				under := attackOutput(t, argv)
 				for _, line := range lineDiff(native, under) {
 					t.Errorf("%s: %s", shellLine(argv), line)
 				}

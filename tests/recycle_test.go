@@ -2,6 +2,8 @@ package tests
 
 import (
 	"bufio"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -16,7 +18,7 @@ func TestRecycledNumber(t *testing.T) {
 		for _, how := range []string{"set_tid=0", "set_tid=1"} {
 			t.Run(mode+"/"+how, func(t *testing.T) {
 				argv := inPidns(attackIn(t, mode, "m64", "recycled", how))
-				lines := strings.Split(strings.TrimSpace(attackOutput(t, 0, argv)), "\n")
+				lines := strings.Split(strings.TrimSpace(attackOutput(t, argv)), "\n")
 				if len(lines) != 4*6*4+2 {
 					t.Errorf("%d lines", len(lines))
 				}
@@ -59,7 +61,7 @@ func TestRecyclingRace(t *testing.T) {
 func guards(t *testing.T, path string) map[string]int {
 	t.Helper()
 	f, err := os.Open(path)
-	if os.IsNotExist(err) {
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {

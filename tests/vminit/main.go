@@ -104,7 +104,7 @@ func report(entries *tar.Writer, job Job) error {
 	if err != nil {
 		end = fmt.Sprintf("%.1f %v", took, err)
 	}
-	fmt.Println("vminit:", job.Name, end)
+	fmt.Fprintln(os.Stderr, "vminit:", job.Name, end)
 	return errors.Join(add(entries, job.Name+"/stdout", stdout), add(entries, job.Name+"/stderr", stderr),
 		add(entries, job.Name+"/end", []byte(end)))
 }
