@@ -31,6 +31,7 @@ type target struct {
 	outside bool // not visible from the supervisor's pid namespace
 	self    bool // PIDFD_SELF_*: the caller, no descriptor involved
 	kept    bool // fd belongs to somebody else
+	known   bool // fd is a pidfd or on procfs: nobody is waited for when it is closed
 
 	info    proc.Info
 	hasInfo bool // info is filled: PIDFD_GET_INFO worked
@@ -42,6 +43,10 @@ type target struct {
 // watched like a read of the caller's memory.
 func (t *target) close(w *shim.Worker) {
 	if t.kept || t.fd <= 0 {
+		return
+	}
+	if t.known {
+		closeAtOnce(t.fd)
 		return
 	}
 	w.Enter()
@@ -165,6 +170,7 @@ func (h *SendSignal) identify(a *attempt) (unix.Errno, error) {
 		return 0, nil
 	}
 	errno, err := h.identifyCopy(a)
+	a.target.known = errno == 0 && err == nil
 	a.call.Record.TargetPid = a.target.pid
 	return errno, err
 }

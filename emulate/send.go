@@ -69,6 +69,7 @@ func (h *SendSignal) forward(a *attempt, handle int, flags uint32) unix.Errno {
 		return errnoOf(err)
 	}
 	errno := pidfdSendSignal(handle, a.req.sig, info, flags)
+	a.target.known = a.target.known || errno != unix.EBADF
 	if errno == unix.EAGAIN && !a.hasInfo { // a signal without siginfo is never refused for the queue's length
 		errno = pidfdSendSignal(handle, a.req.sig, nil, flags)
 	}

@@ -42,6 +42,11 @@ func rtTgsigqueueinfo(tgid, tid, sig int32, info *[128]byte) unix.Errno {
 	return errno
 }
 
+// closeAtOnce is close(2) of a descriptor whose release does nothing that could block.
+func closeAtOnce(fd int) {
+	_, _, _ = unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0)
+}
+
 // effectiveCaps is the first half of the effective set that capget(2) shows of a
 // thread; none if it cannot be seen.
 func effectiveCaps(tid int32) uint32 {

@@ -74,6 +74,7 @@ func (s *Supervisor) work(w *Worker) {
 	for !w.replaced() {
 		err := s.Backend.Next(&c)
 		switch {
+		case err == nil:
 		case errors.Is(err, ErrGone):
 			continue
 		case errors.Is(err, io.EOF):
