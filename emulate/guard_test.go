@@ -201,3 +201,41 @@ func TestZombieIsNotSentTo(t *testing.T) {
 		}
 	}
 }
+
+// TestStaleHandleSendsNothing: the number was recycled before any guard took hold. The
+// handle is a dead process's and the number another's: whoever has it must not be sent to.
+func TestStaleHandleSendsNothing(t *testing.T) {
+	fs, err := proc.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, way := range []string{"narrowed", "pinned"} {
+		for _, handle := range []string{"pidfd", "dir"} {
+			dead, owner := child(t), child(t)
+			fd, err := unix.PidfdOpen(int(dead), 0)
+			if err != nil {
+				t.Skipf("pidfd_open: %v", err)
+			}
+			h := &SendSignal{Config: Config{Proc: fs, Features: kernel.ForRun(), Log: slog.New(slog.DiscardHandler)}}
+			tt := target{fd: fd, pid: owner, tgid: owner}
+			if handle == "dir" {
+				if tt.dir, err = fs.Dir(dead); err != nil {
+					t.Fatal(err)
+				}
+			}
+			_ = unix.Kill(int(dead), unix.SIGKILL)
+			waitFor(t, dead)
+			if way == "pinned" {
+				h.pinner = testPinner(t)
+			}
+			n := number{pid: owner, tgid: owner, sig: int32(unix.SIGKILL)}
+			a := attempt{caller: &caller{tgid: 1}}
+			if errno, _ := h.guarded(&a, &tt, &n); errno != unix.ESRCH || n.sent != shim.SentNone {
+				t.Errorf("%s, %s: errno %v, sent by %v: want ESRCH and nothing sent", way, handle, errno, n.sent)
+			}
+			_ = unix.Kill(int(owner), unix.SIGKILL)
+			waitFor(t, owner)
+			_ = unix.Close(fd)
+		}
+	}
+}

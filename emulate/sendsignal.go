@@ -82,8 +82,9 @@ func (h *SendSignal) Handle(c *shim.Call) shim.Verdict {
 
 // kernelMustRun tells of a call that would come out differently if the supervisor
 // made it, although the kernel has the call: the caller is in another pid or user
-// namespace, may be confined by a security module, or signals itself with a code that only it may use. The kernel runs those
-// in the caller, unless a rule asked about something that could still change.
+// namespace, may be confined by a security module, or signals itself with a code that
+// only it may use. The kernel runs those in the caller, unless a rule asked about
+// something that could still change.
 func (h *SendSignal) kernelMustRun(a *attempt) bool {
 	if !h.MayPass || a.caller == nil {
 		return false
