@@ -21,6 +21,7 @@ var rank = map[string]int{
 	"arch/amd64":     1,
 	"arch/386":       1,
 	"kernel":         2,
+	"nearest":        0,
 	"proc":           2,
 	"shim":           2,
 	"helper":         2,
