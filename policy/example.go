@@ -1,0 +1,278 @@
+package policy
+
+import (
+	"fmt"
+	"math"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/arch"
+)
+
+// example is one of a file's `tests`: a call with facts, and what is to become of it.
+type example struct {
+	name   string
+	at     position
+	query  Query // registers
+	facts  Facts // what Gather may hand out
+	given  Fact  // what the example says
+	cannot Fact  // what the example says cannot be had
+
+	allow bool
+	errno unix.Errno // 0: any
+	rule  string     // "": any
+}
+
+// Failure is an example that came out otherwise than expected.
+type Failure struct {
+	Error
+	Name string
+}
+
+// Tests is how many examples the file has.
+func (p *Policy) Tests() int { return len(p.examples) }
+
+// Test runs the file's examples and returns those that fail.
+func (p *Policy) Test() []Failure {
+	var failures []Failure
+	for i := range p.examples {
+		e := &p.examples[i]
+		if what := p.run(e); what != "" {
+			failures = append(failures, Failure{Error{p.name, e.at.line, e.at.column, e.title(i) + ": " + what}, e.name})
+		}
+	}
+	return failures
+}
+
+func (e *example) title(i int) string {
+	if e.name != "" {
+		return fmt.Sprintf("test %q", e.name)
+	}
+	return fmt.Sprintf("test %d", i+1)
+}
+
+// run returns what is wrong, or "".
+func (p *Policy) run(e *example) string {
+	q := e.query
+	s := source{example: e}
+	v, steps := p.explain(&q, &s, nil)
+	if s.missing != 0 {
+		rule, key := lackOf(steps, s.missing)
+		return fmt.Sprintf("rule %q asks for %s, which the example does not say (unknown: [%s] if it cannot be had)", rule, key, key)
+	}
+	switch {
+	case v.Allow != e.allow:
+		return fmt.Sprintf("want %s, but %s by %q", verb(e.allow), verb(v.Allow), v.Rule)
+	case e.rule != "" && e.rule != v.Rule:
+		return fmt.Sprintf("want rule %q to decide, but %q does", e.rule, v.Rule)
+	case e.errno != 0 && e.errno != v.Errno:
+		return fmt.Sprintf("want %s, but rule %q answers %s", unix.ErrnoName(e.errno), v.Rule, unix.ErrnoName(v.Errno))
+	}
+	return ""
+}
+
+func verb(allow bool) string {
+	if allow {
+		return "allow"
+	}
+	return "deny"
+}
+
+// lackOf finds the first rule and key that asked for one of the facts.
+func lackOf(steps []Step, missing Fact) (rule, key string) {
+	for _, step := range steps {
+		for _, k := range step.Keys {
+			if k.fact&missing != 0 {
+				return step.Rule, k.Key
+			}
+		}
+	}
+	return "", ""
+}
+
+// source hands out what an example says.
+type source struct {
+	example *example
+	missing Fact // asked for, but not said
+}
+
+// Gather implements Source.
+func (s *source) Gather(want Fact, relations Relation, q *Query) {
+	e := s.example
+	s.missing |= want &^ (e.given | e.cannot)
+	f := e.facts
+	f.Asked, f.Known = q.Facts.Asked|want, q.Facts.Known|want&e.given
+	f.Relations &= relations
+	if want&Related == 0 {
+		f.Relations, f.Unsure = q.Facts.Relations, q.Facts.Unsure
+	}
+	q.Facts = f
+}
+
+func testKeys() []string {
+	return []string{"name", "call", "caller", "target", "unknown", "expect", "errno", "rule"}
+}
+
+func callKeys() []string {
+	return []string{"syscall", "signal", "scope", "abi", "code", "value"}
+}
+
+func (d decoder) examples(n *node, p *Policy) []example {
+	if n.kind != list {
+		d.fail(n.at, "tests: %s is no list of examples", n.quoted())
+		return nil
+	}
+	all := make([]example, 0, len(n.items))
+	for _, item := range n.items {
+		all = append(all, d.example(item, p))
+	}
+	return all
+}
+
+func (d decoder) example(n *node, p *Policy) example {
+	e := example{at: n.at}
+	keys, ok := d.object(n, "a test", testKeys())
+	if !ok {
+		return e
+	}
+	if name := keys["name"]; name != nil {
+		if name.kind != text {
+			d.fail(name.at, "name: %s is no text", name.quoted())
+		}
+		e.name = name.text
+	}
+	if call := keys["call"]; call != nil {
+		d.call(&e, call, p)
+	} else {
+		d.fail(n.at, "call is missing: write what is called, as in call: {signal: SIGTERM}")
+	}
+	d.exampleParties(&e, keys)
+	d.expectation(&e, n, keys, p)
+	return e
+}
+
+func (d decoder) expectation(e *example, n *node, keys map[string]*node, p *Policy) {
+	if expect := keys["expect"]; expect != nil {
+		e.allow = d.action(expect, "expect")
+	} else {
+		d.fail(n.at, "expect is missing: write allow or deny")
+	}
+	if errno := keys["errno"]; errno != nil {
+		e.errno = d.errno(errno)
+		if e.allow {
+			d.fail(errno.at, "errno: %s, but a call that is allowed gets none", errno.quoted())
+		}
+	}
+	if rule := keys["rule"]; rule != nil {
+		names := []string{defaultRule}
+		for i := range p.rules {
+			names = append(names, p.rules[i].name)
+		}
+		e.rule, _ = d.word(rule, "rule", names)
+	}
+}
+
+// call reads the registers of an example. What is not written is the usual: the first
+// ABI, no siginfo where the call can do without, the call's narrowest common scope.
+func (d decoder) call(e *example, n *node, p *Policy) {
+	keys, ok := d.object(n, "call", callKeys())
+	if !ok {
+		return
+	}
+	q := &e.query
+	q.ABI, q.Syscall, q.Scope = arch.AMD64, p.exampleSyscall(), ScopeProcess
+	if s := keys["syscall"]; s != nil {
+		q.Syscall = d.exampleSyscall(s, p)
+	}
+	if abi := keys["abi"]; abi != nil {
+		q.ABI = arch.ABI(d.place(abi, "abi", abiNames())) + arch.AMD64
+	}
+	if signal := keys["signal"]; signal != nil {
+		s, _ := d.span(signal, numbers{"signal", signalNumber, signalHint})
+		if s.low != s.high {
+			d.fail(signal.at, "signal: %s is a range: a call has one signal", signal.quoted())
+		}
+		q.Signal = int32(s.low)
+	} else {
+		d.fail(n.at, "signal is missing in call")
+	}
+	d.exampleScope(q, keys["scope"])
+	d.exampleInfo(e, keys["code"], keys["value"])
+}
+
+func (p *Policy) exampleSyscall() arch.Syscall {
+	if len(p.syscalls) == 0 { // an error that has been reported
+		return arch.PidfdSendSignal
+	}
+	return p.syscalls[0]
+}
+
+func (d decoder) exampleSyscall(n *node, p *Policy) arch.Syscall {
+	s := allSyscalls()[d.place(n, "syscall", syscallNames())]
+	if !p.Covers(s) && n.kind == text && n.text == s.String() {
+		d.fail(n.at, "syscall: %q is not among the policy's syscalls", n.text)
+	}
+	return s
+}
+
+// place finds a word among known, and takes the first for one that is not.
+func (d decoder) place(n *node, key string, known []string) int {
+	word, ok := d.word(n, key, known)
+	for i, name := range known {
+		if ok && name == word {
+			return i
+		}
+	}
+	return 0
+}
+
+func (d decoder) exampleScope(q *Query, n *node) {
+	l := layoutOf(q.Syscall)
+	if l.fixed != ScopeByDescriptor {
+		q.Scope = l.fixed
+	}
+	if n == nil {
+		return
+	}
+	scope := Scope(d.place(n, "scope", scopeNames())) + ScopeProcess
+	if l.fixed != ScopeByDescriptor && scope != l.fixed || q.Syscall == arch.Kill && scope == ScopeThread {
+		d.fail(n.at, "scope: %s is not what %v can do", n.quoted(), q.Syscall)
+	}
+	q.Scope = scope
+}
+
+func (d decoder) exampleInfo(e *example, code, value *node) {
+	q := &e.query
+	l := layoutOf(q.Syscall)
+	q.HasInfo = l.info != none && l.flags == none
+	if code != nil {
+		null, codes := d.codes([]*node{code})
+		switch {
+		case null && q.HasInfo, len(codes) > 0 && l.info == none:
+			d.fail(code.at, "code: %s is not what %v can have", code.quoted(), q.Syscall)
+		case len(codes) > 0:
+			if codes[0].low != codes[0].high {
+				d.fail(code.at, "code: %s is a range: a call has one code", code.quoted())
+			}
+			q.HasInfo, e.facts.Code = true, int32(codes[0].low)
+			e.given |= Code
+		}
+	}
+	if value != nil {
+		n := d.one(value, "value", math.MinInt32, math.MaxInt32)
+		if !q.HasInfo {
+			d.fail(value.at, "value: %s, but without a siginfo there is none: give a code too", value.quoted())
+		}
+		e.facts.Value = int32(n)
+		e.given |= Value
+	}
+}
+
+// one reads a single number.
+func (d decoder) one(n *node, key string, low, high int64) int64 {
+	s, _ := d.span(n, plain(key, low, high))
+	if s.low != s.high {
+		d.fail(n.at, "%s: %s is a range: give one number", key, n.quoted())
+	}
+	return s.low
+}

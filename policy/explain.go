@@ -1,0 +1,55 @@
+package policy
+
+// Step is what one rule said of a call.
+type Step struct {
+	Rule string `json:"rule"`
+	Then string `json:"then"` // allow or deny
+	Line int    `json:"line"`
+	Says string `json:"says"` // yes, no, unknown; "" for a rule behind the deciding one
+
+	Keys []Tried `json:"keys,omitempty"`
+}
+
+// Tried is one key of a rule, up to the first that did not match.
+type Tried struct {
+	Key    string `json:"key"`
+	Wanted string `json:"wanted"`
+	Says   string `json:"says"`
+	Had    string `json:"had,omitempty"` // the fact
+
+	fact Fact
+}
+
+func (a answer) String() string { return [...]string{"no", "yes", "unknown"}[a] }
+
+// Explain decides as Decide does and says how. show writes the fact behind a key, such
+// as "target.exe", and may be nil.
+func (p *Policy) Explain(q *Query, s Source, show func(key string, q *Query) string) (Verdict, []Step) {
+	return p.explain(q, s, show)
+}
+
+func (p *Policy) explain(q *Query, s Source, show func(string, *Query) string) (Verdict, []Step) {
+	var steps []Step
+	a := asking{q: q, source: s}
+	verdict, decided := p.fallback, false
+	for i := range p.rules {
+		r := &p.rules[i]
+		step := Step{Rule: r.name, Then: verb(r.verdict.Allow), Line: r.at.line}
+		if !decided {
+			a.watch = func(c *check, said answer) {
+				tried := Tried{Key: c.key.String(), Wanted: c.wanted, Says: said.String(), fact: c.facts()}
+				if show != nil {
+					tried.Had = show(tried.Key, q)
+				}
+				step.Keys = append(step.Keys, tried)
+			}
+			said := r.try(&a)
+			step.Says = said.String()
+			if r.catches(said) {
+				verdict, decided = r.verdict, true
+			}
+		}
+		steps = append(steps, step)
+	}
+	return verdict, steps
+}

@@ -1,0 +1,180 @@
+package policy
+
+import (
+	"regexp"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/arch"
+)
+
+// Parse checks a policy. name is what errors call the file; they are an Errors.
+func Parse(name string, text []byte) (*Policy, error) {
+	r := &reporter{file: name}
+	root := parseYAML(r, text)
+	if root == nil {
+		return nil, r.err()
+	}
+	d := decoder{reporter: r}
+	p := d.policy(root)
+	if err := r.err(); err != nil {
+		return nil, err
+	}
+	p.warnings = p.warn()
+	return p, nil
+}
+
+// decoder turns nodes into a policy and reports what they cannot mean.
+type decoder struct{ *reporter }
+
+// The keys of a file's maps, which are also what errors suggest.
+func topKeys() []string {
+	return []string{"version", "syscalls", "default", "errno", "rules", "tests"}
+}
+
+func ruleKeys() []string { return []string{"name", "action", "errno", "match"} }
+
+func (d decoder) policy(root *node) *Policy {
+	p := &Policy{
+		name:     d.file,
+		syscalls: []arch.Syscall{arch.PidfdSendSignal},
+		fallback: Verdict{Allow: true, Rule: defaultRule},
+		errno:    unix.EPERM,
+	}
+	top, ok := d.object(root, "a policy", topKeys())
+	if !ok {
+		return p
+	}
+	d.version(root, top["version"])
+	if n := top["syscalls"]; n != nil {
+		p.syscalls = d.syscalls(n)
+	}
+	if n := top["errno"]; n != nil {
+		p.errno = d.errno(n)
+	}
+	if n := top["default"]; n != nil {
+		p.fallback.Allow = d.action(n, "default")
+	}
+	if !p.fallback.Allow {
+		p.fallback.Errno = p.errno
+	}
+	if n := top["rules"]; n != nil {
+		p.rules = d.rules(n, p.errno)
+	}
+	if n := top["tests"]; n != nil {
+		p.examples = d.examples(n, p)
+	}
+	return p
+}
+
+// defaultRule is the name of what decides where no rule matches.
+const defaultRule = "default"
+
+func (d decoder) version(root, n *node) {
+	switch {
+	case n == nil:
+		d.fail(root.at, "version is missing: a policy begins with \"version: 1\"")
+	case n.kind != integer || n.text != "1":
+		d.fail(n.at, "version %s is not known: write 1", n.quoted())
+	}
+}
+
+func (d decoder) action(n *node, key string) (allow bool) {
+	word, ok := d.word(n, key, []string{"allow", "deny"})
+	return ok && word == "allow"
+}
+
+func (d decoder) errno(n *node) unix.Errno {
+	names := errnoNames()
+	word, ok := d.word(n, "errno", names)
+	if !ok {
+		return unix.EPERM
+	}
+	return unix.Errno(slices.Index(names, word) + 1)
+}
+
+func (d decoder) syscalls(n *node) []arch.Syscall {
+	if n.kind == text && n.text == "all" {
+		return allSyscalls()
+	}
+	var list []arch.Syscall
+	for _, item := range d.items(n, "syscalls") {
+		word, ok := d.word(item, "syscalls", syscallNames())
+		if !ok {
+			continue
+		}
+		s := allSyscalls()[slices.Index(syscallNames(), word)]
+		if slices.Contains(list, s) {
+			d.fail(item.at, "syscalls: %q is there twice", word)
+		}
+		list = append(list, s)
+	}
+	return list
+}
+
+func (d decoder) rules(n *node, errno unix.Errno) []rule {
+	if n.kind != list {
+		d.fail(n.at, "rules: %s is no list of rules", n.quoted())
+		return nil
+	}
+	rules := make([]rule, 0, len(n.items))
+	lines := map[string]int{}
+	for _, item := range n.items {
+		r := d.rule(item, errno)
+		if r.name != "" && lines[r.name] != 0 {
+			d.fail(r.at, "name: rule %q is there twice, first in line %d", r.name, lines[r.name])
+		}
+		lines[r.name] = r.at.line
+		rules = append(rules, r)
+	}
+	return rules
+}
+
+func (d decoder) rule(n *node, errno unix.Errno) rule {
+	r := rule{at: n.at, verdict: Verdict{Errno: errno}}
+	keys, ok := d.object(n, "a rule", ruleKeys())
+	if !ok {
+		return r
+	}
+	if name := keys["name"]; name == nil {
+		d.fail(n.at, "name is missing: every rule has one, which errors and audit lines give")
+	} else {
+		r.name, r.at = d.ruleName(name), name.at
+		r.verdict.Rule = r.name
+	}
+	if action := keys["action"]; action == nil {
+		d.fail(n.at, "action is missing: write allow or deny")
+	} else {
+		r.verdict.Allow = d.action(action, "action")
+	}
+	if e := keys["errno"]; e != nil {
+		r.verdict.Errno = d.errno(e)
+		if r.verdict.Allow {
+			d.fail(e.at, "errno: %s, but a rule that allows has no errno", e.quoted())
+		}
+	}
+	if r.verdict.Allow {
+		r.verdict.Errno = 0
+	}
+	if match := keys["match"]; match != nil {
+		r.checks = d.match(match)
+	}
+	for i := range r.checks {
+		r.facts |= r.checks[i].facts()
+	}
+	return r
+}
+
+// ruleName keeps names to what can stand anywhere: in a log line, a label, a shell.
+func (d decoder) ruleName(n *node) string {
+	valid := regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+	switch {
+	case n.kind != text || !valid.MatchString(n.text):
+		d.fail(n.at, "name: %s is no name: give 1 to 64 letters, digits, dots, dashes and underscores", n.quoted())
+		return ""
+	case n.text == defaultRule:
+		d.fail(n.at, "name: \"default\" is what decides where no rule matches: give another")
+	}
+	return n.text
+}

@@ -1,0 +1,57 @@
+package policy
+
+import (
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/arch"
+)
+
+// Policy is a policy file, checked. It is never written to after Parse, so any number
+// of threads may ask it.
+type Policy struct {
+	name     string
+	syscalls []arch.Syscall
+	fallback Verdict // for a call that no rule matches
+	errno    unix.Errno
+	rules    []rule
+	examples []example
+	warnings []Error
+}
+
+// rule matches if all its checks do.
+type rule struct {
+	name    string
+	at      position
+	verdict Verdict
+	checks  []check // the cheap ones first: in the order of keys
+	facts   Fact    // of all checks
+}
+
+// Syscalls are the calls that are under the policy. The caller does not write to it.
+func (p *Policy) Syscalls() []arch.Syscall { return p.syscalls }
+
+// Covers tells whether the call is one of Syscalls.
+func (p *Policy) Covers(s arch.Syscall) bool { return slices.Contains(p.syscalls, s) }
+
+// Needs are the facts that some rule asks for.
+func (p *Policy) Needs() Fact {
+	var all Fact
+	for i := range p.rules {
+		all |= p.rules[i].facts
+	}
+	return all
+}
+
+// AsksTarget tells whether a rule asks anything of the target. With such a policy the
+// members of a process group are asked one by one.
+func (p *Policy) AsksTarget() bool {
+	const target = TargetUID | TargetExe | TargetComm | TargetCgroup | TargetPid | Related
+	return p.Needs()&target != 0
+}
+
+// Denies tells whether the policy denies any call at all.
+func (p *Policy) Denies() bool {
+	return !p.fallback.Allow || slices.ContainsFunc(p.rules, func(r rule) bool { return !r.verdict.Allow })
+}
