@@ -2,6 +2,8 @@
 // It never decides anything.
 package nearest
 
+import "strings"
+
 // longest is past every name of ours. What is longer is no slip of the finger, and is
 // not worth comparing letter by letter.
 const longest = 64
@@ -14,6 +16,9 @@ func Name(word string, names []string) string {
 	}
 	best, name := len(word)/3+2, ""
 	for _, n := range names {
+		if strings.EqualFold(word, n) {
+			return n
+		}
 		if d := edits(word, n); d < best {
 			best, name = d, n
 		}

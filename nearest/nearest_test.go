@@ -8,7 +8,7 @@ import (
 func TestName(t *testing.T) {
 	names := []string{"signals", "scope", "codes", "values", "caller", "target"}
 	for word, want := range map[string]string{
-		"signal": "signals", "Scope": "scope", "code": "codes", "calller": "caller",
+		"signal": "signals", "SCOPE": "scope", "code": "codes", "calller": "caller",
 		"tests": "", "x": "", "": "", strings.Repeat("signals", 1000): "",
 	} {
 		if got := Name(word, names); got != want {

@@ -12,10 +12,12 @@ import (
 // quoted is how an error shows a value.
 func (n *node) quoted() string {
 	switch n.kind {
-	case text, integer, otherScalar:
+	case integer:
+		return fmt.Sprintf("%.60s", n.text)
+	case text, otherScalar:
 		return fmt.Sprintf("%.60q", n.text)
 	case null:
-		if n.text != "" && n.text != "null" {
+		if n.text != "" {
 			return n.text + " (which means nothing to YAML, unless in quotes)"
 		}
 	}
@@ -44,6 +46,22 @@ func (d decoder) object(n *node, what string, known []string) (map[string]*node,
 		}
 	}
 	return values, true
+}
+
+// lacking reports, in one line, which of the keys a map must have are missing, unless
+// something else is wrong with its keys, which may be the reason.
+func (d decoder) lacking(n *node, what string, values map[string]*node, keys ...string) {
+	if len(values) != len(n.entries) {
+		return
+	}
+	keys = slices.DeleteFunc(keys, func(key string) bool { return values[key] != nil })
+	switch len(keys) {
+	case 0:
+	case 1:
+		d.fail(n.at, "%s is missing: %s has one", keys[0], what)
+	default:
+		d.fail(n.at, "%s are missing: %s has them", join(keys, "and"), what)
+	}
 }
 
 // suggest is the way out: the nearest known name, or all of them.

@@ -141,21 +141,18 @@ func (d decoder) example(n *node, p *Policy) example {
 		}
 		e.name = name.text
 	}
+	d.lacking(n, "a test", keys, "call", "expect")
 	if call := keys["call"]; call != nil {
 		d.call(&e, call, p)
-	} else {
-		d.fail(n.at, "call is missing: write what is called, as in call: {signal: SIGTERM}")
 	}
 	d.exampleParties(&e, keys)
-	d.expectation(&e, n, keys, p)
+	d.expectation(&e, keys, p)
 	return e
 }
 
-func (d decoder) expectation(e *example, n *node, keys map[string]*node, p *Policy) {
+func (d decoder) expectation(e *example, keys map[string]*node, p *Policy) {
 	if expect := keys["expect"]; expect != nil {
 		e.allow = d.action(expect, "expect")
-	} else {
-		d.fail(n.at, "expect is missing: write allow or deny")
 	}
 	if errno := keys["errno"]; errno != nil {
 		e.errno = d.errno(errno)
@@ -179,6 +176,7 @@ func (d decoder) call(e *example, n *node, p *Policy) {
 	if !ok {
 		return
 	}
+	d.lacking(n, "a call", keys, "signal")
 	q := &e.query
 	q.ABI, q.Syscall, q.Scope = arch.AMD64, p.exampleSyscall(), ScopeProcess
 	if s := keys["syscall"]; s != nil {
@@ -193,8 +191,6 @@ func (d decoder) call(e *example, n *node, p *Policy) {
 			d.fail(signal.at, "signal: %s is a range: a call has one signal", signal.quoted())
 		}
 		q.Signal = int32(s.low)
-	} else {
-		d.fail(n.at, "signal is missing in call")
 	}
 	d.exampleScope(q, keys["scope"])
 	d.exampleInfo(e, keys["code"], keys["value"])

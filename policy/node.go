@@ -94,8 +94,13 @@ func syntaxError(r *reporter, err error) {
 			at = placeOf(t)
 		}
 	}
+	r.fail(at, "not YAML: %s", oneLine(what))
+}
+
+// oneLine is what the library says less the lines of the file that it shows.
+func oneLine(what string) string {
 	what, _, _ = strings.Cut(what, "\n")
-	r.fail(at, "not YAML: %s", what)
+	return strings.ReplaceAll(what, "\t", `\t`)
 }
 
 func placeOf(t *token.Token) position {
@@ -159,6 +164,9 @@ func convertScalar(n ast.Node) *node {
 		out.kind = integer
 	case *ast.NullNode:
 		out.kind = null
+		if t.Type == token.ImplicitNullType {
+			out.text = ""
+		}
 	}
 	return out
 }

@@ -46,7 +46,10 @@ func (d decoder) policy(root *node) *Policy {
 	if !ok {
 		return p
 	}
-	d.version(root, top["version"])
+	d.lacking(root, "a policy", top, "version")
+	if n := top["version"]; n != nil && (n.kind != integer || n.text != "1") {
+		d.fail(n.at, "version %s is not known: write 1", n.quoted())
+	}
 	if n := top["syscalls"]; n != nil {
 		p.syscalls = d.syscalls(n)
 	}
@@ -71,15 +74,6 @@ func (d decoder) policy(root *node) *Policy {
 // defaultRule is the name of what decides where no rule matches.
 const defaultRule = "default"
 
-func (d decoder) version(root, n *node) {
-	switch {
-	case n == nil:
-		d.fail(root.at, "version is missing: a policy begins with \"version: 1\"")
-	case n.kind != integer || n.text != "1":
-		d.fail(n.at, "version %s is not known: write 1", n.quoted())
-	}
-}
-
 func (d decoder) action(n *node, key string) (allow bool) {
 	word, ok := d.word(n, key, []string{"allow", "deny"})
 	return ok && word == "allow"
@@ -94,24 +88,27 @@ func (d decoder) errno(n *node) unix.Errno {
 	return unix.Errno(slices.Index(names, word) + 1)
 }
 
+// syscalls reads a list, or "all", alone or in one.
 func (d decoder) syscalls(n *node) []arch.Syscall {
-	if n.kind == text && n.text == "all" {
+	if n.kind == text && n.text == everything {
 		return allSyscalls()
 	}
-	var list []arch.Syscall
+	known := append(syscallNames(), everything)
+	var words []string
 	for _, item := range d.items(n, "syscalls") {
-		word, ok := d.word(item, "syscalls", syscallNames())
-		if !ok {
-			continue
-		}
-		s := allSyscalls()[slices.Index(syscallNames(), word)]
-		if slices.Contains(list, s) {
+		word, ok := d.word(item, "syscalls", known)
+		if ok && slices.Contains(words, word) {
 			d.fail(item.at, "syscalls: %q is there twice", word)
 		}
-		list = append(list, s)
+		words = append(words, word)
 	}
-	return list
+	if slices.Contains(words, everything) {
+		return allSyscalls()
+	}
+	return slices.DeleteFunc(allSyscalls(), func(s arch.Syscall) bool { return !slices.Contains(words, s.String()) })
 }
+
+const everything = "all"
 
 func (d decoder) rules(n *node, errno unix.Errno) []rule {
 	if n.kind != list {
@@ -137,15 +134,12 @@ func (d decoder) rule(n *node, errno unix.Errno) rule {
 	if !ok {
 		return r
 	}
-	if name := keys["name"]; name == nil {
-		d.fail(n.at, "name is missing: every rule has one, which errors and audit lines give")
-	} else {
+	d.lacking(n, "a rule", keys, "name", "action")
+	if name := keys["name"]; name != nil {
 		r.name, r.at = d.ruleName(name), name.at
 		r.verdict.Rule = r.name
 	}
-	if action := keys["action"]; action == nil {
-		d.fail(n.at, "action is missing: write allow or deny")
-	} else {
+	if action := keys["action"]; action != nil {
 		r.verdict.Allow = d.action(action, "action")
 	}
 	if e := keys["errno"]; e != nil {

@@ -41,7 +41,7 @@ func checkTokens(r *reporter, tokens token.Tokens) bool {
 		what := banned(t)
 		switch {
 		case t.Type == token.InvalidType:
-			what = "not YAML: " + t.Error
+			what = "not YAML: " + oneLine(t.Error)
 		case t.Type == token.DocumentHeaderType && begun, t.Type == token.DocumentEndType && i+1 < len(tokens):
 			what = "a second document begins here: a policy is one"
 		}
