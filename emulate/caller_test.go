@@ -97,7 +97,7 @@ func TestForwardAllocatesNothing(t *testing.T) {
 		t.Skipf("pidfd_open: %v", err)
 	}
 	defer unix.Close(fd)
-	call := &shim.Call{Tid: int32(unix.Gettid()), ABI: arch.AMD64}
+	call := &shim.Call{Tid: int32(unix.Gettid()), What: arch.PidfdSendSignal, ABI: arch.AMD64}
 	call.Args[0], call.Args[1] = uint64(fd), uint64(unix.SIGCONT)
 	send := func() {
 		call.Record = shim.Record{}

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 
 	"github.com/pidfd-shim/pidfd-shim/kernel"
+	"github.com/pidfd-shim/pidfd-shim/policy"
 	"github.com/pidfd-shim/pidfd-shim/proc"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
@@ -90,9 +91,19 @@ type Config struct {
 	// that the kernel runs.
 	Observed bool
 
-	// MayPass allows the kernel to run a call in the caller: it has the call, the
-	// backend can hand it back, and no rule asks about anything that could change.
-	MayPass bool
+	// Continues says that the backend can hand a call back to the kernel. MayPass says so
+	// of pidfd_send_signal: the kernel has it, with the rules that the caller is to meet.
+	Continues bool
+	MayPass   bool
+
+	// Policy, if not nil, says which calls are allowed. Unsafe lets the kernel run calls
+	// although its rules asked for what another thread can still change.
+	Policy *policy.Policy
+	Unsafe bool
+
+	// Sandbox, if not nil, is the pid namespace that a policy means by its sandbox; without
+	// it that is the supervisor's tree.
+	Sandbox *int
 
 	Log *slog.Logger
 }

@@ -3,48 +3,87 @@ package emulate
 import (
 	"golang.org/x/sys/unix"
 
+	"github.com/pidfd-shim/pidfd-shim/policy"
 	"github.com/pidfd-shim/pidfd-shim/proc"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
 // sendGroup sends to the process group whose number is the target's. A caller with the
 // supervisor's own rights leaves it to the kernel; for any other each member is judged
-// and sent to by itself, because the kernel would judge by the supervisor's rights.
+// and sent to by itself, because the kernel would judge by the supervisor's rights. So it
+// is where a rule asks about targets: through one allowed member nobody else is reached.
 func (h *SendSignal) sendGroup(a *attempt) unix.Errno {
-	if h.path(a) == shim.PathForward && h.hasOurRights(a) {
+	if !a.req.byNumber() && !h.memberwise(a) && h.path(a) == shim.PathForward && h.hasOurRights(a) {
 		return h.forward(a, a.target.fd, a.req.flags)
 	}
-	a.call.Record.Path = h.path(a)
-	if a.target.pid == 0 { // the leader was reaped: its number cannot be had any more
+	r := &a.call.Record
+	r.Path = h.path(a)
+	if a.target.pid == 0 && !a.target.everybody { // the leader was reaped: its number cannot be had any more
 		return unix.ESRCH
 	}
 	var members [maxMembers]int32
-	n := h.members(a.target.pid, members[:])
-	last, succeeded := unix.ESRCH, false
-	for _, pid := range members[:n] {
-		last = h.sendMember(a, pid)
-		succeeded = succeeded || last == 0
+	n := h.members(a, members[:])
+	result := unix.ESRCH
+	denied := false
+	for i, pid := range members[:n] {
+		errno := h.sendMember(a, pid)
+		denied = denied || r.Denied
+		result = a.target.sum(result, errno, i == 0)
 	}
-	if succeeded {
+	r.Denied = denied && result != 0
+	return result
+}
+
+// sum is the result of a group after one more member: of a process group success if
+// anybody got the signal, else the last error; of everybody the last result that was not
+// EPERM (kernel/signal.c, __kill_pgrp_info and kill_something_info, 6.18). A denial by a
+// rule counts as the kernel's would.
+func (t *target) sum(so, errno unix.Errno, first bool) unix.Errno {
+	switch {
+	case !t.everybody && (first || so != 0):
+		return errno
+	case !t.everybody:
+		return 0
+	case errno == 0 || errno == unix.EAGAIN || errno == unix.EINVAL:
+		return errno
+	case first:
 		return 0
 	}
-	return last
+	return so
 }
 
 // maxMembers bounds what one call can cost.
 const maxMembers = 4096
 
-// members lists the processes whose group has the given number.
-func (h *SendSignal) members(group int32, into []int32) int {
+// members lists the processes that are meant.
+func (h *SendSignal) members(a *attempt, into []int32) int {
 	n := 0
 	_ = h.Proc.EachPid(func(pid int32) bool {
-		if h.inGroup(pid, group) {
+		if h.isMeant(a, pid) {
 			into[n] = pid
 			n++
 		}
 		return n < len(into)
 	})
 	return n
+}
+
+// isMeant tells whether a process is in the group; of everybody, whether the caller sees it
+// and it is neither the init of the caller's namespace nor the caller, nor ours.
+func (h *SendSignal) isMeant(a *attempt, pid int32) bool {
+	if !a.target.everybody {
+		return h.inGroup(pid, a.target.pid)
+	}
+	if pid == a.caller.tgid || pid == h.Self.Pid {
+		return false
+	}
+	number, ok := h.numberFor(a.caller, pid)
+	return ok && number > 1 && (!a.caller.nested || h.seenFrom(a.caller, pid))
+}
+
+func (h *SendSignal) seenFrom(c *caller, pid int32) bool {
+	below, err := h.visibleFrom(c.pidns, pid)
+	return err == nil && below
 }
 
 func (h *SendSignal) inGroup(pid, group int32) bool {
@@ -62,19 +101,25 @@ func (h *SendSignal) inGroup(pid, group int32) bool {
 func (h *SendSignal) sendMember(a *attempt, pid int32) unix.Errno {
 	member := attempt{
 		call: a.call, req: a.req, caller: a.caller, info: a.info, hasInfo: a.hasInfo,
-		creds: a.creds, hasCreds: a.hasCreds,
+		creds: a.creds, hasCreds: a.hasCreds, query: a.query, fixed: a.fixed,
 	}
 	member.req.flags = 0
+	member.query.Facts = policy.Facts{}
 	t := &member.target
 	if err := h.openTarget(t, pid); err != nil {
 		return unix.ESRCH
 	}
 	defer t.close(a.call.Worker())
-	if !h.inGroup(pid, a.target.pid) {
+	if !h.isMeant(a, pid) {
 		return unix.ESRCH
 	}
 	if uint32(a.req.sig) > maxSignal {
 		return unix.EINVAL
+	}
+	if h.memberwise(a) {
+		if errno := h.judge(&member); errno != 0 {
+			return errno
+		}
 	}
 	if errno := h.checkPermissionOutside(&member); errno != 0 {
 		return errno

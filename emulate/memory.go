@@ -1,6 +1,8 @@
 package emulate
 
 import (
+	"encoding/binary"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
@@ -13,9 +15,15 @@ import (
 // readSiginfo is checks 7 and 8. The caller's memory is read once into our buffer, and
 // everything after decides on and sends that copy.
 func (h *SendSignal) readSiginfo(a *attempt) (unix.Errno, error) {
-	n, err := h.readMemory(a.call, a.req.info, h.memory[:])
+	// The older calls overwrite si_signo before they look at the code, so which codes need
+	// the tail is not known from the record: all is read.
+	split := a.call.ABI == arch.AMD64 && !a.req.byNumber()
+	n, err := h.readMemory(a.call, a.req.info, h.memory[:], split)
 	if err != nil {
 		return 0, err
+	}
+	if a.req.byNumber() {
+		binary.LittleEndian.PutUint32(h.memory[:], uint32(a.req.sig))
 	}
 	var errno unix.Errno
 	a.info, errno = decodeSiginfo(a.call.ABI, h.memory[:n])
@@ -52,8 +60,7 @@ func decodeSiginfo(abi arch.ABI, user []byte) (arch.Siginfo, unix.Errno) {
 // is. The worker reads itself until a read has been seen to block. From then on reads
 // are made by a process that can be killed, and what is not present in memory, and so
 // might block, goes to the slow lane first.
-func (h *SendSignal) readMemory(c *shim.Call, addr uint64, into []byte) (int, error) {
-	native := c.ABI == arch.AMD64
+func (h *SendSignal) readMemory(c *shim.Call, addr uint64, into []byte, native bool) (int, error) {
 	if h.NeverBlock && !c.Slow {
 		if !h.present(c.Tid, addr, len(into)) {
 			return 0, helper.ErrLate
@@ -129,11 +136,15 @@ func (h *SendSignal) look(c *shim.Call, req request) {
 	}
 	a := attempt{call: c, req: req}
 	defer a.target.close(c.Worker())
-	if req.info != 0 {
+	if req.given {
 		_, _ = h.readSiginfo(&a)
 	}
 	var err error
-	if a.caller, err = h.callers.get(h, c.Tid); err == nil {
+	if a.caller, err = h.callers.get(h, c.Tid); err == nil && req.byNumber() {
+		if !a.group() {
+			_ = h.openNumbered(&a)
+		}
+	} else if err == nil {
 		if errno, err := h.resolveTarget(&a); errno == 0 && err == nil {
 			_, _ = h.identify(&a)
 		}

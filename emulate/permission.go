@@ -13,6 +13,7 @@ import (
 type creds struct {
 	tgid             int32
 	ruid, euid, suid uint32
+	rgid             uint32 // for policies alone
 }
 
 // mayByIDs is what the ids alone decide of the kernel's rule (kernel/signal.c,
@@ -28,7 +29,7 @@ func (s Self) mayByIDs(from, to *creds) bool {
 // checkPermission is check 13. A root supervisor lends nothing: the rule is applied
 // with the calling thread's ids as they are now.
 func (h *SendSignal) checkPermission(a *attempt) unix.Errno {
-	if h.Mode == ModeCaller { // there the kernel judges
+	if a.inCaller { // there the kernel judges
 		return 0
 	}
 	return h.checkPermissionOutside(a)
@@ -89,7 +90,7 @@ func (h *SendSignal) callerCreds(a *attempt) error {
 		if err := proc.PidfdInfo(c.pidfd, &info); err != nil {
 			return err
 		}
-		a.creds = creds{tgid: c.tgid, ruid: info.RUID, euid: info.EUID, suid: info.SUID}
+		a.creds = creds{tgid: c.tgid, ruid: info.RUID, euid: info.EUID, suid: info.SUID, rgid: info.RGID}
 		return nil
 	}
 	var status proc.Status
@@ -120,7 +121,7 @@ func (h *SendSignal) targetCreds(t *target) (creds, error) {
 }
 
 func credsOf(s *proc.Status) creds {
-	return creds{tgid: s.Tgid, ruid: s.UID[0], euid: s.UID[1], suid: s.UID[2]}
+	return creds{tgid: s.Tgid, ruid: s.UID[0], euid: s.UID[1], suid: s.UID[2], rgid: s.GID[0]}
 }
 
 func (h *SendSignal) sameSession(c *caller, pid int32) (bool, error) {

@@ -27,11 +27,13 @@ type target struct {
 	tgid   int32 // its thread group's
 	thread bool  // names one thread: PIDFD_THREAD or PIDFD_SELF_THREAD
 
-	reaped  bool // no task is left
-	outside bool // not visible from the supervisor's pid namespace
-	self    bool // PIDFD_SELF_*: the caller, no descriptor involved
-	kept    bool // fd belongs to somebody else
-	known   bool // fd is a pidfd or on procfs: nobody is waited for when it is closed
+	reaped    bool // no task is left
+	outside   bool // not visible from the supervisor's pid namespace
+	everybody bool // kill(-1)
+
+	self  bool // PIDFD_SELF_*: the caller, no descriptor involved
+	kept  bool // fd belongs to somebody else
+	known bool // fd is a pidfd or on procfs: nobody is waited for when it is closed
 
 	info    proc.Info
 	hasInfo bool // info is filled: PIDFD_GET_INFO worked

@@ -37,7 +37,7 @@ func TestMayByIDs(t *testing.T) {
 
 // TestOverflowUIDIsNobody: where users can be without a number, two of them look alike.
 func TestOverflowUIDIsNobody(t *testing.T) {
-	from, to := creds{1, 65534, 65534, 65534}, creds{2, 65534, 65534, 65534}
+	from, to := creds{tgid: 1, ruid: 65534, euid: 65534, suid: 65534}, creds{tgid: 2, ruid: 65534, euid: 65534, suid: 65534}
 	if (Self{}).mayByIDs(&from, &to) {
 		t.Error("two unmapped users are taken for one")
 	}

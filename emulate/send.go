@@ -11,13 +11,13 @@ import (
 // Send is check 14 and the signal itself. Precondition: Decide said 0, and the caller
 // was seen waiting after the last thing read of it.
 func (h *SendSignal) Send(a *attempt) shim.Verdict {
-	if h.Mode == ModeCaller {
+	if a.inCaller {
 		if !h.Ledger.escapes(a.call.Tid) {
 			if v, ok := h.byCaller(a); ok {
 				return v
 			}
 		}
-		if h.MayPass { // next best, and as exact
+		if h.mayPass(a) { // next best, and as exact
 			return h.pass(a.call)
 		}
 		if !a.group() { // whose members are judged one by one
@@ -45,7 +45,7 @@ func (h *SendSignal) Send(a *attempt) shim.Verdict {
 // path is forward where the kernel has the call and means the same by it.
 func (h *SendSignal) path(a *attempt) shim.Path {
 	native := NativeRules(h.Features)
-	if (h.Mode == ModeForward || h.Mode == ModeCaller) && h.Features.SendSignal && !h.Rules.Original && a.req.flags&^native.Flags == 0 &&
+	if h.Mode != ModeEmulate && h.Features.SendSignal && (!h.Rules.Original || a.req.byNumber()) && a.req.flags&^native.Flags == 0 &&
 		(!a.target.self || native.SelfThread != 0) {
 		return shim.PathForward
 	}
@@ -103,7 +103,7 @@ func (h *SendSignal) record(a *attempt) (*[arch.SiginfoSize]byte, error) {
 
 // asPlainKill tells of the one case in which the original patch replaced the siginfo.
 func (h *SendSignal) asPlainKill(a *attempt) bool {
-	return h.Rules.Original && a.info.Code() == arch.SI_USER && !a.isCaller
+	return h.Rules.Original && !a.req.byNumber() && a.info.Code() == arch.SI_USER && !a.isCaller
 }
 
 // translateSender gives si_uid the number that the kernel, reading it in the

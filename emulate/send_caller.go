@@ -18,6 +18,9 @@ import (
 // Numbers are the caller's: as its pid namespace counts. False: this one cannot be said
 // with a number, and is sent from outside.
 func (h *SendSignal) byCaller(a *attempt) (shim.Verdict, bool) {
+	if a.req.byNumber() {
+		return h.runByCaller(a, a.req.what, a.call.Args)
+	}
 	t := &a.target
 	number, ok := h.numberFor(a.caller, t.pid)
 	group := a.group()
@@ -43,6 +46,12 @@ func (h *SendSignal) byCaller(a *attempt) (shim.Verdict, bool) {
 	case withInfo:
 		what, args[2] = arch.RtSigqueueinfo, a.req.info
 	}
+	return h.runByCaller(a, what, args)
+}
+
+// runByCaller holds caller and target and has the caller make the call.
+func (h *SendSignal) runByCaller(a *attempt, what arch.Syscall, args [6]uint64) (shim.Verdict, bool) {
+	t, group := &a.target, a.group()
 	if h.hopper != nil {
 		// A seized init would lose its protection from this one.
 		if unix.Signal(a.req.sig) == unix.SIGSTOP && !group && h.initOfOwn(a) {

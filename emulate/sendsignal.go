@@ -7,21 +7,17 @@ import (
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
 	"github.com/pidfd-shim/pidfd-shim/helper"
+	"github.com/pidfd-shim/pidfd-shim/policy"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
-// request is a pidfd_send_signal call as the kernel reads its registers.
-type request struct {
-	pidfd int32
-	sig   int32
-	info  uint64 // 0: NULL
-	flags uint32
-}
-
-// SendSignal handles pidfd_send_signal for one worker. Not for concurrent use.
+// SendSignal handles pidfd_send_signal and, where a policy names them, the older calls
+// that signal by number, for one worker. Not for concurrent use.
 type SendSignal struct {
 	Config
 
+	asks policy.Fact // what the policy needs besides registers
+	facts
 	callers callerCache
 	reader  *Reader
 	pinner  *Pinner
@@ -37,6 +33,9 @@ type SendSignal struct {
 // New makes the handler of one worker.
 func New(config Config) *SendSignal {
 	h := &SendSignal{Config: config, reader: config.Reader(), pinner: config.Pinner()}
+	if h.Policy != nil {
+		h.asks = h.Policy.Needs()
+	}
 	if config.Hopper != nil {
 		h.hopper = config.Hopper()
 	}
@@ -45,16 +44,18 @@ func New(config Config) *SendSignal {
 
 // Handle is one call's way from its registers to a Verdict: Resolve, Decide, Send.
 func (h *SendSignal) Handle(c *shim.Call) shim.Verdict {
-	req := request{c.Args.Int(0), c.Args.Int(1), c.Args.Pointer(2), c.Args.Uint(3)}
 	if c.ABI == arch.X32 && !h.Features.X32 { // the mark of an ABI that this kernel lacks
 		return shim.Fail(unix.ENOSYS)
 	}
-	c.Record.PidFD, c.Record.Sig, c.Record.Info, c.Record.Flags = req.pidfd, req.sig, req.info, req.flags
-	if h.Mode == ModeContinue {
-		h.look(c, req)
+	a := attempt{call: c, req: requestOf(c)}
+	c.Record.PidFD, c.Record.Sig, c.Record.Info, c.Record.Flags = a.req.pidfd, a.req.sig, a.req.info, a.req.flags
+	if errno, denied := h.early(&a); denied {
+		return shim.Fail(errno)
+	}
+	if h.settled(&a) {
+		h.look(c, a.req)
 		return h.pass(c)
 	}
-	a := attempt{call: c, req: req}
 	defer a.target.close(c.Worker())
 	switch h.Resolve(&a) {
 	case gone:
@@ -62,9 +63,17 @@ func (h *SendSignal) Handle(c *shim.Call) shim.Verdict {
 	case later:
 		return shim.Later()
 	}
-	if h.kernelMustRun(&a) {
-		return h.pass(c)
+	if h.passes(&a) {
+		denied := h.judge(&a)
+		if denied == 0 {
+			return h.pass(c)
+		}
+		if errno := h.Decide(&a); errno != 0 { // a check of the kernel's may come first
+			return shim.Fail(errno)
+		}
+		return shim.Fail(denied)
 	}
+	a.inCaller = h.wantsCaller(&a)
 	if first, restarted := h.Ledger.restart(&a); restarted {
 		return first
 	}
@@ -80,28 +89,80 @@ func (h *SendSignal) Handle(c *shim.Call) shim.Verdict {
 	return h.Send(&a)
 }
 
-// kernelMustRun tells of a call that would come out differently if the supervisor
-// made it, although the kernel has the call: the caller is in another pid or user
-// namespace, may be confined by a security module, or signals itself with a code that
-// only it may use. The kernel runs those in the caller, unless a rule asked about
-// something that could still change.
-func (h *SendSignal) kernelMustRun(a *attempt) bool {
-	if !h.MayPass || a.caller == nil {
+// settled tells of a call that is allowed by its registers, where that is all that the
+// supervisor was asked for.
+func (h *SendSignal) settled(a *attempt) bool {
+	if h.Policy != nil && !a.fixed {
 		return false
 	}
-	if a.target.reaped && (h.Mode == ModeForward || h.Mode == ModeCaller) && (a.group() || a.caller.nested) {
+	return h.Mode == ModeContinue || h.mayPass(a) && (a.req.byNumber() || h.Mode == ModeAuto)
+}
+
+// mayPass tells whether the kernel may run the call: it has it, and no rule asked about
+// anything that could change between our answer and the kernel's look.
+func (h *SendSignal) mayPass(a *attempt) bool {
+	if h.Policy != nil && !a.fixed && !h.Unsafe && h.asks&^lasting != 0 {
+		return false
+	}
+	return h.MayPass || h.Continues && a.req.byNumber()
+}
+
+// lasting are the facts that nobody can change while the caller waits: a thread's ids
+// are its own to change.
+const lasting = policy.CallerUID | policy.CallerEUID | policy.CallerGID
+
+// passes tells of a call that the kernel is to run if the policy allows it.
+func (h *SendSignal) passes(a *attempt) bool {
+	if a.caller == nil || !h.mayPass(a) {
+		return false
+	}
+	if h.Mode == ModeContinue || a.req.byNumber() {
+		return true
+	}
+	if a.target.reaped && h.Mode != ModeEmulate && (a.group() || a.caller.nested) {
 		return true // only the kernel still knows its namespace, and its group
 	}
-	if h.Mode != ModeForward {
+	return h.Mode == ModeForward && h.onlyInCaller(a)
+}
+
+// wantsCaller tells of a call that the caller itself is to make, by a relative of the
+// call with everything in registers: as asked for, or because it would come out
+// differently if the supervisor made it. Where a rule asked for the siginfo, which the
+// kernel would read again, it may not.
+func (h *SendSignal) wantsCaller(a *attempt) bool {
+	if a.hasInfo && !a.fixed && h.asks&(policy.Code|policy.Value) != 0 || a.group() && h.memberwise(a) {
 		return false
 	}
+	switch {
+	case h.Mode == ModeCaller:
+		return true
+	case h.Policy == nil || a.caller == nil:
+		return false
+	case a.req.byNumber():
+		return true
+	case h.Mode == ModeAuto && !a.req.given:
+		return true
+	}
+	return h.Mode != ModeEmulate && h.onlyInCaller(a)
+}
+
+// memberwise tells whether the policy has to be asked about each member of a group.
+func (h *SendSignal) memberwise(a *attempt) bool {
+	return h.Policy != nil && !a.fixed && h.Policy.AsksTarget()
+}
+
+// onlyInCaller tells of a call that would come out differently if the supervisor
+// made it, although the kernel has the call: the caller is in another pid or user
+// namespace, may be confined by a security module, or signals itself with a code that
+// only it may use.
+func (h *SendSignal) onlyInCaller(a *attempt) bool {
 	if a.caller.nested || a.caller.labelled || h.Watch.mayBeConfined() {
 		return true
 	}
 	if a.hasInfo && kernelOnly(a.info.Code()) && a.target.pid == a.call.Tid && !a.group() {
 		return true
 	}
-	if !a.hasInfo && a.req.info != 0 || a.hasInfo && !arch.LayoutOf(a.info.Signo(), a.info.Code()).HasSender() {
+	if !a.hasInfo && a.req.given || a.hasInfo && !arch.LayoutOf(a.info.Signo(), a.info.Code()).HasSender() {
 		return false
 	}
 	foreign, err := h.foreignUserns(a.caller)
@@ -128,6 +189,10 @@ type attempt struct {
 
 	creds    creds
 	hasCreds bool
+
+	query    policy.Query
+	fixed    bool // the policy allows it, whatever else may be found out
+	inCaller bool // the caller is to make the call: the kernel judges it there
 }
 
 // toItself tells of a signal that the calling thread may be the one to take.
@@ -170,6 +235,9 @@ const (
 //  14. sig 0 ends here; the queue limit           EAGAIN
 func (h *SendSignal) Resolve(a *attempt) outcome {
 	flags := a.req.flags
+	if a.req.byNumber() {
+		return h.resolveByNumber(a)
+	}
 	if flags&^h.Rules.Flags != 0 || flags&(flags-1) != 0 {
 		a.early = unix.EINVAL
 		return resolved
@@ -194,6 +262,18 @@ func (h *SendSignal) Resolve(a *attempt) outcome {
 	return resolved
 }
 
+// resolveByNumber is Resolve for the older calls.
+func (h *SendSignal) resolveByNumber(a *attempt) (o outcome) {
+	var err error
+	if a.caller, err = h.callers.get(h, a.call.Tid); err == nil {
+		a.early, err = h.resolveNumber(a)
+	}
+	if err != nil {
+		return h.unserved(a, err)
+	}
+	return resolved
+}
+
 // resolveForUs finds out all that Decide looks at.
 func (h *SendSignal) resolveForUs(a *attempt) (err error) {
 	if a.early, err = h.identify(a); err != nil || a.early != 0 {
@@ -202,7 +282,7 @@ func (h *SendSignal) resolveForUs(a *attempt) (err error) {
 	if a.early, err = h.checkAncestry(a); err != nil || a.early != 0 {
 		return err
 	}
-	if a.req.info != 0 && !a.infoRead {
+	if a.req.given && !a.infoRead {
 		a.early, err = h.readSiginfo(a)
 	}
 	return err
@@ -212,7 +292,7 @@ func (h *SendSignal) resolveForUs(a *attempt) (err error) {
 // Where the siginfo cannot be sent as it is, whom the descriptor names matters: to
 // the order of the checks, and for codes that a caller may use for itself only.
 func (h *SendSignal) resolveForKernel(a *attempt) (err error) {
-	if a.req.info == 0 {
+	if !a.req.given {
 		a.judged = true
 		return nil
 	}
@@ -236,7 +316,7 @@ func (h *SendSignal) resolveForKernel(a *attempt) (err error) {
 // supervisor: the same namespaces, and in them the capability that decides every case.
 // All that is left to the shim is to send in its name.
 func (h *SendSignal) kernelJudges(a *attempt) bool {
-	return h.Mode == ModeForward && h.path(a) == shim.PathForward && !h.Observed && h.Ledger == nil && h.hasOurRights(a)
+	return h.Mode == ModeForward && (h.Policy == nil || a.fixed) && h.path(a) == shim.PathForward && !h.Observed && h.Ledger == nil && h.hasOurRights(a)
 }
 
 // Decide answers with the errno that the kernel would give this caller, or 0.
@@ -250,16 +330,22 @@ func (h *SendSignal) Decide(a *attempt) unix.Errno {
 		return a.early
 	case a.hasInfo && a.info.Signo() != a.req.sig:
 		return unix.EINVAL
-	case a.hasInfo && kernelOnly(a.info.Code()) && !a.isCaller && !h.Rules.Original:
+	case a.hasInfo && kernelOnly(a.info.Code()) && !a.isCaller && (!h.Rules.Original || a.req.byNumber()):
 		return unix.EPERM
 	case a.hasInfo && a.info.Code() == arch.SI_TKILL && !a.isCaller: // original, too
 		return unix.EPERM
 	case a.target.reaped && !a.group():
 		return unix.ESRCH
 	case a.group(): // members first, then the signal, then each one's permission
-		return 0
+		if h.memberwise(a) {
+			return 0
+		}
+		return h.judge(a)
 	case uint32(a.req.sig) > maxSignal:
 		return unix.EINVAL
+	}
+	if errno := h.judge(a); errno != 0 {
+		return errno
 	}
 	return h.checkPermission(a)
 }

@@ -20,6 +20,8 @@ type Listener struct {
 	fd      int
 	size    int  // of the kernel's struct seccomp_notif
 	validIO uint // the encoding of ID_VALID that this kernel takes
+
+	reruns reruns
 }
 
 // struct seccomp_notif_sizes { __u16 seccomp_notif, seccomp_notif_resp, seccomp_data; };
@@ -86,11 +88,18 @@ func (l *Listener) Next(c *shim.Call) error {
 	if len(c.Buffer) != l.size {
 		c.Buffer = make([]byte, l.size)
 	}
+	if l.reruns.take(c.Buffer) {
+		l.decode(c)
+		return nil
+	}
 	for {
 		clear(c.Buffer)
 		switch errno := receive(l.fd, c.Buffer); errno {
 		case 0:
 			l.decode(c)
+			if l.isRerun(c) {
+				continue
+			}
 			return nil
 		case unix.EINTR:
 		case unix.ENOENT: // the caller was interrupted first, or nobody is left
@@ -140,11 +149,12 @@ func (l *Listener) Answer(c *shim.Call, v shim.Verdict) error {
 		if c.Runner == nil {
 			return l.refuse(c, fmt.Errorf("verdict %q: nobody holds the caller", v))
 		}
+		l.expectRerun(c.Tid, v.Call)
 		if err := c.Runner.Run(v.Call); err != nil {
 			return l.refuse(c, err)
 		}
 		_ = send(l.fd, &resp)
-		return c.Runner.Finish()
+		return l.finish(c)
 	case shim.KindPass:
 		resp.flags = unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE
 	default:

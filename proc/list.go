@@ -15,6 +15,28 @@ func (f *FS) EachPid(visit func(pid int32) bool) error {
 		return fmt.Errorf("list procfs: %w", err)
 	}
 	defer unix.Close(dir)
+	return eachNumber(dir, visit)
+}
+
+// EachTask is EachPid for every thread of every process.
+func (f *FS) EachTask(visit func(tid int32) bool) error {
+	more := true
+	return f.EachPid(func(pid int32) bool {
+		dir, err := f.OpenAt(pid, "task")
+		if err != nil {
+			return true
+		}
+		defer unix.Close(dir)
+		_ = eachNumber(dir, func(tid int32) bool {
+			more = visit(tid)
+			return more
+		})
+		return more
+	})
+}
+
+// eachNumber calls visit for every entry of a directory that is a number.
+func eachNumber(dir int, visit func(pid int32) bool) error {
 	buf := make([]byte, 8192)
 	for {
 		n, err := unix.ReadDirent(dir, buf)

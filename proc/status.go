@@ -23,6 +23,10 @@ type Status struct {
 	NSpid  [32]int32
 	NSpids int
 
+	// NSpgid are its process group's numbers, likewise.
+	NSpgid  [32]int32
+	NSpgids int
+
 	Threads    int32
 	CapEff     uint64
 	NoNewPrivs int
@@ -92,6 +96,8 @@ func (s *Status) set(key, value []byte) {
 		ids(value, &s.GID)
 	case "NSpid":
 		s.NSpids = pids(value, &s.NSpid)
+	case "NSpgid":
+		s.NSpgids = pids(value, &s.NSpgid)
 	case "Threads":
 		s.Threads, _ = pidNumber(first)
 	case "CapEff":

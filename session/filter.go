@@ -1,18 +1,30 @@
 package session
 
 import (
+	"slices"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
 	"github.com/pidfd-shim/pidfd-shim/notify"
+	"github.com/pidfd-shim/pidfd-shim/policy"
 )
 
-// filter decides in the kernel what needs no supervisor: with nothing to deny, nothing
-// to show, and a kernel that runs the call by the rules asked for, that is every call.
+// filter decides in the kernel what needs no supervisor: with nothing to show, and a
+// kernel that runs the call by the rules asked for, what registers decide of the policy;
+// without one that is every call.
 func (s *Session) filter() notify.Filter {
 	f := notify.Filter{Syscalls: []arch.Syscall{arch.PidfdSendSignal}, Default: unix.SECCOMP_RET_ALLOW}
-	if !s.Plan.Unasked || s.Observer != nil {
-		f.Rules = s.intercept(notify.Rule{Syscall: arch.PidfdSendSignal})
+	switch {
+	case s.policy != nil:
+		f.Syscalls = slices.Clone(s.policy.Syscalls())
+		f.Rules = s.policed()
+		if !slices.Contains(f.Syscalls, arch.PidfdSendSignal) {
+			f.Syscalls = append(f.Syscalls, arch.PidfdSendSignal)
+			f.Rules = append(f.Rules, s.unpoliced()...)
+		}
+	default:
+		f.Rules = s.unpoliced()
 	}
 	if s.watch != nil {
 		f.Syscalls = append(f.Syscalls, arch.Unshare, arch.Setns, arch.LandlockRestrictSelf)
@@ -28,6 +40,49 @@ func (s *Session) filter() notify.Filter {
 		f.Rules = append(f.Rules, notify.Rule{Syscall: arch.Prctl, Then: unix.SECCOMP_RET_ALLOW})
 	}
 	return f
+}
+
+// unpoliced are the rules of pidfd_send_signal without a policy.
+func (s *Session) unpoliced() []notify.Rule {
+	if s.Plan.Unasked && s.Observer == nil {
+		return nil
+	}
+	return s.intercept(notify.Rule{Syscall: arch.PidfdSendSignal})
+}
+
+// policed are the policy's rules as far as registers go, in its order. What they allow
+// the kernel runs at once if it can, what they deny it refuses, and what they leave open
+// is the supervisor's.
+func (s *Session) policed() []notify.Rule {
+	var rules []notify.Rule
+	for _, r := range s.policy.Registers() {
+		rule := notify.Rule{Syscall: r.Syscall, ABI: r.ABI}
+		for _, c := range r.When {
+			rule.When = append(rule.When, condOf(c))
+		}
+		switch {
+		case s.Observer != nil, r.Then == policy.Ask:
+			rules = append(rules, s.intercept(rule)...)
+			continue
+		case r.Then == policy.Deny:
+			rule.Then = unix.SECCOMP_RET_ERRNO | uint32(r.Errno)
+		case s.Plan.Unasked || r.Syscall != arch.PidfdSendSignal:
+			rule.Then = unix.SECCOMP_RET_ALLOW
+		default:
+			rules = append(rules, s.intercept(rule)...)
+			continue
+		}
+		rules = append(rules, rule)
+	}
+	return rules
+}
+
+func condOf(c policy.Cond) notify.Cond {
+	cond := notify.Cond{Arg: c.Arg, Mask: c.Mask, Not: c.Not, Pointer: c.Null}
+	for _, r := range c.In {
+		cond.In = append(cond.In, notify.Range(r))
+	}
+	return cond
 }
 
 // watched are the calls that change whom a caller may signal: a new user namespace
@@ -65,7 +120,11 @@ func (s *Session) intercept(r notify.Rule) []notify.Rule {
 		return []notify.Rule{r}
 	}
 	var rules []notify.Rule
+	only := r.ABI
 	for _, abi := range []arch.ABI{arch.AMD64, arch.I386, arch.X32} {
+		if only != 0 && abi != only {
+			continue
+		}
 		r.ABI, r.Then = abi, unix.SECCOMP_RET_TRACE|uint32(abi)
 		rules = append(rules, r)
 	}

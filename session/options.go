@@ -2,10 +2,13 @@ package session
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
+	"github.com/pidfd-shim/pidfd-shim/arch"
 	"github.com/pidfd-shim/pidfd-shim/emulate"
 	"github.com/pidfd-shim/pidfd-shim/kernel"
+	"github.com/pidfd-shim/pidfd-shim/policy"
 )
 
 // Options are the flags of run that the supervisor acts on, in the words of the
@@ -15,6 +18,32 @@ type Options struct {
 	Mode      string // auto, continue, forward, emulate
 	Semantics string // native, mainline, original
 	Observed  bool   // somebody wants to see every call: nothing is decided in the filter
+
+	PolicyFile     string // read by LoadPolicy
+	UnsafeContinue bool   // the kernel may run calls although a rule cannot be enforced so
+
+	policy *policy.Policy
+}
+
+// LoadPolicy reads the policy file, if there is one. Resolve and New go by it.
+func (o *Options) LoadPolicy() (err error) {
+	if o.PolicyFile != "" {
+		o.policy, err = policy.Load(o.PolicyFile)
+	}
+	return err
+}
+
+// mutable lists what the policy asks that can change before the kernel looks.
+func (o Options) mutable() []string {
+	if o.policy == nil {
+		return nil
+	}
+	return o.policy.Mutable()
+}
+
+// siblings tells whether the policy names older calls than pidfd_send_signal, too.
+func (o Options) siblings() bool {
+	return o.policy != nil && slices.ContainsFunc(o.policy.Syscalls(), func(s arch.Syscall) bool { return s != arch.PidfdSendSignal })
 }
 
 // The backends by name.
@@ -63,7 +92,7 @@ type Plan struct {
 	Rules   emulate.Rules
 	Why     string // one line for the log and doctor
 
-	// Unasked lets the filter allow every call: auto where nothing is to be decided.
+	// Unasked lets the filter allow what registers allow: auto where the kernel has the call.
 	Unasked bool
 }
 
@@ -116,6 +145,8 @@ func (o Options) resolveContinue(p Plan, f kernel.Features, ownRules bool) (Plan
 		return p, fmt.Errorf("--mode continue: this kernel cannot continue a notified call (Linux 5.5): use --mode forward")
 	case !ownRules:
 		return p, fmt.Errorf("--mode continue: the kernel runs the call by its own rules: it excludes --semantics %s here", o.Semantics)
+	case len(o.mutable()) > 0 && !o.UnsafeContinue:
+		return p, fmt.Errorf("--mode continue: %s: %s, which can change before the kernel looks: use another mode, or --unsafe-continue", o.PolicyFile, o.mutable()[0])
 	}
 	p.Mode, p.Why = emulate.ModeContinue, "asked for"
 	return p, nil
@@ -126,8 +157,12 @@ func (o Options) resolveAuto(p Plan, f kernel.Features, ownRules bool) Plan {
 	switch {
 	case p.Backend == BackendPtrace:
 		p.Mode, p.Why = emulate.ModeCaller, "a tracee can make the call itself"
-	case ownRules && f.SendSignal && (f.Continue || !o.Observed):
-		p.Mode, p.Why, p.Unasked = emulate.ModeContinue, "the kernel has the call and nothing is denied", true
+	case len(o.mutable()) > 0 && ownRules && f.SendSignal && f.Continue:
+		p.Mode, p.Why, p.Unasked = emulate.ModeAuto, "the policy asks what can change: signals with siginfo are forwarded, others sent by the caller itself", true
+	case len(o.mutable()) > 0:
+		p.Mode, p.Why = emulate.ModeCaller, "the policy asks what can change, and the caller itself can send"
+	case ownRules && f.SendSignal && (f.Continue || !o.Observed && o.policy == nil):
+		p.Mode, p.Why, p.Unasked = emulate.ModeContinue, "the kernel has the call and nothing is denied that registers do not tell", true
 	case f.SendSignal:
 		p.Mode, p.Why = emulate.ModeCaller, "the kernel has the call, but cannot continue a notified one or has other rules"
 	default:

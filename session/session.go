@@ -12,6 +12,7 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/kernel"
 	"github.com/pidfd-shim/pidfd-shim/notify"
 	"github.com/pidfd-shim/pidfd-shim/notify/ptrace"
+	"github.com/pidfd-shim/pidfd-shim/policy"
 	"github.com/pidfd-shim/pidfd-shim/proc"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
@@ -30,6 +31,10 @@ type Session struct {
 	// Helper starts this program in a role of its own (`__reader`, `__pinner`) on one
 	// end of a socket pair.
 	Helper func(role string, socket *os.File) (*os.Process, error)
+
+	policy   *policy.Policy
+	siblings bool
+	unsafe   bool
 
 	helpers  helper.All
 	self     emulate.Self
@@ -59,7 +64,10 @@ func New(o Options, f kernel.Features, log *slog.Logger) (*Session, error) {
 		return nil, err
 	}
 	log.Info("chose how calls are answered", "backend", plan.Backend, "mode", plan.Mode, "why", plan.Why)
-	s := &Session{Plan: plan, Features: f, Proc: fs, Log: log, self: self}
+	s := &Session{
+		Plan: plan, Features: f, Proc: fs, Log: log, self: self,
+		policy: o.policy, siblings: o.siblings(), unsafe: o.UnsafeContinue,
+	}
 	if plan.Mode != emulate.ModeContinue && (f.Continue || plan.Backend == BackendPtrace) {
 		s.watch = &emulate.Watch{}
 	}
@@ -81,6 +89,9 @@ func (s *Session) Launch(start func() (int, error)) (int, error) {
 	if !s.Features.IDValidNew {
 		listener.PretendOld()
 	}
+	if s.siblings {
+		listener.ExpectReruns()
+	}
 	s.listener, s.backend = listener, listener
 	if !killable {
 		s.ledger = &emulate.Ledger{}
@@ -95,7 +106,13 @@ func (s *Session) Serve() error {
 		Alone: s.Plan.Backend == BackendPtrace, // a tracer cannot be replaced by another thread
 	}
 	supervisor.Handlers = func() *shim.Handlers {
-		handlers := &shim.Handlers{arch.PidfdSendSignal: emulate.New(s.config(supervisor)).Handle}
+		handle := emulate.New(s.config(supervisor)).Handle
+		handlers := &shim.Handlers{arch.PidfdSendSignal: handle}
+		if s.siblings {
+			for _, call := range s.policy.Syscalls() {
+				handlers[call] = handle
+			}
+		}
 		if s.watch != nil {
 			handlers[arch.Unshare] = s.watch.Namespace
 			handlers[arch.Setns] = s.watch.Namespace
@@ -156,14 +173,18 @@ func (s *Session) config(supervisor *shim.Supervisor) emulate.Config {
 		Suspicious: supervisor.Suspicious,
 		NeverBlock: traced,
 		Observed:   s.Observer != nil,
+		Continues:  traced || s.Features.Continue,
 		MayPass: s.Features.SendSignal && (traced || s.Features.Continue) &&
 			s.Plan.Rules == emulate.NativeRules(s.Features),
+		Policy: s.policy, Unsafe: s.unsafe,
 		Log: s.Log,
 	}
 	switch {
 	case s.tracer != nil:
 		c.Pins = s.tracer.Pins
-	case s.Plan.Mode == emulate.ModeCaller:
+	case s.siblings && !s.Features.Continue:
+		// The caller's own call would be notified again, and could not be let through.
+	case s.Plan.Mode == emulate.ModeCaller, s.policy != nil:
 		c.Hopper = func() emulate.Hopper {
 			return &ptrace.Hopper{Helper: s.helper("__hopper", true)}
 		}

@@ -11,6 +11,7 @@ type Call struct {
 	Tid   int32  // the calling thread, in the supervisor's pid namespace
 	Frame arch.Frame
 
+	What arch.Syscall // these four are Decode's
 	ABI  arch.ABI
 	Nr   uint32 // the number without the x32 mark
 	Args arch.Args

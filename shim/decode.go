@@ -10,6 +10,11 @@ import (
 // the system call. NoSyscall means a frame that no handler can be for; where even its
 // architecture is unknown the ABI is 0 and the arguments are as the registers were.
 func (c *Call) Decode() arch.Syscall {
+	c.What = c.decode()
+	return c.What
+}
+
+func (c *Call) decode() arch.Syscall {
 	abi, known := c.Frame.ABI()
 	c.ABI, c.Nr = abi, c.Frame.Nr
 	if !known {

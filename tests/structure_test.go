@@ -37,7 +37,9 @@ var rank = map[string]int{
 }
 
 // neighbours are imports between packages of one height, each with its reason.
-var neighbours = map[[2]string]string{}
+var neighbours = map[[2]string]string{
+	{"emulate", "policy"}: "a call is judged where the kernel would judge its sender, between two of emulate's checks",
+}
 
 // source is one Go file of the module, parsed to its imports and comments.
 type source struct {

@@ -24,7 +24,8 @@ if it could not be executed, 125 for every error of ours.`
 const runExample = `  pidfd-shim run -- make check                     run it; the kernel answers where it can
   pidfd-shim run --trace -- COMMAND                one strace-like line a call, on stderr
   pidfd-shim run --audit=calls.jsonl -- COMMAND    one JSON object a call
-  pidfd-shim run --mode emulate -- COMMAND         as on a kernel without the call`
+  pidfd-shim run --mode emulate -- COMMAND         as on a kernel without the call
+  pidfd-shim run --policy rules.yaml -- COMMAND    deny what the rules deny`
 
 // runConfig is what run's flags come to. It goes to the supervisor as one word, so
 // that nothing is put into the environment, which COMMAND would inherit.
@@ -63,6 +64,9 @@ func (c *runConfig) addFlags(cmd *cobra.Command) {
 		"how calls are answered: "+words(session.Modes)+"; auto takes the cheapest that is exact")
 	f.StringVar(&c.Session.Semantics, "semantics", "native",
 		"the rules that COMMAND meets: "+words(session.Semantics)+"; original takes no flags, as first posted")
+	f.StringVar(&c.Session.PolicyFile, "policy", "", "allow and deny calls by the rules of `FILE` (docs/POLICY.md); without it nothing is denied")
+	f.BoolVar(&c.Session.UnsafeContinue, "unsafe-continue", false,
+		"let --mode continue run with a policy that it cannot enforce: another thread can change what was decided on")
 	f.StringVar(&c.Trace, "trace", "", "write one strace-like line a call, to stderr or to `FILE`")
 	f.Lookup("trace").NoOptDefVal = "-"
 	f.StringVar(&c.Audit, "audit", "", "write one JSON object a call to `FILE` or fd:N")
@@ -91,7 +95,10 @@ func (c *runConfig) check() error {
 			return fmt.Errorf("%s %s: no such value, it takes %s", f.flag, f.value, words(f.words))
 		}
 	}
-	return c.Session.Check()
+	if err := c.Session.Check(); err != nil {
+		return err
+	}
+	return c.Session.LoadPolicy()
 }
 
 func (c *runConfig) run(command []string) error {

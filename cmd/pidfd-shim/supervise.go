@@ -51,7 +51,7 @@ func readConfig(words []string) (*runConfig, error) {
 	if err := json.Unmarshal([]byte(words[0]), c); err != nil {
 		return nil, fmt.Errorf("read the flags: %w", err)
 	}
-	return c, nil
+	return c, c.Session.LoadPolicy()
 }
 
 // plan is how calls will be answered.

@@ -1,0 +1,205 @@
+package emulate
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/arch"
+	"github.com/pidfd-shim/pidfd-shim/proc"
+)
+
+// resolveNumber makes a handle of the number that one of the older calls names its
+// target by. The kernel looks it up at some moment of the call; this is that moment, and
+// the handle stays with whom it meant then.
+//
+// The order of the checks is that of kernel/signal.c, 6.18: rt_sigqueueinfo and
+// rt_tgsigqueueinfo read the siginfo first; the calls for threads then refuse numbers
+// below 1; a number without a task is ESRCH after si_code has been judged.
+func (h *SendSignal) resolveNumber(a *attempt) (unix.Errno, error) {
+	if a.req.given {
+		errno, err := h.readSiginfo(a)
+		if errno != 0 || err != nil {
+			return errno, err
+		}
+	}
+	r := &a.req
+	switch r.what {
+	case arch.Tgkill, arch.RtTgsigqueueinfo:
+		if r.tgid <= 0 || r.pid <= 0 {
+			return unix.EINVAL, nil
+		}
+	case arch.Tkill:
+		if r.pid <= 0 {
+			return unix.EINVAL, nil
+		}
+	}
+	if a.group() {
+		return h.resolveGroup(a)
+	}
+	err := h.openNumbered(a)
+	if errors.Is(err, unix.ESRCH) || errors.Is(err, unix.ENOENT) {
+		a.target.reaped = true
+		return 0, nil
+	}
+	return 0, err
+}
+
+// openNumbered opens the task and sees that the handle is of the one that has the number
+// in the caller's namespace.
+func (h *SendSignal) openNumbered(a *attempt) error {
+	pid, err := h.numberHere(a.caller, a.req.pid)
+	if err != nil {
+		return err
+	}
+	t := &a.target
+	var status proc.Status
+	if err := h.statusOf(pid, &status); err != nil {
+		return err
+	}
+	thread := a.req.flags&flagThread != 0
+	if thread && a.req.tgid != 0 {
+		tgid, err := h.numberHere(a.caller, a.req.tgid)
+		if err != nil {
+			return err
+		}
+		if tgid != status.Tgid {
+			return unix.ESRCH
+		}
+	}
+	t.pid, t.tgid = pid, status.Tgid
+	a.call.Record.TargetPid = pid
+	if err := h.openTask(t, thread); err != nil {
+		return err
+	}
+	again, err := h.numberHere(a.caller, a.req.pid)
+	if err != nil || again != pid || !h.owns(t) {
+		t.close(a.call.Worker())
+		t.fd, t.dir = 0, nil
+		return unix.ESRCH
+	}
+	return nil
+}
+
+// openTask opens what stays with the task: a pidfd where the kernel has one for it.
+func (h *SendSignal) openTask(t *target, thread bool) error {
+	switch {
+	case h.Features.PidfdOpen && !thread && t.pid == t.tgid:
+		fd, err := unix.PidfdOpen(int(t.pid), 0)
+		if err != nil {
+			return err
+		}
+		t.fd, t.known = fd, true
+	case h.Features.ThreadPidfd && thread:
+		fd, err := unix.PidfdOpen(int(t.pid), unix.PIDFD_THREAD)
+		if err != nil {
+			return err
+		}
+		t.fd, t.thread, t.known = fd, true, true
+	default: // /proc/TID, which signals the process of that thread
+		fd, err := h.Proc.OpenDir(t.pid)
+		if err != nil {
+			return err
+		}
+		t.dir, t.fd, t.thread = h.Proc.DirFromFD(fd), fd, thread
+		return nil
+	}
+	t.hasInfo = h.Features.Info && proc.PidfdInfo(t.fd, &t.info) == nil
+	return nil
+}
+
+// numberHere translates a number of the caller's pid namespace into the supervisor's.
+func (h *SendSignal) numberHere(c *caller, number int32) (int32, error) {
+	switch {
+	case number <= 0:
+		return 0, unix.ESRCH
+	case !c.nested:
+		return number, nil
+	case h.Features.NSTranslate:
+		return proc.PidFromPidns(c.pidns, number)
+	}
+	return h.searchNumber(c, number)
+}
+
+// searchNumber looks for the number among all tasks whose list of numbers is deep
+// enough (before 6.11).
+func (h *SendSignal) searchNumber(c *caller, number int32) (int32, error) {
+	ancestor, err := proc.NSOf(c.pidns)
+	if err != nil {
+		return 0, err
+	}
+	found := int32(0)
+	err = h.Proc.EachTask(func(tid int32) bool {
+		var status proc.Status
+		if h.statusOf(tid, &status) == nil && c.depth > 0 && status.NSpids >= c.depth && status.NSpid[c.depth-1] == number &&
+			h.livesBelow(tid, ancestor) {
+			found = tid
+		}
+		return found == 0
+	})
+	if err == nil && found == 0 {
+		err = unix.ESRCH
+	}
+	return found, err
+}
+
+func (h *SendSignal) livesBelow(tid int32, ancestor proc.NSID) bool {
+	dir, err := h.Proc.Dir(tid)
+	if err != nil {
+		return false
+	}
+	defer dir.Close()
+	ns, err := dir.OpenNS("pid")
+	if err != nil {
+		return false
+	}
+	below, err := belowOrSame(ns, ancestor)
+	return err == nil && below
+}
+
+// resolveGroup finds which processes kill(2) means by 0, -1 or a negative number: those
+// of a group, as the supervisor numbers it, or all.
+func (h *SendSignal) resolveGroup(a *attempt) (unix.Errno, error) {
+	t := &a.target
+	switch {
+	case a.req.pid == -1:
+		t.everybody = true
+	case a.req.pid == 0:
+		var stat proc.Stat
+		if err := a.caller.dir.Stat(&stat); err != nil {
+			return 0, fmt.Errorf("read the process group of thread %d: %w", a.call.Tid, err)
+		}
+		t.pid = stat.Pgrp
+	case a.req.pid == -1<<31: // has no positive number: kernel/signal.c, kill_something_info
+		t.reaped = true
+		return unix.ESRCH, nil
+	case a.caller.nested:
+		t.pid = h.groupHere(a.caller, -a.req.pid)
+	default:
+		t.pid = -a.req.pid
+	}
+	return 0, nil
+}
+
+// groupHere translates a group's number, whose leader may be long gone, by a member's
+// list of numbers. 0: it has no member.
+func (h *SendSignal) groupHere(c *caller, group int32) int32 {
+	found := int32(0)
+	_ = h.Proc.EachPid(func(pid int32) bool {
+		dir, err := h.Proc.Dir(pid)
+		if err != nil {
+			return true
+		}
+		defer dir.Close()
+		var status proc.Status
+		if dir.Status(&status) != nil || c.depth == 0 || status.NSpgids < c.depth || status.NSpgid[c.depth-1] != group {
+			return true
+		}
+		if below, err := h.visibleFrom(c.pidns, pid); err == nil && below {
+			found = status.NSpgid[0]
+		}
+		return found == 0
+	})
+	return found
+}

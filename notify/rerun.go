@@ -1,0 +1,144 @@
+package notify
+
+import (
+	"encoding/binary"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/shim"
+)
+
+// A caller that is made to run another call meets the filter again. Where the filter has
+// that call too, as under a policy that names kill(2), it is notified a second time, and
+// the one who waits for it to finish is the one who would have to let it through.
+
+// reruns are the calls that held callers were made to run. The registers are the
+// supervisor's own, and nobody but the tracer who holds the caller can change them, so
+// letting the kernel run them is safe.
+type reruns struct {
+	Expected bool // the filter notifies of calls that callers are made to run
+
+	count atomic.Int32 // of calls below, so that nobody locks without need
+
+	mu    sync.Mutex // guards below
+	calls map[int32]shim.Rewrite
+	kept  [][]byte // notifications received while waiting for one of ours
+}
+
+// ExpectReruns says that the filter notifies of the calls that callers are made to run.
+// Precondition: the kernel has FLAG_CONTINUE.
+func (l *Listener) ExpectReruns() { l.reruns.Expected = true }
+
+func (l *Listener) expectRerun(tid int32, call shim.Rewrite) {
+	r := &l.reruns
+	if !r.Expected {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.calls == nil {
+		r.calls = map[int32]shim.Rewrite{}
+	}
+	r.calls[tid] = call
+	r.count.Store(int32(len(r.calls)))
+}
+
+func (l *Listener) forgetRerun(tid int32) {
+	r := &l.reruns
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.calls, tid)
+	r.count.Store(int32(len(r.calls)))
+}
+
+// isRerun lets a call through that its caller was made to run.
+func (l *Listener) isRerun(c *shim.Call) bool {
+	r := &l.reruns
+	if r.count.Load() == 0 {
+		return false
+	}
+	r.mu.Lock()
+	call, ok := r.calls[c.Tid]
+	r.mu.Unlock()
+	if !ok || uint32(call.Nr) != c.Frame.Nr || call.Args != c.Frame.Raw {
+		return false
+	}
+	resp := seccompNotifResp{id: c.ID, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE}
+	_ = send(l.fd, &resp)
+	return true
+}
+
+// finish waits until the caller has run its call, and meanwhile receives: its call among
+// others, which are kept for Next.
+func (l *Listener) finish(c *shim.Call) error {
+	if !l.reruns.Expected {
+		return c.Runner.Finish()
+	}
+	defer l.forgetRerun(c.Tid)
+	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
+	if err != nil {
+		return fmt.Errorf("wait for a caller: eventfd: %w", err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		done <- c.Runner.Finish()
+		var one [8]byte
+		binary.LittleEndian.PutUint64(one[:], 1)
+		_, _ = unix.Write(wake, one[:])
+	}()
+	l.receiveUntil(wake)
+	err = <-done
+	_ = unix.Close(wake)
+	return err
+}
+
+// receiveUntil receives until wake can be read.
+func (l *Listener) receiveUntil(wake int) {
+	fds := []unix.PollFd{{Fd: int32(wake), Events: unix.POLLIN}, {Fd: int32(l.fd), Events: unix.POLLIN}}
+	for {
+		if n, err := unix.Poll(fds, -1); err != nil || n == 0 {
+			continue
+		}
+		switch {
+		case fds[0].Revents != 0:
+			return
+		case fds[1].Revents&unix.POLLIN == 0: // hung up: the caller has ended
+			fds[1].Fd = -1
+		default:
+			l.keepOne()
+		}
+	}
+}
+
+// keepOne receives one notification and keeps it, if it is not a rerun.
+func (l *Listener) keepOne() {
+	c := shim.Call{Buffer: make([]byte, l.size)}
+	if receive(l.fd, c.Buffer) != 0 {
+		return
+	}
+	l.decode(&c)
+	if l.isRerun(&c) {
+		return
+	}
+	l.reruns.mu.Lock()
+	defer l.reruns.mu.Unlock()
+	l.reruns.kept = append(l.reruns.kept, c.Buffer)
+}
+
+// take moves the oldest notification kept into buf.
+func (r *reruns) take(buf []byte) bool {
+	if !r.Expected {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.kept) == 0 {
+		return false
+	}
+	copy(buf, r.kept[0])
+	r.kept = r.kept[1:]
+	return true
+}
