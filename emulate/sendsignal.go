@@ -16,8 +16,9 @@ import (
 type SendSignal struct {
 	Config
 
-	asks policy.Fact // what the policy needs besides registers
-	facts
+	asks    policy.Fact // what the policy needs besides registers
+	facts   facts
+	current attempt
 	callers callerCache
 	reader  *Reader
 	pinner  *Pinner
@@ -42,42 +43,44 @@ func New(config Config) *SendSignal {
 	return h
 }
 
-// Handle is one call's way from its registers to a Verdict: Resolve, Decide, Send.
+// Handle is one call's way from its registers to a Verdict: Resolve, Decide, Send. Who
+// then carries it out, the kernel, the caller or the supervisor, is in ways.go.
 func (h *SendSignal) Handle(c *shim.Call) shim.Verdict {
 	if c.ABI == arch.X32 && !h.Features.X32 { // the mark of an ABI that this kernel lacks
 		return shim.Fail(unix.ENOSYS)
 	}
-	a := attempt{call: c, req: requestOf(c)}
+	a := &h.current
+	*a = attempt{call: c, req: requestOf(c)}
 	c.Record.PidFD, c.Record.Sig, c.Record.Info, c.Record.Flags = a.req.pidfd, a.req.sig, a.req.info, a.req.flags
-	if errno, denied := h.early(&a); denied {
+	if errno, denied := h.early(a); denied {
 		return shim.Fail(errno)
 	}
-	if h.settled(&a) {
+	if h.settled(a) {
 		h.look(c, a.req)
 		return h.pass(c)
 	}
 	defer a.target.close(c.Worker())
-	switch h.Resolve(&a) {
+	switch h.Resolve(a) {
 	case gone:
 		return shim.Gone()
 	case later:
 		return shim.Later()
 	}
-	if h.passes(&a) {
-		denied := h.judge(&a)
+	if h.passes(a) {
+		denied := h.judge(a)
 		if denied == 0 {
 			return h.pass(c)
 		}
-		if errno := h.Decide(&a); errno != 0 { // a check of the kernel's may come first
+		if errno := h.Decide(a); errno != 0 { // a check of the kernel's may come first
 			return shim.Fail(errno)
 		}
 		return shim.Fail(denied)
 	}
-	a.inCaller = h.wantsCaller(&a)
-	if first, restarted := h.Ledger.restart(&a); restarted {
+	a.inCaller = h.wantsCaller(a)
+	if first, restarted := h.Ledger.restart(a); restarted {
 		return first
 	}
-	if errno := h.Decide(&a); errno != 0 {
+	if errno := h.Decide(a); errno != 0 {
 		return shim.Fail(errno)
 	}
 	c.Sending()
@@ -86,87 +89,7 @@ func (h *SendSignal) Handle(c *shim.Call) shim.Verdict {
 		h.Ledger.hopped(c.Tid, false)
 		return shim.Gone()
 	}
-	return h.Send(&a)
-}
-
-// settled tells of a call that is allowed by its registers, where that is all that the
-// supervisor was asked for.
-func (h *SendSignal) settled(a *attempt) bool {
-	if h.Policy != nil && !a.fixed {
-		return false
-	}
-	return h.Mode == ModeContinue || h.mayPass(a) && (a.req.byNumber() || h.Mode == ModeAuto)
-}
-
-// mayPass tells whether the kernel may run the call: it has it, and no rule asked about
-// anything that could change between our answer and the kernel's look.
-func (h *SendSignal) mayPass(a *attempt) bool {
-	if h.Policy != nil && !a.fixed && !h.Unsafe && h.asks&^lasting != 0 {
-		return false
-	}
-	return h.MayPass || h.Continues && a.req.byNumber()
-}
-
-// lasting are the facts that nobody can change while the caller waits: a thread's ids
-// are its own to change.
-const lasting = policy.CallerUID | policy.CallerEUID | policy.CallerGID
-
-// passes tells of a call that the kernel is to run if the policy allows it.
-func (h *SendSignal) passes(a *attempt) bool {
-	if a.caller == nil || !h.mayPass(a) {
-		return false
-	}
-	if h.Mode == ModeContinue || a.req.byNumber() {
-		return true
-	}
-	if a.target.reaped && h.Mode != ModeEmulate && (a.group() || a.caller.nested) {
-		return true // only the kernel still knows its namespace, and its group
-	}
-	return h.Mode == ModeForward && h.onlyInCaller(a)
-}
-
-// wantsCaller tells of a call that the caller itself is to make, by a relative of the
-// call with everything in registers: as asked for, or because it would come out
-// differently if the supervisor made it. Where a rule asked for the siginfo, which the
-// kernel would read again, it may not.
-func (h *SendSignal) wantsCaller(a *attempt) bool {
-	if a.hasInfo && !a.fixed && h.asks&(policy.Code|policy.Value) != 0 || a.group() && h.memberwise(a) {
-		return false
-	}
-	switch {
-	case h.Mode == ModeCaller:
-		return true
-	case h.Policy == nil || a.caller == nil:
-		return false
-	case a.req.byNumber():
-		return true
-	case h.Mode == ModeAuto && !a.req.given:
-		return true
-	}
-	return h.Mode != ModeEmulate && h.onlyInCaller(a)
-}
-
-// memberwise tells whether the policy has to be asked about each member of a group.
-func (h *SendSignal) memberwise(a *attempt) bool {
-	return h.Policy != nil && !a.fixed && h.Policy.AsksTarget()
-}
-
-// onlyInCaller tells of a call that would come out differently if the supervisor
-// made it, although the kernel has the call: the caller is in another pid or user
-// namespace, may be confined by a security module, or signals itself with a code that
-// only it may use.
-func (h *SendSignal) onlyInCaller(a *attempt) bool {
-	if a.caller.nested || a.caller.labelled || h.Watch.mayBeConfined() {
-		return true
-	}
-	if a.hasInfo && kernelOnly(a.info.Code()) && a.target.pid == a.call.Tid && !a.group() {
-		return true
-	}
-	if !a.hasInfo && a.req.given || a.hasInfo && !arch.LayoutOf(a.info.Signo(), a.info.Code()).HasSender() {
-		return false
-	}
-	foreign, err := h.foreignUserns(a.caller)
-	return foreign || err != nil
+	return h.Send(a)
 }
 
 // attempt is what one call has learned so far.

@@ -1,0 +1,87 @@
+package emulate
+
+import (
+	"github.com/pidfd-shim/pidfd-shim/arch"
+	"github.com/pidfd-shim/pidfd-shim/policy"
+)
+
+// settled tells of a call that is allowed by its registers, where that is all that the
+// supervisor was asked for.
+func (h *SendSignal) settled(a *attempt) bool {
+	if h.Policy != nil && !a.fixed {
+		return false
+	}
+	return h.Mode == ModeContinue || h.mayPass(a) && (a.req.byNumber() || h.Mode == ModeAuto)
+}
+
+// mayPass tells whether the kernel may run the call: it has it, and no rule asked about
+// anything that could change between our answer and the kernel's look.
+func (h *SendSignal) mayPass(a *attempt) bool {
+	if h.Policy != nil && !a.fixed && !h.Unsafe && h.asks&^lasting != 0 {
+		return false
+	}
+	return h.MayPass || h.Continues && a.req.byNumber()
+}
+
+// lasting are the facts that nobody can change while the caller waits: a thread's ids
+// are its own to change.
+const lasting = policy.CallerUID | policy.CallerEUID | policy.CallerGID
+
+// passes tells of a call that the kernel is to run if the policy allows it.
+func (h *SendSignal) passes(a *attempt) bool {
+	if a.caller == nil || !h.mayPass(a) {
+		return false
+	}
+	if h.Mode == ModeContinue || a.req.byNumber() {
+		return true
+	}
+	if a.target.reaped && h.Mode != ModeEmulate && (a.group() || a.caller.nested) {
+		return true // only the kernel still knows its namespace, and its group
+	}
+	return h.Mode == ModeForward && h.onlyInCaller(a)
+}
+
+// wantsCaller tells of a call that the caller itself is to make, by a relative of the
+// call with everything in registers: as asked for, or because it would come out
+// differently if the supervisor made it. Where a rule asked for the siginfo, which the
+// kernel would read again, it may not.
+func (h *SendSignal) wantsCaller(a *attempt) bool {
+	if a.hasInfo && !a.fixed && h.asks&(policy.Code|policy.Value) != 0 || a.group() && h.memberwise(a) {
+		return false
+	}
+	switch {
+	case h.Mode == ModeCaller:
+		return true
+	case h.Policy == nil || a.caller == nil:
+		return false
+	case a.req.byNumber():
+		return true
+	case h.Mode == ModeAuto && !a.req.given:
+		return true
+	}
+	return h.Mode != ModeEmulate && h.onlyInCaller(a)
+}
+
+// memberwise tells whether the policy has to be asked about each member of a group.
+func (h *SendSignal) memberwise(a *attempt) bool {
+	return h.Policy != nil && !a.fixed && h.Policy.AsksTarget()
+}
+
+// onlyInCaller tells of a call that would come out differently if the supervisor
+// made it, although the kernel has the call: the caller is in another pid or user
+// namespace, may be confined by a security module, or signals itself with a code that
+// only it may use.
+func (h *SendSignal) onlyInCaller(a *attempt) bool {
+	if a.caller.nested || a.caller.labelled || h.Watch.mayBeConfined() {
+		return true
+	}
+	if a.hasInfo && kernelOnly(a.info.Code()) && a.target.pid == a.call.Tid && !a.group() {
+		return true
+	}
+	if !a.hasInfo && a.req.given || a.hasInfo && !arch.LayoutOf(a.info.Signo(), a.info.Code()).HasSender() {
+		return false
+	}
+	foreign, err := h.foreignUserns(a.caller)
+	return foreign || err != nil
+}
+
