@@ -84,4 +84,3 @@ func (h *SendSignal) onlyInCaller(a *attempt) bool {
 	foreign, err := h.foreignUserns(a.caller)
 	return foreign || err != nil
 }
-
