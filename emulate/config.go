@@ -98,7 +98,7 @@ type Config struct {
 
 	// Policy, if not nil, says which calls are allowed. Unsafe lets the kernel run calls
 	// although its rules asked for what another thread can still change.
-	Policy *policy.Policy
+	Policy *policy.Live
 	Unsafe bool
 
 	// Sandbox, if not nil, is the pid namespace that a policy means by its sandbox; without

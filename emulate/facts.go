@@ -125,11 +125,11 @@ func (f *facts) targetTexts(want policy.Fact, q *policy.Query) {
 // judge asks the policy what registers alone did not decide: 0, or the errno of the
 // rule that denies.
 func (h *SendSignal) judge(a *attempt) unix.Errno {
-	if h.Policy == nil || a.fixed {
+	if a.policy == nil || a.fixed {
 		return 0
 	}
 	h.facts = facts{h, a}
-	v := h.Policy.Decide(&a.query, &h.facts)
+	v := a.policy.Decide(&a.query, &h.facts)
 	r := &a.call.Record
 	r.Rule, r.Denied = v.Rule, !v.Allow
 	if v.Allow {
@@ -141,11 +141,11 @@ func (h *SendSignal) judge(a *attempt) unix.Errno {
 // early asks what registers alone decide. It comes before every check of the kernel, as
 // it does in the filter.
 func (h *SendSignal) early(a *attempt) (unix.Errno, bool) {
-	if h.Policy == nil {
+	if a.policy == nil {
 		return 0, false
 	}
 	a.query = a.req.query(a.call.ABI)
-	v, decided := h.Policy.Early(&a.query)
+	v, decided := a.policy.Early(&a.query)
 	if !decided {
 		return 0, false
 	}

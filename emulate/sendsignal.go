@@ -16,7 +16,6 @@ import (
 type SendSignal struct {
 	Config
 
-	asks    policy.Fact // what the policy needs besides registers
 	facts   facts
 	current attempt
 	callers callerCache
@@ -34,9 +33,6 @@ type SendSignal struct {
 // New makes the handler of one worker.
 func New(config Config) *SendSignal {
 	h := &SendSignal{Config: config, reader: config.Reader(), pinner: config.Pinner()}
-	if h.Policy != nil {
-		h.asks = h.Policy.Needs()
-	}
 	if config.Hopper != nil {
 		h.hopper = config.Hopper()
 	}
@@ -50,7 +46,7 @@ func (h *SendSignal) Handle(c *shim.Call) shim.Verdict {
 		return shim.Fail(unix.ENOSYS)
 	}
 	a := &h.current
-	*a = attempt{call: c, req: requestOf(c)}
+	*a = attempt{call: c, req: requestOf(c), policy: h.Policy.Current()}
 	c.Record.PidFD, c.Record.Sig, c.Record.Info, c.Record.Flags = a.req.pidfd, a.req.sig, a.req.info, a.req.flags
 	if errno, denied := h.early(a); denied {
 		return shim.Fail(errno)
@@ -113,6 +109,7 @@ type attempt struct {
 	creds    creds
 	hasCreds bool
 
+	policy   *policy.Policy // nil: everything is allowed
 	query    policy.Query
 	fixed    bool // the policy allows it, whatever else may be found out
 	inCaller bool // the caller is to make the call: the kernel judges it there
@@ -239,7 +236,7 @@ func (h *SendSignal) resolveForKernel(a *attempt) (err error) {
 // supervisor: the same namespaces, and in them the capability that decides every case.
 // All that is left to the shim is to send in its name.
 func (h *SendSignal) kernelJudges(a *attempt) bool {
-	return h.Mode == ModeForward && (h.Policy == nil || a.fixed) && h.path(a) == shim.PathForward && !h.Observed && h.Ledger == nil && h.hasOurRights(a)
+	return h.Mode == ModeForward && (a.policy == nil || a.fixed) && h.path(a) == shim.PathForward && !h.Observed && h.Ledger == nil && h.hasOurRights(a)
 }
 
 // Decide answers with the errno that the kernel would give this caller, or 0.

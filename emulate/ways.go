@@ -8,7 +8,7 @@ import (
 // settled tells of a call that is allowed by its registers, where that is all that the
 // supervisor was asked for.
 func (h *SendSignal) settled(a *attempt) bool {
-	if h.Policy != nil && !a.fixed {
+	if a.policy != nil && !a.fixed {
 		return false
 	}
 	return h.Mode == ModeContinue || h.mayPass(a) && (a.req.byNumber() || h.Mode == ModeAuto)
@@ -17,7 +17,7 @@ func (h *SendSignal) settled(a *attempt) bool {
 // mayPass tells whether the kernel may run the call: it has it, and no rule asked about
 // anything that could change between our answer and the kernel's look.
 func (h *SendSignal) mayPass(a *attempt) bool {
-	if h.Policy != nil && !a.fixed && !h.Unsafe && h.asks&^lasting != 0 {
+	if !h.Unsafe && a.asks()&^lasting != 0 {
 		return false
 	}
 	return h.MayPass || h.Continues && a.req.byNumber()
@@ -46,25 +46,33 @@ func (h *SendSignal) passes(a *attempt) bool {
 // differently if the supervisor made it. Where a rule asked for the siginfo, which the
 // kernel would read again, it may not.
 func (h *SendSignal) wantsCaller(a *attempt) bool {
-	if a.hasInfo && !a.fixed && h.asks&(policy.Code|policy.Value) != 0 || a.group() && h.memberwise(a) {
+	if a.hasInfo && a.asks()&(policy.Code|policy.Value) != 0 || a.group() && h.memberwise(a) {
 		return false
 	}
 	switch {
 	case h.Mode == ModeCaller:
 		return true
-	case h.Policy == nil || a.caller == nil:
+	case a.policy == nil || a.caller == nil:
 		return false
 	case a.req.byNumber():
 		return true
-	case h.Mode == ModeAuto && !a.req.given:
+	case (h.Mode == ModeAuto || h.Mode == ModeContinue) && !a.req.given: // the latter after a reload
 		return true
 	}
 	return h.Mode != ModeEmulate && h.onlyInCaller(a)
 }
 
+// asks is what the policy still needs besides registers.
+func (a *attempt) asks() policy.Fact {
+	if a.policy == nil || a.fixed {
+		return 0
+	}
+	return a.policy.Needs()
+}
+
 // memberwise tells whether the policy has to be asked about each member of a group.
 func (h *SendSignal) memberwise(a *attempt) bool {
-	return h.Policy != nil && !a.fixed && h.Policy.AsksTarget()
+	return a.policy != nil && !a.fixed && a.policy.AsksTarget()
 }
 
 // onlyInCaller tells of a call that would come out differently if the supervisor

@@ -32,7 +32,8 @@ type Session struct {
 	// end of a socket pair.
 	Helper func(role string, socket *os.File) (*os.Process, error)
 
-	policy   *policy.Policy
+	policy   *policy.Policy // the one that the filter was made of
+	live     *policy.Live
 	siblings bool
 	unsafe   bool
 
@@ -66,7 +67,7 @@ func New(o Options, f kernel.Features, log *slog.Logger) (*Session, error) {
 	log.Info("chose how calls are answered", "backend", plan.Backend, "mode", plan.Mode, "why", plan.Why)
 	s := &Session{
 		Plan: plan, Features: f, Proc: fs, Log: log, self: self,
-		policy: o.policy, siblings: o.siblings(), unsafe: o.UnsafeContinue,
+		policy: o.policy, live: policy.NewLive(o.policy), siblings: o.siblings(), unsafe: o.UnsafeContinue,
 	}
 	if plan.Mode != emulate.ModeContinue && (f.Continue || plan.Backend == BackendPtrace) {
 		s.watch = &emulate.Watch{}
@@ -176,7 +177,7 @@ func (s *Session) config(supervisor *shim.Supervisor) emulate.Config {
 		Continues:  traced || s.Features.Continue,
 		MayPass: s.Features.SendSignal && (traced || s.Features.Continue) &&
 			s.Plan.Rules == emulate.NativeRules(s.Features),
-		Policy: s.policy, Unsafe: s.unsafe,
+		Policy: s.live, Unsafe: s.unsafe,
 		Log: s.Log,
 	}
 	switch {
