@@ -3,6 +3,7 @@ module github.com/pidfd-shim/pidfd-shim
 go 1.26.0
 
 require (
+	github.com/fsnotify/fsnotify v1.10.1 // a policy file that is changed or replaced
 	github.com/goccy/go-yaml v1.19.2 // policy files, with the place of every word
 	github.com/google/go-cmp v0.7.0 // differences in tests, field by field
 	github.com/rogpeppe/go-internal v1.16.0 // testscript: the command line as its users type it

@@ -32,6 +32,7 @@ type Session struct {
 	// end of a socket pair.
 	Helper func(role string, socket *os.File) (*os.Process, error)
 
+	options  Options
 	policy   *policy.Policy // the one that the filter was made of
 	live     *policy.Live
 	siblings bool
@@ -67,7 +68,7 @@ func New(o Options, f kernel.Features, log *slog.Logger) (*Session, error) {
 	log.Info("chose how calls are answered", "backend", plan.Backend, "mode", plan.Mode, "why", plan.Why)
 	s := &Session{
 		Plan: plan, Features: f, Proc: fs, Log: log, self: self,
-		policy: o.policy, live: policy.NewLive(o.policy), siblings: o.siblings(), unsafe: o.UnsafeContinue,
+		options: o, policy: o.policy, live: policy.NewLive(o.policy), siblings: o.siblings(), unsafe: o.UnsafeContinue,
 	}
 	if plan.Mode != emulate.ModeContinue && (f.Continue || plan.Backend == BackendPtrace) {
 		s.watch = &emulate.Watch{}

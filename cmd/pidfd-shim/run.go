@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -98,6 +99,14 @@ func (c *runConfig) check() error {
 	if err := c.Session.Check(); err != nil {
 		return err
 	}
+	if c.Session.PolicyFile == "" {
+		return nil
+	}
+	absolute, err := filepath.Abs(c.Session.PolicyFile)
+	if err != nil {
+		return fmt.Errorf("--policy %s: %w", c.Session.PolicyFile, err)
+	}
+	c.Session.PolicyFile = absolute // wherever a reload looks for it
 	return c.Session.LoadPolicy()
 }
 

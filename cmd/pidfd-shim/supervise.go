@@ -87,6 +87,7 @@ func (c *runConfig) open(audit func() (*os.File, error)) (*session.Session, *obs
 		return nil, nil, err
 	}
 	s.Observer = observers.observer()
+	c.reloadPolicy(s, s.Log)
 	return s, observers, nil
 }
 

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/fsnotify/fsnotify"
+
+	"github.com/pidfd-shim/pidfd-shim/session"
+)
+
+// reloadPolicy puts the policy file in force again at SIGHUP and whenever it changes, as
+// long as the process lives. A bad file leaves the old policy in force, and says so.
+func (c *runConfig) reloadPolicy(s *session.Session, log *slog.Logger) {
+	file := c.Session.PolicyFile
+	if file == "" {
+		return
+	}
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	changes := watchFile(file, log)
+	go func() {
+		for {
+			select {
+			case <-hangups:
+			case <-changes:
+			}
+			switch beyond, err := s.Reload(); {
+			case err != nil:
+				log.Error("policy not reloaded: the old one stays in force", "error", err)
+			case len(beyond) > 0:
+				log.Warn("policy reloaded; the filter is as it was installed, so some rules hold only for calls that it hands over",
+					"file", file, "rules", strings.Join(beyond, ", "))
+			default:
+				log.Warn("policy reloaded", "file", file)
+			}
+		}
+	}()
+}
+
+// watchFile tells of changes of a file, also of its being replaced by a rename: so it is
+// the directory that is watched. Where that cannot be there is SIGHUP.
+func watchFile(file string, log *slog.Logger) <-chan struct{} {
+	changes := make(chan struct{}, 1)
+	watcher, err := fsnotify.NewWatcher()
+	if err == nil {
+		err = watcher.Add(filepath.Dir(file))
+	}
+	if err != nil {
+		log.Info("changes of the policy file go unnoticed: send SIGHUP", "file", file, "error", err)
+		return changes
+	}
+	go func() {
+		for event := range watcher.Events {
+			if filepath.Base(event.Name) != filepath.Base(file) || event.Op&^fsnotify.Chmod == 0 || event.Has(fsnotify.Remove) {
+				continue
+			}
+			select {
+			case changes <- struct{}{}:
+			default: // one is waiting to be seen already
+			}
+		}
+	}()
+	return changes
+}
