@@ -102,12 +102,15 @@ func (c *runConfig) check() error {
 	if c.Session.PolicyFile == "" {
 		return nil
 	}
+	if err := c.Session.LoadPolicy(); err != nil {
+		return err
+	}
 	absolute, err := filepath.Abs(c.Session.PolicyFile)
 	if err != nil {
 		return fmt.Errorf("--policy %s: %w", c.Session.PolicyFile, err)
 	}
 	c.Session.PolicyFile = absolute // wherever a reload looks for it
-	return c.Session.LoadPolicy()
+	return nil
 }
 
 func (c *runConfig) run(command []string) error {
