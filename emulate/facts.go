@@ -144,7 +144,7 @@ func (h *SendSignal) early(a *attempt) (unix.Errno, bool) {
 	if a.policy == nil {
 		return 0, false
 	}
-	a.query = a.req.query(a.call.ABI)
+	a.query = policy.QueryOf(a.req.what, a.call.ABI, a.call.Args)
 	v, decided := a.policy.Early(&a.query)
 	if !decided {
 		return 0, false

@@ -2,7 +2,6 @@ package emulate
 
 import (
 	"github.com/pidfd-shim/pidfd-shim/arch"
-	"github.com/pidfd-shim/pidfd-shim/policy"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
@@ -47,31 +46,3 @@ func requestOf(c *shim.Call) request {
 
 // byNumber tells the older calls, which the kernel always has, from pidfd_send_signal.
 func (r *request) byNumber() bool { return r.what != arch.PidfdSendSignal }
-
-// query is what a policy is asked about the registers.
-func (r *request) query(abi arch.ABI) policy.Query {
-	return policy.Query{Syscall: r.what, ABI: abi, Signal: r.sig, Scope: r.scope(), HasInfo: r.given}
-}
-
-// The values of PIDFD_SELF_* that a policy knows by their registers.
-const (
-	selfThread      = -10000
-	selfThreadGroup = -10001
-)
-
-// scope is what the registers say of whom the signal goes to.
-func (r *request) scope() policy.Scope {
-	switch {
-	case r.flags&flagProcessGroup != 0:
-		return policy.ScopeGroup
-	case r.flags&flagThreadGroup != 0:
-		return policy.ScopeProcess
-	case r.flags&flagThread != 0:
-		return policy.ScopeThread
-	case r.byNumber(), r.pidfd == selfThreadGroup:
-		return policy.ScopeProcess
-	case r.pidfd == selfThread:
-		return policy.ScopeThread
-	}
-	return policy.ScopeByDescriptor
-}

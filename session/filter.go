@@ -42,9 +42,13 @@ func (s *Session) filter() notify.Filter {
 	return f
 }
 
+// observed tells whether somebody wants to see every call: under ptrace the observer is in
+// another process than the one that installs the filter.
+func (s *Session) observed() bool { return s.Observer != nil || s.options.Observed }
+
 // unpoliced are the rules of pidfd_send_signal without a policy.
 func (s *Session) unpoliced() []notify.Rule {
-	if s.Plan.Unasked && s.Observer == nil {
+	if s.Plan.Unasked && !s.observed() {
 		return nil
 	}
 	return s.intercept(notify.Rule{Syscall: arch.PidfdSendSignal})
@@ -61,7 +65,7 @@ func (s *Session) policed() []notify.Rule {
 			rule.When = append(rule.When, condOf(c))
 		}
 		switch {
-		case s.Observer != nil, r.Then == policy.Ask:
+		case s.observed(), r.Then == policy.Ask:
 			rules = append(rules, s.intercept(rule)...)
 			continue
 		case r.Then == policy.Deny:

@@ -28,7 +28,7 @@ func (s *Session) Reload() (beyond []string, err error) {
 
 // beyondFilter names the rules whose part in the filter would be another today.
 func (s *Session) beyondFilter(p *policy.Policy) []string {
-	if s.Observer != nil { // with which the filter decides nothing
+	if s.observed() { // with which the filter decides nothing
 		return nil
 	}
 	installed := s.policy.Registers()
