@@ -65,6 +65,7 @@ func (h *SendSignal) Handle(c *shim.Call) shim.Verdict {
 	if h.passes(a) {
 		denied := h.judge(a)
 		if denied == 0 {
+			c.Record.Unsafe = a.asks()&^lasting != 0
 			return h.pass(c)
 		}
 		if errno := h.Decide(a); errno != 0 { // a check of the kernel's may come first

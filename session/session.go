@@ -36,7 +36,6 @@ type Session struct {
 	policy   *policy.Policy // the one that the filter was made of
 	live     *policy.Live
 	siblings bool
-	unsafe   bool
 
 	helpers  helper.All
 	self     emulate.Self
@@ -68,7 +67,7 @@ func New(o Options, f kernel.Features, log *slog.Logger) (*Session, error) {
 	log.Info("chose how calls are answered", "backend", plan.Backend, "mode", plan.Mode, "why", plan.Why)
 	s := &Session{
 		Plan: plan, Features: f, Proc: fs, Log: log, self: self,
-		options: o, policy: o.policy, live: policy.NewLive(o.policy), siblings: o.siblings(), unsafe: o.UnsafeContinue,
+		options: o, policy: o.policy, live: policy.NewLive(o.policy), siblings: o.siblings(),
 	}
 	if plan.Mode != emulate.ModeContinue && (f.Continue || plan.Backend == BackendPtrace) {
 		s.watch = &emulate.Watch{}
@@ -178,7 +177,7 @@ func (s *Session) config(supervisor *shim.Supervisor) emulate.Config {
 		Continues:  traced || s.Features.Continue,
 		MayPass: s.Features.SendSignal && (traced || s.Features.Continue) &&
 			s.Plan.Rules == emulate.NativeRules(s.Features),
-		Policy: s.live, Unsafe: s.unsafe,
+		Policy: s.live, Unsafe: s.Plan.Unsafe,
 		Log: s.Log,
 	}
 	switch {

@@ -69,6 +69,7 @@ type Record struct {
 	Rule      string
 	Denied    bool
 	Duplicate bool
+	Unsafe    bool // run by the kernel although what was decided on may have changed
 
 	Notes any // the observer's, from Sending or Before to After
 }
