@@ -48,8 +48,10 @@ type reporter struct {
 // maxErrors is how many errors are worth reading.
 const maxErrors = 20
 
+func (r *reporter) full() bool { return len(r.list) >= maxErrors }
+
 func (r *reporter) fail(at position, format string, args ...any) {
-	if len(r.list) < maxErrors {
+	if !r.full() {
 		r.list = append(r.list, &Error{r.file, at.line, at.column, fmt.Sprintf(format, args...)})
 	}
 }

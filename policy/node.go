@@ -41,7 +41,7 @@ func (k kind) String() string {
 // parseYAML reads one document of the part of YAML that a policy may use: no anchors,
 // aliases, tags or merges, nothing deep.
 func parseYAML(r *reporter, text []byte) (root *node) {
-	if !checkText(r, text) {
+	if !checkText(r, text) || !checkSigns(r, text) {
 		return nil
 	}
 	tokens := lexer.Tokenize(string(text))

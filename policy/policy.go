@@ -17,7 +17,6 @@ type Policy struct {
 	errno    unix.Errno
 	rules    []rule
 	examples []example
-	warnings []Error
 }
 
 // rule matches if all its checks do.

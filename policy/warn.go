@@ -6,9 +6,7 @@ import (
 )
 
 // Warnings are what is allowed in the file and probably not meant.
-func (p *Policy) Warnings() []Error { return p.warnings }
-
-func (p *Policy) warn() []Error {
+func (p *Policy) Warnings() []Error {
 	var list []Error
 	add := func(at position, format string, args ...any) {
 		list = append(list, Error{p.name, at.line, at.column, fmt.Sprintf(format, args...)})
