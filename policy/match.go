@@ -102,6 +102,10 @@ func (d decoder) bits(items []*node, k key, known []string) uint {
 }
 
 func signalHint(text string) string {
+	word := strings.ToUpper(text)
+	if strings.Trim(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == "" && word != "" && word != "NULL" && !strings.HasPrefix(word, "SIG") {
+		text = "SIG" + word
+	}
 	return nearestOr(text, signalNames(), "give a name as kill -l prints them, a number from 0 to 64, or a range LOW..HIGH")
 }
 

@@ -25,7 +25,7 @@ and show what of it the kernel decides by itself. docs/POLICY.md describes the f
 			return usageError{fmt.Errorf("find policy subcommand %q: there is none; give check, explain, test or compile", args[0])}
 		},
 	}
-	for _, sub := range []*cobra.Command{newPolicyCheck(), newPolicyExplain(), newPolicyTest()} {
+	for _, sub := range []*cobra.Command{newPolicyCheck(), newPolicyExplain(), newPolicyTest(), newPolicyCompile()} {
 		sub.Args = explainArgs(sub.Args)
 		cmd.AddCommand(sub)
 	}
