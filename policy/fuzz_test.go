@@ -52,7 +52,7 @@ func FuzzParse(f *testing.F) {
 		}
 		lines := bytes.Split(text, []byte("\n"))
 		for _, e := range list {
-			if e.Line < 1 || e.Line > len(lines)+1 || e.Column < 1 || e.Column > len(text)+1 {
+			if e.Line < 1 || e.Line > len(lines) || e.Column < 1 || e.Column > len(lines[e.Line-1])+1 {
 				t.Errorf("%v lies outside of a file of %d lines", e, len(lines))
 			}
 			if strings.ContainsAny(e.Error(), "\r\n\x00\x1b") || len(e.What) > 1000 {

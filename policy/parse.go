@@ -14,11 +14,11 @@ func Parse(name string, text []byte) (*Policy, error) {
 	r := &reporter{file: name}
 	root := parseYAML(r, text)
 	if root == nil {
-		return nil, r.err()
+		return nil, r.err(text)
 	}
 	d := decoder{reporter: r}
 	p := d.policy(root)
-	if err := r.err(); err != nil {
+	if err := r.err(text); err != nil {
 		return nil, err
 	}
 	return p, nil
