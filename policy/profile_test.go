@@ -9,12 +9,12 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/tests/randpolicy"
 )
 
-// TestProfileDeniesOnlyWhatThePolicyDenies is over 100,000 pairs of a random policy and a
+// TestProfileDeniesOnlyWhatThePolicyDenies is over 30,000 pairs of a random policy and a
 // random call: exactly one entry of the profile fits the call, so that no compiler can
 // choose wrongly; a denial in it is the policy's, with its errno; and without a note no
 // certain denial is missing.
 func TestProfileDeniesOnlyWhatThePolicyDenies(t *testing.T) {
-	const policies, calls = 1000, 100
+	policies, calls := scaled(300), 100
 	g := randpolicy.New(7)
 	denied, missed := 0, 0
 	for range policies {

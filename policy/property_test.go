@@ -10,7 +10,7 @@ import (
 // TestRegistersAgreeWithEarlyAndEarlyWithDecide is over 100,000 pairs of a random
 // policy and a random call.
 func TestRegistersAgreeWithEarlyAndEarlyWithDecide(t *testing.T) {
-	const policies, calls = 1000, 100
+	policies, calls := scaled(1000), 100
 	g := randpolicy.New(1)
 	outcomes := map[Action]int{}
 	for range policies {

@@ -75,7 +75,7 @@ func TestGoodFiles(t *testing.T) {
 func TestSchemaTakesWhatTheParserTakes(t *testing.T) {
 	schema := published(t)
 	g := randpolicy.New(13)
-	for range 300 {
+	for range scaled(300) {
 		text := g.Policy()
 		if _, err := Parse("random.yaml", []byte(text)); err != nil {
 			t.Fatal(err)
