@@ -49,6 +49,7 @@ func TestHostileFilesEndSoon(t *testing.T) {
 		"columns":         strings.Repeat(" ", size) + "a: b\n",
 		"stairs":          stairs(scaled(1400)),
 		"document starts": fill("---\n"),
+		"full of keys":    "version: 1\n" + strings.Repeat("a: b\n", scaled(32_000)),
 		"full of lists":   "version: 1\nrules:\n" + strings.Repeat("- [a]\n", scaled(24_000)),
 		"full of maps":    "version: 1\nrules:\n" + strings.Repeat("- a: b\n", scaled(32_000)),
 		"full of dashes":  "version: 1\nrules:\n" + strings.Repeat("- - - - a\n", scaled(19_000)),
