@@ -6,7 +6,9 @@ require (
 	github.com/fsnotify/fsnotify v1.10.1 // a policy file that is changed or replaced
 	github.com/goccy/go-yaml v1.19.2 // policy files, with the place of every word
 	github.com/google/go-cmp v0.7.0 // differences in tests, field by field
+	github.com/opencontainers/runtime-spec v1.3.0 // the seccomp profile that container runtimes read
 	github.com/rogpeppe/go-internal v1.16.0 // testscript: the command line as its users type it
+	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3 // the published schema of policies, in tests
 	github.com/seccomp/libseccomp-golang v0.11.1 // the program that container runtimes will compile, to compare ours with
 	github.com/spf13/cobra v1.10.2 // subcommands, flags, help and completion
 	github.com/spf13/pflag v1.0.9 // cobra's flags: which one a user got wrong
@@ -20,7 +22,8 @@ require (
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
 	golang.org/x/exp/typeparams v0.0.0-20231108232855-2478ac86f678 // indirect
 	golang.org/x/mod v0.41.0 // indirect
-	golang.org/x/sync v0.23.0 // indirect
+	golang.org/x/sync v0.24.0 // indirect
+	golang.org/x/text v0.43.0 // indirect
 	golang.org/x/tools v0.51.0 // indirect
 	honnef.co/go/tools v0.8.2 // indirect
 	mvdan.cc/gofumpt v0.12.0 // indirect

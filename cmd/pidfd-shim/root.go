@@ -73,6 +73,7 @@ var subcommands = []func() *cobra.Command{
 	newRunCommand,
 	newSendCommand,
 	newDoctorCommand,
+	newPolicyCommand,
 	newDecodeCommand,
 	newBenchCommand,
 	newVersionCommand,
