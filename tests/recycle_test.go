@@ -40,7 +40,7 @@ func TestRecyclingRace(t *testing.T) {
 	for _, mode := range supervised {
 		for _, dir := range []string{"dir=0", "dir=1"} {
 			t.Run(mode+"/"+dir, func(t *testing.T) {
-				raced := soak(200, 10_000)
+				raced := soak(100, 10_000)
 				argv := attackIn(t, mode, "m64", "recycling", dir, "raced="+strconv.Itoa(raced))
 				audit := filepath.Join(t.TempDir(), "audit")
 				if mode == "emulate" {

@@ -195,12 +195,13 @@ static void publish(int fd)
 		until_past(&senders[i].good, good[i], "no signal reaches a living target");
 }
 
-/* Kills the victim at some moment of a send; whether it was before the send's end. */
+/* Kills the victim at some moment of a send; whether it was before the send's end. What
+   the last one took says nothing where it waited for a processor. */
 static int kill_during_send(pid_t victim, struct sender *s, unsigned *seed)
 {
 	until_past(&s->begun, s->begun, "no send begins");
-	long send = s->begun;
-	long long moment = now_us() + rand_r(seed) % (s->took + 1);
+	long send = s->begun, length = s->took < 300 ? s->took : 300;
+	long long moment = now_us() + rand_r(seed) % (length + 1);
 	while (now_us() < moment)
 		;
 	kill(victim, SIGKILL);
