@@ -18,8 +18,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// limit is the deadline of every wait for an event.
-const limit = 20 * time.Second
+// limit is the deadline of every wait for an event, and of every process under test.
+const limit = 2 * time.Minute
 
 // The test binary is also the program under test ("run") and the programs around
 // it: "launch" sets up a birth and executes, "signals" tells what it is sent.
