@@ -18,7 +18,7 @@ import (
 
 // runDeadline is for one run of all rows: a row that hangs costs its own deadline
 // of 30 seconds, so this is reached only if something is badly wrong.
-const runDeadline = 4 * time.Minute
+const runDeadline = 10 * time.Minute
 
 // buildDir is where binaries stay after the test, so that a failing row can be run
 // by hand.
