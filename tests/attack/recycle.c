@@ -133,7 +133,7 @@ int recycled(void)
    the descriptors of those who had it. Owners are signalled by nobody. Each step waits
    for what a sender did, so a round is the same race on a machine of any speed: the
    victim gets signals, dies during a send, and its successor lives through a whole send
-   of each. */
+   of each. The signal is one that merges: the user's limit of queued ones is everybody's. */
 struct sender {
 	pthread_t thread;
 	int plain;                    /* sends without a siginfo */
@@ -152,7 +152,7 @@ static void *sends(void *arg)
 	while (!stop) {
 		long long from = now_us();
 		s->begun++;
-		long ret = send_signal(stale, RT, s->plain ? NULL : queued(&info, RT, 1), 0);
+		long ret = send_signal(stale, SIGUSR1, s->plain ? NULL : queued(&info, SIGUSR1, 1), 0);
 		s->good += ret == 0;
 		s->took = (long)(now_us() - from);
 		s->done++;
