@@ -1,6 +1,7 @@
 package shim
 
 import (
+	"cmp"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -21,6 +22,8 @@ type lanes struct {
 	finishOnce sync.Once
 
 	Suspicious atomic.Bool
+
+	pause time.Duration // of the slow lane's rest
 
 	mu      sync.Mutex // guards below
 	fresh   []Call
@@ -51,6 +54,7 @@ func (w *Worker) replaced() bool { return w.retired.Load() }
 func (l *lanes) init() {
 	l.done = make(chan error, 1)
 	l.stop = make(chan struct{})
+	l.pause = cmp.Or(l.pause, tick)
 	l.wake = sync.NewCond(&l.mu)
 }
 
@@ -157,7 +161,7 @@ func (l *lanes) takeSlow() (c Call, ok bool) {
 // rest spares the machine while nothing but stuck calls is left. A fresh call ends it.
 func (l *lanes) rest() {
 	rested := false
-	timer := time.AfterFunc(tick, func() {
+	timer := time.AfterFunc(l.pause, func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		rested = true

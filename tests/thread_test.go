@@ -15,7 +15,7 @@ func TestThreads(t *testing.T) {
 				expect(t, table, attackNumbers(t, table), map[string]int{"wrong": 0, "left": 1, "right": 1})
 				leader := attackIn(t, mode, width, "no-leader")
 				expect(t, leader, attackNumbers(t, leader), map[string]int{"wrong": 0, "arrived": 1})
-				flip := attackIn(t, mode, width, "flip", "ms="+strconv.Itoa(soak(200, 10_000)))
+				flip := attackIn(t, mode, width, "flip", "calls="+strconv.Itoa(soak(3000, 200_000)))
 				expect(t, flip, attackNumbers(t, flip), map[string]int{"wrong": 0, "left": 1, "right": 1, "third": 0})
 			})
 		}
