@@ -1,8 +1,9 @@
 package emulate
 
 import (
-	"bytes"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -13,37 +14,100 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/pidfd-shim/pidfd-shim/helper"
 	"github.com/pidfd-shim/pidfd-shim/kernel"
 	"github.com/pidfd-shim/pidfd-shim/proc"
 	"github.com/pidfd-shim/pidfd-shim/shim"
+	"github.com/pidfd-shim/pidfd-shim/tracee"
 )
 
-// asPinner makes the test binary a pinner.
-const asPinner = "EMULATE_TEST_PINNER"
+// testPinner makes the test's thread a tracer. letGo is what follows a call's answer.
+func testPinner(t *testing.T) *Pinner {
+	t.Helper()
+	runtime.LockOSThread() // and never unlocked: the thread ends with the test, and lets go
+	return &Pinner{Set: &tracee.Set{Held: &tracee.Held{}}}
+}
+
+// pin is a call's.
+func (p *Pinner) pin(pid int32) unix.Errno { return p.seize(&shim.Call{}, pid) }
+
+// asParent makes the test binary the parent of other processes: whose child a thread of
+// ours traces it must not be ours, or our own wait would take its end.
+const asParent = "EMULATE_TEST_PARENT"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(asPinner) != "" {
-		runtime.LockOSThread()
-		_ = ServePins(os.NewFile(3, "supervisor"))
+	if os.Getenv(asParent) != "" {
+		beParent()
 		os.Exit(0)
 	}
 	os.Exit(m.Run())
 }
 
-func testPinner(t *testing.T) *Pinner {
-	t.Helper()
-	all := &helper.All{}
-	t.Cleanup(all.Stop)
-	return &Pinner{Helper: helper.Helper{
-		Deadline: time.Minute, Spare: true, All: all,
-		Command: func(socket *os.File) (*os.Process, error) {
-			return os.StartProcess("/proc/self/exe", os.Args[:1], &os.ProcAttr{
-				Env: []string{asPinner + "=1"}, Files: []*os.File{nil, nil, os.Stderr, socket},
-			})
-		},
-	}}
+// beParent starts a process for each 0 that it reads and tells its number; another number
+// is a process to be reaped, soon, or at leisure if it is negative: 1 says that it was.
+func beParent() {
+	for {
+		var pid int32
+		if _, err := fmt.Scan(&pid); err != nil {
+			return
+		}
+		switch {
+		case pid == 0:
+			process, err := os.StartProcess("/bin/sleep", []string{"sleep", "1000"}, &os.ProcAttr{})
+			if err != nil {
+				return
+			}
+			fmt.Println(process.Pid)
+		case pid > 0 && reaped(pid, soon), pid < 0 && reaped(-pid, atLeisure):
+			fmt.Println(1)
+		default:
+			fmt.Println(0)
+		}
+	}
 }
+
+// parent is such a process.
+type parent struct {
+	t   *testing.T
+	in  io.Writer
+	out io.Reader
+}
+
+func newParent(t *testing.T) *parent {
+	t.Helper()
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), asParent+"=1")
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		in.Close()
+		_ = cmd.Wait()
+	})
+	return &parent{t, in, out}
+}
+
+func (p *parent) ask(question int32) (answer int32) {
+	p.t.Helper()
+	if _, err := fmt.Fprintln(p.in, question); err != nil {
+		p.t.Fatal(err)
+	}
+	if _, err := fmt.Fscan(p.out, &answer); err != nil {
+		p.t.Fatal(err)
+	}
+	return answer
+}
+
+func (p *parent) child() int32         { p.t.Helper(); return p.ask(0) }
+func (p *parent) reaps(pid int32) bool { p.t.Helper(); return p.ask(pid) == 1 }
 
 // child starts a process that waits for ever. The test reaps it by itself.
 func child(t *testing.T) int32 {
@@ -57,125 +121,93 @@ func child(t *testing.T) int32 {
 	return pid
 }
 
-// takeNumber starts a process with a number that has just become free. Precondition: we
-// are in inPidns, where nobody else forks; a thread of ours may be quicker.
+// takeNumber starts a process with a number that has just become free.
 func takeNumber(t *testing.T, pid int32) bool {
 	t.Helper()
-	if err := os.WriteFile("/proc/sys/kernel/ns_last_pid", []byte(strconv.Itoa(int(pid-1))), 0); err != nil {
-		t.Skipf("recycle a number: %v", err)
+	for range 100 {
+		if err := os.WriteFile("/proc/sys/kernel/ns_last_pid", []byte(strconv.Itoa(int(pid-1))), 0); err != nil {
+			t.Skipf("recycle a number: %v", err)
+		}
+		got := child(t)
+		if got == pid {
+			return true
+		}
+		_ = unix.Kill(int(got), unix.SIGKILL)
+		waitFor(t, got)
 	}
-	got := child(t)
-	if got == pid {
-		return true
-	}
-	_ = unix.Kill(int(got), unix.SIGKILL)
-	waitFor(t, got)
 	return false
 }
-
-// inPidns runs the test again, alone in a pid namespace: false in there.
-func inPidns(t *testing.T) bool {
-	t.Helper()
-	if os.Getenv(alone) != "" {
-		return false
-	}
-	cmd := exec.Command("unshare", "--pid", "--fork", "--kill-child", "--mount-proc",
-		os.Args[0], "-test.run", "^"+t.Name()+"$", "-test.v")
-	cmd.Env = append(os.Environ(), alone+"=1")
-	out, err := cmd.CombinedOutput()
-	t.Logf("%s", out)
-	switch {
-	case unix.Geteuid() != 0:
-		t.Skipf("a pid namespace needs root: %v", err)
-	case bytes.Contains(out, []byte("--- SKIP")):
-		t.Skip("see above")
-	case err != nil || !bytes.Contains(out, []byte("--- PASS")):
-		t.Errorf("alone: %v", err)
-	}
-	return true
-}
-
-// alone marks the test binary that inPidns starts.
-const alone = "EMULATE_TEST_ALONE"
 
 // TestSeizeKeepsTheNumber stops between the check of the handle and the send, kills the
 // target there, and tries to give its number away: without a pin the new owner has the
 // number by the time of the send, with it the number stays the dead target's.
 func TestSeizeKeepsTheNumber(t *testing.T) {
-	if inPidns(t) {
-		return
-	}
 	fs, err := proc.Open()
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &SendSignal{Config: Config{Proc: fs, Features: kernel.ForRun(), Log: slog.New(slog.DiscardHandler)}}
-	unpinned := fate{}
-	for try := 0; !unpinned.taken && try < 100; try++ { // somebody else may have taken it
-		unpinned = dieBeforeSend(t, h)
-	}
-	if want := (fate{reaped: true, taken: true, guard: shim.GuardNarrowed}); unpinned != want {
-		t.Errorf("without a pin %+v, want %+v: this test shows nothing", unpinned, want)
-	}
-	h.pinner = testPinner(t)
-	if got, want := dieBeforeSend(t, h), (fate{guard: shim.GuardSeize}); got != want {
-		t.Errorf("pinned %+v, want %+v", got, want)
-	}
-}
-
-// fate is what became of a target that was killed right before the send.
-type fate struct {
-	reaped, taken bool // by its parent; its number, by another
-	guard         shim.Guard
-	errno         unix.Errno
-}
-
-func dieBeforeSend(t *testing.T, h *SendSignal) (f fate) {
-	t.Helper()
-	pid := child(t)
-	fd, err := unix.PidfdOpen(int(pid), 0)
-	if err != nil {
-		t.Skipf("pidfd_open: %v", err)
-	}
-	defer unix.Close(fd)
-	h.beforeSend = func() {
-		_ = unix.Kill(int(pid), unix.SIGKILL)
-		waitDead(t, fd)
-		n, _ := unix.Wait4(int(pid), nil, unix.WNOHANG, nil)
-		f.reaped = n == int(pid)
-		f.taken = f.reaped && takeNumber(t, pid)
-	}
-	n := number{pid: pid, tgid: pid, sig: int32(unix.SIGCONT)}
-	f.errno, f.guard = h.guarded(&attempt{caller: &caller{tgid: 1}}, &target{fd: fd, pid: pid, tgid: pid}, &n)
-	if f.reaped && !f.taken {
-		return f
-	}
-	_ = unix.Kill(int(pid), unix.SIGKILL)
-	waitFor(t, pid)
-	return f
-}
-
-// waitDead waits for the end of a process, pinned or not: its parent can reap it from
-// then on, if anybody can.
-func waitDead(t *testing.T, pidfd int) {
-	t.Helper()
-	for {
-		fds := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
-		n, err := unix.Poll(fds, 60_000)
-		if errors.Is(err, unix.EINTR) {
-			continue
+	parent := newParent(t)
+	for _, pinned := range []bool{false, true} {
+		pid := parent.child()
+		fd, err := unix.PidfdOpen(int(pid), 0)
+		if err != nil {
+			t.Skipf("pidfd_open: %v", err)
 		}
-		if n != 1 || err != nil {
-			t.Fatalf("wait for a killed process: %d, %v", n, err)
+		var reaped, taken bool
+		h := &SendSignal{Config: Config{Proc: fs, Features: kernel.ForRun(), Log: slog.New(slog.DiscardHandler)}}
+		h.beforeSend = func() {
+			_ = unix.Kill(int(pid), unix.SIGKILL)
+			reaped = parent.reaps(pid)
+			if reaped {
+				taken = takeNumber(t, pid)
+			}
 		}
-		return
+		if pinned {
+			h.pinner = testPinner(t)
+		}
+		a := attempt{call: &shim.Call{}, caller: &caller{tgid: 1}}
+		tt := target{fd: fd, pid: pid, tgid: pid}
+		n := number{pid: pid, tgid: pid, sig: int32(unix.SIGCONT)}
+		errno, guard := h.guarded(&a, &tt, &n)
+		if pinned {
+			h.pinner.Set.LetGo(func() bool { return true })
+		}
+		t.Logf("pinned %t: errno %v, guard %v, reaped %t, number taken %t", pinned, errno, guard, reaped, taken)
+		switch {
+		case pinned && (reaped || taken || guard != shim.GuardSeize || errno != 0):
+			t.Errorf("the pin did not hold")
+		case !pinned && (!reaped || !taken || guard != shim.GuardNarrowed):
+			t.Errorf("without a pin the number could not be given away: this test shows nothing")
+		}
+		if taken {
+			_ = unix.Kill(int(pid), unix.SIGKILL)
+			waitFor(t, pid)
+		}
+		if pinned && !reaped && !parent.reaps(-pid) {
+			t.Errorf("process %d is never handed to its parent", pid)
+		}
+		_ = unix.Close(fd)
 	}
 }
+
+// reaped tries to reap a killed child, for so many milliseconds. One that is pinned is
+// never handed to its parent.
+func reaped(pid int32, patience int) bool {
+	for range patience {
+		if n, _ := unix.Wait4(int(pid), nil, unix.WNOHANG, nil); n == int(pid) {
+			return true
+		}
+		time.Sleep(time.Millisecond) //nolint:forbidigo // wait4 has no deadline
+	}
+	return false
+}
+
+const soon, atLeisure = 200, 20000
 
 // waitFor reaps the child, which a pinner that forgets it would keep for ever.
 func waitFor(t *testing.T, pid int32) {
 	t.Helper()
-	for range 60_000 {
+	for range 5000 {
 		n, err := unix.Wait4(int(pid), nil, unix.WNOHANG, nil)
 		if n == int(pid) {
 			return
@@ -192,25 +224,30 @@ func waitFor(t *testing.T, pid int32) {
 // the stop in which they are let go, reach their parent; and so do those that two calls
 // pin at once.
 func TestPinnedTargetsAreHandedBack(t *testing.T) {
-	p := testPinner(t)
+	p, parent := testPinner(t), newParent(t)
 	for round := range 200 {
-		pid := child(t)
-		if errno := p.do(pinSeize, pid); errno != 0 {
+		pid := parent.child()
+		if errno := p.pin(pid); errno != 0 {
 			t.Fatalf("seize: %v", errno)
 		}
-		if round%3 == 0 {
-			_ = p.do(pinSeize, pid)
-			_ = p.do(pinRelease, pid)
+		if round%3 == 0 { // again, before it has been let go
+			_ = p.Set.Release(pid)
+			if errno := p.pin(pid); errno != 0 {
+				t.Fatalf("seize once more: %v", errno)
+			}
 		}
 		if round%2 == 0 {
 			_ = unix.Kill(int(pid), unix.SIGCONT) // something to stop for
 		}
-		_ = p.do(pinRelease, pid)
+		_ = p.Set.Release(pid)
 		for range (round % 10) * 100 {
 			runtime.Gosched()
 		}
 		_ = unix.Kill(int(pid), unix.SIGKILL)
-		waitFor(t, pid)
+		p.Set.LetGo(func() bool { return true })
+		if !parent.reaps(-pid) {
+			t.Fatalf("process %d is never handed to its parent", pid)
+		}
 	}
 }
 
@@ -233,7 +270,7 @@ func TestZombieIsNotSentTo(t *testing.T) {
 	_ = unix.Waitid(unix.P_PID, int(pid), nil, unix.WEXITED|unix.WNOWAIT, nil)
 	for _, want := range []unix.Errno{0, unix.ESRCH} {
 		n := number{pid: pid, tgid: pid, sig: int32(unix.SIGCONT)}
-		errno, guard := h.guarded(&attempt{caller: &caller{tgid: 1}}, &target{fd: fd, pid: pid, tgid: pid}, &n)
+		errno, guard := h.guarded(&attempt{call: &shim.Call{}, caller: &caller{tgid: 1}}, &target{fd: fd, pid: pid, tgid: pid}, &n)
 		if errno != want || guard != shim.GuardNone {
 			t.Errorf("errno %v, guard %v, want %v", errno, guard, want)
 		}
@@ -270,9 +307,12 @@ func TestStaleHandleSendsNothing(t *testing.T) {
 				h.pinner = testPinner(t)
 			}
 			n := number{pid: owner, tgid: owner, sig: int32(unix.SIGKILL)}
-			a := attempt{caller: &caller{tgid: 1}}
+			a := attempt{call: &shim.Call{}, caller: &caller{tgid: 1}}
 			if errno, _ := h.guarded(&a, &tt, &n); errno != unix.ESRCH || n.sent != shim.SentNone {
 				t.Errorf("%s, %s: errno %v, sent by %v: want ESRCH and nothing sent", way, handle, errno, n.sent)
+			}
+			if h.pinner != nil {
+				h.pinner.Set.LetGo(func() bool { return true })
 			}
 			_ = unix.Kill(int(owner), unix.SIGKILL)
 			waitFor(t, owner)

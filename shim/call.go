@@ -34,8 +34,17 @@ type Call struct {
 	// backend that cannot rewrite calls by itself.
 	Runner Runner
 
+	// After, if set by the handler, is called when the caller has its answer, or is gone:
+	// for what it need not wait for. The worker may stay behind with it.
+	After func(w *Worker)
+
 	worker  *Worker
 	witness Witness
+}
+
+// forget drops what the handler of the call before has set.
+func (c *Call) forget() {
+	c.Settled, c.Done, c.After, c.Runner, c.Record = nil, nil, nil, nil, Record{}
 }
 
 // Sending says that the target is known (Record.TargetPid) and still as the signal

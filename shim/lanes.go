@@ -30,26 +30,17 @@ type lanes struct {
 	stuck   []Call
 	wake    *sync.Cond
 	closed  bool
-	current *Worker
+	current [laneCount]*Worker
+
+	behind atomic.Int32 // workers that were replaced and still have a call
 }
 
-// Worker is one loop. Memory readers mark on it when they enter and leave a read.
-type Worker struct {
-	reads   atomic.Uint64 // odd while in a read
-	retired atomic.Bool
-}
-
-// Enter marks the start of something that a caller can make block.
-func (w *Worker) Enter() {
-	if w != nil { // nobody watches: a test's call
-		w.reads.Add(1)
-	}
-}
-
-// Leave marks its end.
-func (w *Worker) Leave() { w.Enter() }
-
-func (w *Worker) replaced() bool { return w.retired.Load() }
+// The lanes.
+const (
+	fast = iota
+	slow
+	laneCount
+)
 
 func (l *lanes) init() {
 	l.done = make(chan error, 1)
@@ -72,38 +63,61 @@ func (l *lanes) close() {
 
 // startWorker begins a new fast lane.
 func (s *Supervisor) startWorker() {
-	w := &Worker{}
-	s.lanes.mu.Lock()
-	s.lanes.current = w
-	s.lanes.mu.Unlock()
+	w := &Worker{behind: &s.lanes.behind}
+	if !s.Alone {
+		w.replace = s.startWorker
+	}
+	s.lanes.set(fast, w)
 	go s.work(w)
 }
 
-// watch replaces a worker that is in the same read at two ticks.
+func (s *Supervisor) startSlowWorker() {
+	w := &Worker{behind: &s.lanes.behind, replace: s.startSlowWorker}
+	s.lanes.set(slow, w)
+	go s.serveSlow(w)
+}
+
+func (l *lanes) set(lane int, w *Worker) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.current[lane] = w
+}
+
+func (l *lanes) workers() [laneCount]*Worker {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.current
+}
+
+// watch replaces a worker that is in the same read, or wait, at two ticks.
 func (s *Supervisor) watch() {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
-	var last *Worker
-	var seen uint64
+	var last [laneCount]*Worker
+	var seen [laneCount]uint64
 	for {
 		select {
 		case <-s.lanes.stop:
 			return
 		case <-ticker.C:
 		}
-		s.lanes.mu.Lock()
-		w := s.lanes.current
-		s.lanes.mu.Unlock()
-		reads := w.reads.Load()
-		if w == last && reads == seen && reads%2 == 1 {
-			s.Log.Warn("a caller's memory does not answer: its sandbox is read by separate processes from now on")
-			s.lanes.Suspicious.Store(true)
-			w.retired.Store(true)
-			s.startWorker()
-			continue
+		for lane, w := range s.lanes.workers() {
+			entered := w.entered.Load()
+			stuck := w == last[lane] && entered == seen[lane] && entered%2 == 1
+			last[lane], seen[lane] = w, entered
+			if stuck && w.replace != nil {
+				s.replaceStuck(w)
+			}
 		}
-		last, seen = w, reads
 	}
+}
+
+func (s *Supervisor) replaceStuck(w *Worker) {
+	if w.reads.Load() && !s.lanes.Suspicious.Load() {
+		s.Log.Warn("a caller's memory does not answer: its sandbox is read by separate processes from now on")
+		s.lanes.Suspicious.Store(true)
+	}
+	w.StayBehind()
 }
 
 // Suspicious tells handlers that reading a caller's memory has been seen to block.
@@ -124,16 +138,17 @@ func (l *lanes) postpone(c *Call) {
 
 // serveSlow is the loop of the slow lane. A call that is still not ready goes to the
 // end of the queue, and the lane rests before it tries the next.
-func (s *Supervisor) serveSlow() {
-	runtime.LockOSThread()
+func (s *Supervisor) serveSlow(w *Worker) {
+	runtime.LockOSThread() // see work
+	defer w.end()
 	handlers := s.Handlers()
-	worker := &Worker{}
-	for {
+	for !w.Replaced() {
 		c, ok := s.lanes.takeSlow()
 		if !ok {
 			return
 		}
-		c.Slow, c.worker, c.Settled, c.Done, c.Runner, c.Record = true, worker, nil, nil, nil, Record{}
+		c.Slow, c.worker = true, w
+		c.forget()
 		if s.Backend.Blocked(&c) == nil && !s.serveOne(&c, handlers) {
 			s.lanes.rest()
 		}

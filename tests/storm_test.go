@@ -23,7 +23,7 @@ var storms = []struct {
 // without, with SA_RESTART and without. To oneself it is there when the call returns.
 func TestStormDeliversOnce(t *testing.T) {
 	for _, killable := range []bool{true, false} {
-		for _, mode := range supervised {
+		for _, mode := range append([]string{"caller"}, supervised...) {
 			for _, storm := range storms {
 				for restart := range 2 {
 					name := fmt.Sprintf("killable=%t/%s/%s/restart=%d", killable, mode, storm.words[0], restart)
