@@ -97,10 +97,14 @@ func (h *Hopper) run() (ran bool) {
 		h.detach(what, sig)
 		return false
 	}
-	if h.enter(&before) && h.leave(&before) {
-		h.detach(eventSyscall, 0)
+	ran = true // if it has ended by now nobody is left to ask again
+	if h.enter(&before) {
+		ran, alive = h.leave(&before)
+		if alive {
+			h.detach(eventSyscall, 0)
+		}
 	}
-	return true
+	return ran
 }
 
 // callInstruction is the length of syscall, sysenter and int $0x80 alike.
@@ -137,19 +141,34 @@ func (h *Hopper) enter(before *arch.Regs) bool {
 	return true
 }
 
-// leave lets the call run and puts the caller back as it was, with its result.
-func (h *Hopper) leave(before *arch.Regs) bool {
+// leave lets the call run and puts the caller back as it was, with its result. Not ran: the
+// call met a filter that notified of it, and a signal came before it was let through. The
+// caller is then as if that had interrupted the call that it made: the kernel makes it
+// call again, or gives it EINTR.
+func (h *Hopper) leave(before *arch.Regs) (ran, alive bool) {
 	if !h.toSyscallStop() {
-		return false
+		return true, false
 	}
 	var after arch.Regs
-	if getRegs(h.caller, &after) == 0 {
-		regs := *before
-		regs[arch.RegRAX] = after[arch.RegRAX]
-		regs[arch.RegOrigRAX] = ^uint64(0)
-		_ = setRegs(h.caller, &regs)
+	if getRegs(h.caller, &after) != 0 {
+		return true, true
 	}
-	return true
+	ran = !isRestart(after[arch.RegRAX])
+	regs := *before
+	regs[arch.RegRAX] = after[arch.RegRAX]
+	if ran {
+		regs[arch.RegOrigRAX] = ^uint64(0)
+	}
+	_ = setRegs(h.caller, &regs)
+	return ran, true
+}
+
+// isRestart tells the results by which the kernel remembers to restart a call
+// (include/linux/errno.h): ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND and
+// ERESTART_RESTARTBLOCK. A tracer alone ever sees them.
+func isRestart(rax uint64) bool {
+	errno := -int32(rax)
+	return errno >= 512 && errno <= 514 || errno == 516
 }
 
 // toSyscallStop resumes the caller until its next entry or exit of a call. Only SIGSTOP
