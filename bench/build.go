@@ -19,8 +19,13 @@ const StandIn = "floor"
 
 // programs are the paths of what samples execute.
 type programs struct {
-	caller, floor, shim string
+	caller, floor, tracer, shim string
+
+	dir string // where the policies are, too
 }
+
+// policy is the path of one of policies.
+func (p programs) policy(name string) string { return filepath.Join(p.dir, name+".yaml") }
 
 // build compiles the C programs into dir.
 func build(ctx context.Context, dir, shim string) (programs, error) {
@@ -28,9 +33,14 @@ func build(ctx context.Context, dir, shim string) (programs, error) {
 	if err != nil {
 		return programs{}, err
 	}
-	p := programs{filepath.Join(dir, "caller"), filepath.Join(dir, "floor"), shim}
-	for _, binary := range []string{p.caller, p.floor} {
+	p := programs{filepath.Join(dir, "caller"), filepath.Join(dir, "floor"), filepath.Join(dir, "tracer"), shim, dir}
+	for _, binary := range []string{p.caller, p.floor, p.tracer} {
 		if err := compile(ctx, cc, binary); err != nil {
+			return programs{}, err
+		}
+	}
+	for name, text := range policies() {
+		if err := os.WriteFile(p.policy(name), []byte(text), 0o600); err != nil {
 			return programs{}, err
 		}
 	}
@@ -38,6 +48,20 @@ func build(ctx context.Context, dir, shim string) (programs, error) {
 		p.shim = p.floor
 	}
 	return p, nil
+}
+
+// policies are those that rows name. None of the hundred rules is about registers alone,
+// and none of them matches.
+func policies() map[string]string {
+	hundred := "version: 1\nrules:\n"
+	for i := range 100 {
+		hundred += fmt.Sprintf("  - {name: r%d, action: deny, match: {signals: [SIGRTMIN..SIGRTMAX], values: [%d], target: {uid: [%d]}}}\n", i, 1000+i, 2000+i)
+	}
+	return map[string]string{
+		"deny":    "version: 1\nrules:\n  - {name: no-probes, action: deny, match: {signals: [0]}}\n",
+		"allow":   "version: 1\nrules:\n  - {name: no-kill, action: deny, match: {signals: [SIGKILL, SIGSTOP]}}\n",
+		"hundred": hundred,
+	}
 }
 
 func compiler() (string, error) {

@@ -1,20 +1,28 @@
 package bench
 
-import "strconv"
+import (
+	"os"
+	"strconv"
+)
 
 // wrapper is what a sample runs its caller under.
 type wrapper uint8
 
 const (
-	bare  wrapper = iota // nothing
-	floor                // the C floor
-	shim                 // the shim
+	bare   wrapper = iota // nothing
+	floor                 // the C floor
+	tracer                // the C floor of tracing
+	strace                // strace, which only looks
+	shim                  // the shim
 )
 
 // command is one side of a comparison.
 type command struct {
 	under wrapper
 	mode  string // of run; empty: not given
+	trace bool   // run's --backend ptrace
+	rules string // run's --policy: a name of policies
+	audit bool   // run's --audit
 	call  string // a kind of call of caller.c; empty: run true instead
 	errno int    // what each call must fail with
 	crowd bool   // many callers at once
@@ -46,10 +54,6 @@ type comparison struct {
 	note          string  // why the row is not judged though it has a bar
 }
 
-// notThroughRun: the case needs a policy file, which run does not take yet. The C
-// program shows what the kernel charges; that is not a pass of ours.
-const notThroughRun = "C filter program: not measured through run yet"
-
 // The commands that others are compared with.
 var (
 	native     = command{call: "null"}
@@ -57,6 +61,9 @@ var (
 	cContinue  = command{under: floor, mode: "continue", call: "null"}
 	cForward   = command{under: floor, mode: "forward", call: "info"}
 	cCaller    = command{under: floor, mode: "caller", call: "rt-null"}
+	cTracer    = command{under: tracer, mode: "forward", call: "info"}
+	cRewriting = command{under: tracer, mode: "caller", call: "rt-null"}
+	ourTracer  = command{under: shim, mode: "forward", trace: true, call: "info"}
 )
 
 // controls compare a thing with itself. What they show is the error of all the rest.
@@ -79,12 +86,12 @@ func plan() []comparison {
 		{name: "C continue", against: "native", base: native, subject: cContinue},
 		{name: "C forward", against: "native, siginfo", base: nativeInfo, subject: cForward},
 		{
-			name: "denial in the filter", against: "native", bar: 0.35, note: notThroughRun,
-			base: native, subject: command{under: floor, mode: "errno", call: "null", errno: 1},
+			name: "denial by a rule about registers", against: "native", bar: 0.35,
+			base: native, subject: command{under: shim, rules: "deny", call: "null", errno: 1},
 		},
 		{
-			name: "allow after reading arguments", against: "native", bar: 1.18, note: notThroughRun,
-			base: native, subject: command{under: floor, mode: "allow-args", call: "null"},
+			name: "allow by rules about registers", against: "native", bar: 1.18,
+			base: native, subject: command{under: shim, rules: "allow", call: "null"},
 		},
 		{
 			name: "allow in the filter, mode auto", against: "native", bar: 1.18,
@@ -108,12 +115,28 @@ func plan() []comparison {
 			base: cForward, subject: command{under: shim, mode: "forward", call: "rt-null"},
 		},
 		{
+			name: "forward, 100 rules, audit", against: "C forward", bar: 1.4,
+			base: cForward, subject: command{under: shim, mode: "forward", rules: "hundred", audit: true, call: "info"},
+		},
+		{
 			name: "emulate, siginfo", against: "C forward", bar: 1.6,
 			base: cForward, subject: command{under: shim, mode: "emulate", call: "info"},
 		},
 		{
 			name: "caller mode under notify", against: "C", bar: 1.3,
 			base: cCaller, subject: command{under: shim, mode: "caller", call: "rt-null"},
+		},
+		{
+			name: "ptrace, mode forward", against: "C ptrace", bar: 1.2,
+			base: cTracer, subject: ourTracer,
+		},
+		{
+			name: "ptrace, mode caller", against: "C ptrace, rewriting", bar: 1.2,
+			base: cRewriting, subject: command{under: shim, mode: "caller", trace: true, call: "rt-null"},
+		},
+		{
+			name: "strace --seccomp-bpf", against: "ptrace, mode forward", bar: 2, atLeast: true,
+			base: ourTracer, subject: command{under: strace, call: "info"},
 		},
 		{
 			name: "64 callers, calls a second", against: "C forward", bar: 0.85, atLeast: true, measure: speed,
@@ -129,8 +152,6 @@ func plan() []comparison {
 // unmeasured are the targets that this benchmark does not touch, and why.
 func unmeasured() []string {
 	return []string{
-		"forward with 100 rules and audit on: run takes no policy yet",
-		"ptrace backend, and strace beside it: not built yet",
 		"allocations a call: a Go benchmark of the packages",
 	}
 }
@@ -141,8 +162,12 @@ func (c command) argv(p programs, s scale) []string {
 	switch c.under {
 	case floor:
 		argv = []string{p.floor, "run"}
+	case tracer:
+		argv = []string{p.tracer, "run"}
+	case strace:
+		argv = []string{"strace", "-f", "--seccomp-bpf", "-e", "trace=pidfd_send_signal", "-o", os.DevNull}
 	case shim:
-		argv = []string{p.shim, "run"}
+		argv = append([]string{p.shim, "run"}, c.flags(p)...)
 	}
 	if c.mode != "" {
 		argv = append(argv, "--mode", c.mode)
@@ -158,4 +183,18 @@ func (c command) argv(p programs, s scale) []string {
 		return append(argv, "-c", strconv.Itoa(crowd), "-t", strconv.Itoa(s.crowdMillis), c.call)
 	}
 	return append(argv, "-t", strconv.Itoa(s.millis), c.call)
+}
+
+// flags are those of run that the floors do not have.
+func (c command) flags(p programs) (words []string) {
+	if c.trace {
+		words = append(words, "--backend", "ptrace")
+	}
+	if c.rules != "" {
+		words = append(words, "--policy", p.policy(c.rules))
+	}
+	if c.audit {
+		words = append(words, "--audit="+os.DevNull)
+	}
+	return words
 }

@@ -13,8 +13,8 @@
  * allow-args the filter allows after reading the arguments
  * allow-all  a filter of one instruction
  *
- * The arguments are those of pidfd-shim, so that it can stand in for it; then
- * auto is allow-nr and emulate is forward.
+ * The arguments are those of pidfd-shim, so that it can stand in for it; then auto is
+ * allow-nr, emulate is forward, and of policies the one called deny is errno.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -341,11 +341,18 @@ int main(int argc, char **argv)
 	const char *mode = "auto";
 	char **command = argv + 2;
 
-	if (argc > 4 && !strcmp(argv[2], "--mode")) {
-		mode = argv[3];
-		command += 2;
+	if (argc < 4 || strcmp(argv[1], "run"))
+		return 2;
+	for (; command[0] && command[1] && strcmp(command[0], "--"); command++) {
+		if (!strncmp(command[0], "--audit=", 8))
+			continue;
+		if (!strcmp(command[0], "--mode"))
+			mode = command[1];
+		if (!strcmp(command[0], "--policy") && strstr(command[1], "deny"))
+			mode = "errno";
+		command++;
 	}
-	if (argc < 4 || strcmp(argv[1], "run") || !command[0] || strcmp(command[0], "--") || !command[1])
+	if (!command[0] || !command[1])
 		return 2;
 	command++;
 	if (!strcmp(mode, "continue"))

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -113,6 +114,8 @@ static long call(const char *what, int target, int sig, int code, int value, int
 
 int main(void)
 {
+	// A pinned target queues also what it ignores, and the queue is the user's.
+	setrlimit(RLIMIT_SIGPENDING, &(struct rlimit){RLIM_INFINITY, RLIM_INFINITY});
 	setsid();
 	setpgid(0, 0);
 	ignore_all();
