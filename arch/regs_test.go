@@ -22,13 +22,20 @@ func TestRegsAreTheKernels(t *testing.T) {
 		reg    int
 		offset uintptr
 	}{
-		{"rbp", arch.RegRBP, unsafe.Offsetof(k.Rbp)}, {"rbx", arch.RegRBX, unsafe.Offsetof(k.Rbx)},
-		{"r10", arch.RegR10, unsafe.Offsetof(k.R10)}, {"r9", arch.RegR9, unsafe.Offsetof(k.R9)},
-		{"r8", arch.RegR8, unsafe.Offsetof(k.R8)}, {"rax", arch.RegRAX, unsafe.Offsetof(k.Rax)},
-		{"rcx", arch.RegRCX, unsafe.Offsetof(k.Rcx)}, {"rdx", arch.RegRDX, unsafe.Offsetof(k.Rdx)},
-		{"rsi", arch.RegRSI, unsafe.Offsetof(k.Rsi)}, {"rdi", arch.RegRDI, unsafe.Offsetof(k.Rdi)},
-		{"orig_rax", arch.RegOrigRAX, unsafe.Offsetof(k.Orig_rax)}, {"rip", arch.RegRIP, unsafe.Offsetof(k.Rip)},
-		{"cs", arch.RegCS, unsafe.Offsetof(k.Cs)}, {"rsp", arch.RegRSP, unsafe.Offsetof(k.Rsp)},
+		{"rbp", arch.RegRBP, unsafe.Offsetof(k.Rbp)},
+		{"rbx", arch.RegRBX, unsafe.Offsetof(k.Rbx)},
+		{"r10", arch.RegR10, unsafe.Offsetof(k.R10)},
+		{"r9", arch.RegR9, unsafe.Offsetof(k.R9)},
+		{"r8", arch.RegR8, unsafe.Offsetof(k.R8)},
+		{"rax", arch.RegRAX, unsafe.Offsetof(k.Rax)},
+		{"rcx", arch.RegRCX, unsafe.Offsetof(k.Rcx)},
+		{"rdx", arch.RegRDX, unsafe.Offsetof(k.Rdx)},
+		{"rsi", arch.RegRSI, unsafe.Offsetof(k.Rsi)},
+		{"rdi", arch.RegRDI, unsafe.Offsetof(k.Rdi)},
+		{"orig_rax", arch.RegOrigRAX, unsafe.Offsetof(k.Orig_rax)},
+		{"rip", arch.RegRIP, unsafe.Offsetof(k.Rip)},
+		{"cs", arch.RegCS, unsafe.Offsetof(k.Cs)},
+		{"rsp", arch.RegRSP, unsafe.Offsetof(k.Rsp)},
 	} {
 		if uintptr(row.reg)*8 != row.offset {
 			t.Errorf("%s: word %d, the kernel's is at byte %d", row.name, row.reg, row.offset)
