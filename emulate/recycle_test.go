@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -62,14 +63,19 @@ func recycle(t *testing.T, kin *nursery, pinner *Pinner, at moment, sig unix.Sig
 	return r, misdirected
 }
 
+var ownConfig = sync.OnceValues(func() (Config, error) {
+	fs, err := proc.Open()
+	if err != nil {
+		return Config{}, err
+	}
+	self, err := ReadSelf(fs)
+	return Config{Proc: fs, Self: self, Features: kernel.ForRun(), Log: slog.New(slog.DiscardHandler)}, err
+})
+
 // aimed makes an attempt at a process by its number.
 func aimed(t *testing.T, pid int32, sig unix.Signal) attempted {
 	t.Helper()
-	fs, err := proc.Open()
-	if err != nil {
-		t.Fatal(err)
-	}
-	self, err := ReadSelf(fs)
+	config, err := ownConfig()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +84,7 @@ func aimed(t *testing.T, pid int32, sig unix.Signal) attempted {
 		t.Fatal(err)
 	}
 	return attempted{
-		h: &SendSignal{Config: Config{Proc: fs, Self: self, Features: kernel.ForRun(), Log: slog.New(slog.DiscardHandler)}},
+		h: &SendSignal{Config: config},
 		a: attempt{caller: &caller{tgid: 1}, call: &shim.Call{}},
 		t: target{fd: fd, pid: pid, tgid: pid},
 		n: number{pid: pid, tgid: pid, sig: int32(sig)},
