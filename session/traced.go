@@ -18,7 +18,7 @@ func (s *Session) LaunchTraced(l *ptrace.Launcher) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	l.Install = func() error { return notify.InstallTrace(program, s.Features.Notify) }
+	l.Install = func() (int, error) { return notify.InstallTrace(program, s.Features.Notify) }
 	return l.Launch()
 }
 
