@@ -19,6 +19,7 @@ type caller struct {
 	pidfd int    // of the thread where the kernel has those, else of its process; -1: none
 	dir   *proc.Dir
 	used  uint64
+	asked uint64 // when it was last asked whether it has ended
 
 	// A process's active pid namespace never changes.
 	nested bool  // in another pid namespace than the supervisor
@@ -63,6 +64,7 @@ func (cc *callerCache) get(h *SendSignal, tid int32) (*caller, error) {
 		cc.entries = map[int32]*caller{}
 		cc.limit = callerLimit()
 	}
+	cc.sweep()
 	for len(cc.entries) >= cc.limit {
 		cc.evictOldest()
 	}
@@ -77,6 +79,37 @@ func (cc *callerCache) get(h *SendSignal, tid int32) (*caller, error) {
 	c.used = cc.clock
 	cc.entries[tid] = c
 	return c, nil
+}
+
+// sweep forgets threads that have ended, of which nothing else tells: two are asked for
+// each new one, which outruns any number of callers that live for one call.
+func (cc *callerCache) sweep() {
+	for range 2 {
+		var next *caller
+		for _, c := range cc.entries {
+			if next == nil || max(c.used, c.asked) < max(next.used, next.asked) {
+				next = c
+			}
+		}
+		if next == nil {
+			return
+		}
+		next.asked = cc.clock
+		if next.ended() {
+			cc.drop(next)
+		}
+	}
+}
+
+// ended tells of a thread of which nothing is left, or only a zombie.
+func (c *caller) ended() bool {
+	if c.pidfd >= 0 && !c.private {
+		fds := []unix.PollFd{{Fd: int32(c.pidfd), Events: unix.POLLIN}}
+		n, err := unix.Poll(fds, 0)
+		return n == 1 && err == nil
+	}
+	var stat proc.Stat
+	return c.dir.Stat(&stat) != nil || stat.State == 'Z'
 }
 
 // callerLimit leaves half of the descriptors to everything else.

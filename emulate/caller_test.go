@@ -110,3 +110,32 @@ func TestForwardAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations a call", n)
 	}
 }
+
+// TestCallerCacheForgetsTheDead: callers that live for one call leave no descriptors, also
+// behind one that is older and lives.
+func TestCallerCacheForgetsTheDead(t *testing.T) {
+	for _, threads := range []bool{true, false} {
+		h := testHandler(t, ModeForward)
+		h.Features.ThreadPidfd = h.Features.ThreadPidfd && threads
+		var cc callerCache
+		living := child(t)
+		if _, err := cc.get(h, living); err != nil {
+			t.Fatal(err)
+		}
+		before := openDescriptors(t)
+		for range 40 {
+			pid := child(t)
+			if _, err := cc.get(h, pid); err != nil {
+				t.Fatal(err)
+			}
+			_ = unix.Kill(int(pid), unix.SIGKILL)
+			waitFor(t, pid)
+		}
+		if len(cc.entries) > 4 || cc.entries[living] == nil || openDescriptors(t) > before+3*3 {
+			t.Errorf("threads %t: %d entries, %d descriptors more", threads, len(cc.entries), openDescriptors(t)-before)
+		}
+		cc.dropAll()
+		_ = unix.Kill(int(living), unix.SIGKILL)
+		waitFor(t, living)
+	}
+}

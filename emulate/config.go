@@ -84,6 +84,10 @@ type Config struct {
 	// to the slow lane at once.
 	NeverBlock bool
 
+	// Strict says that a policy is in force: what can only be sent to a number that nothing
+	// keeps its owner's is refused.
+	Strict bool
+
 	// Suspicious says that reading a caller's memory has been seen to block.
 	Suspicious func() bool
 

@@ -11,25 +11,44 @@ import (
 // not given to another process while its owner is pinned. A caller that signals its own
 // process is stopped in this very call and cannot be made to stop for a tracer.
 func (h *SendSignal) guarded(a *attempt, t *target, n *number) (unix.Errno, shim.Guard) {
+	h.pause(atEntry)
 	if h.Pins != nil && h.Pins(n.pid) { // ours to reap, which this very thread does
 		return h.narrowed(t, n), shim.GuardTracee
 	}
 	if t.tgid != a.caller.tgid && h.pinner != nil {
 		return h.pinner.send(h, a, t, n)
 	}
-	return h.narrowed(t, n), shim.GuardNarrowed
+	return h.unpinned(t, n)
 }
 
 // narrowed looks at the handle right before the send: what is left is the time between
 // two system calls.
 func (h *SendSignal) narrowed(t *target, n *number) unix.Errno {
+	h.pause(atGuarded)
 	if !h.owns(t) {
 		return unix.ESRCH
 	}
-	if h.beforeSend != nil {
-		h.beforeSend()
-	}
+	h.pause(atChecked)
+	defer h.pause(atSent)
 	return n.send()
+}
+
+// moment is a place between two steps of a guarded send, where a number may change hands.
+type moment uint8
+
+const (
+	atEntry   moment = iota // a handle and a number
+	atJudged                // the owner pin's own rule was asked
+	atGuarded               // the guard holds what has the number
+	atChecked               // the handle's process has it
+	atSent                  // sent, and not yet let go
+)
+
+// pause lets a test act between two steps.
+func (h *SendSignal) pause(at moment) {
+	if h.between != nil {
+		h.between(at)
+	}
 }
 
 // owns tells whether the handle's process still has the number: it was not reaped.

@@ -155,7 +155,10 @@ func TestSeizeKeepsTheNumber(t *testing.T) {
 		}
 		var reaped, taken bool
 		h := &SendSignal{Config: Config{Proc: fs, Features: kernel.ForRun(), Log: slog.New(slog.DiscardHandler)}}
-		h.beforeSend = func() {
+		h.between = func(at moment) {
+			if at != atChecked {
+				return
+			}
 			_ = unix.Kill(int(pid), unix.SIGKILL)
 			reaped = parent.reaps(pid)
 			if reaped {
@@ -265,7 +268,11 @@ func TestZombieIsNotSentTo(t *testing.T) {
 	}
 	defer unix.Close(fd)
 	h := &SendSignal{Config: Config{Proc: fs, Features: kernel.ForRun(), Log: slog.New(slog.DiscardHandler)}, pinner: testPinner(t)}
-	h.beforeSend = func() { t.Error("sent to a number that nothing holds") }
+	h.between = func(at moment) {
+		if at == atChecked {
+			t.Error("sent to a number that nothing holds")
+		}
+	}
 	_ = unix.Kill(int(pid), unix.SIGKILL)
 	_ = unix.Waitid(unix.P_PID, int(pid), nil, unix.WEXITED|unix.WNOWAIT, nil)
 	for _, want := range []unix.Errno{0, unix.ESRCH} {

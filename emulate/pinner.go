@@ -17,6 +17,12 @@ import (
 // lets go makes epoll_wait and sigtimedwait return EINTR (ptrace(2), signal(7)).
 type Pinner struct {
 	Set *tracee.Set
+
+	// Stay is for threads that trace nothing else. Without TRACEEXIT a leader's seizure is
+	// dropped, silently, when another thread of its calls execve; with it the leader stops
+	// before it ends, and execve waits for that. A tracer's loop would take that stop, and
+	// could come to wait for such an execve itself, in Seize.
+	Stay bool
 }
 
 // send pins the owner of the number, sees through the handle that it is the target,
@@ -30,7 +36,7 @@ func (p *Pinner) send(h *SendSignal, a *attempt, t *target, n *number) (errno un
 		if h.deadUnreaped(t, n.pid) {
 			return 0, shim.GuardNone
 		}
-		return h.narrowed(t, n), shim.GuardNarrowed
+		return h.unpinned(t, n)
 	}
 	a.call.After = h.after
 	errno = h.narrowed(t, n)
@@ -48,7 +54,11 @@ func (p *Pinner) seize(c *shim.Call, pid int32) unix.Errno {
 	}
 	c.Worker().EnterWait()
 	defer c.Worker().Leave()
-	return p.Set.Seize(pid, 0)
+	options := 0
+	if p.Stay {
+		options = unix.PTRACE_O_TRACEEXIT
+	}
+	return p.Set.Seize(pid, options)
 }
 
 // deadUnreaped tells of a target that is a zombie as a whole. It cannot be seized, and

@@ -44,6 +44,11 @@ func (h *SendSignal) runByCaller(a *attempt, what arch.Syscall, args [6]uint64) 
 		h.drop(a)
 		return shim.Fail(unix.ESRCH), true
 	}
+	if a.call.Record.Guard == shim.GuardNarrowed && (h.mayPass(a) || h.Strict || unseen(a.req.sig) && !a.group()) {
+		h.drop(a)
+		a.call.Record.Guard = shim.GuardNone
+		return shim.Verdict{}, false // something better can be had from outside
+	}
 	if h.hopper != nil {
 		if h.Backend.Blocked(a.call) != nil { // a signal came first, or may have
 			h.drop(a)
@@ -98,6 +103,11 @@ func (h *SendSignal) drop(a *attempt) {
 		a.call.Done()
 		a.call.Done = nil
 	}
+}
+
+// unseen tells of the signals whose siginfo no receiver sees.
+func unseen(sig int32) bool {
+	return unix.Signal(sig) == unix.SIGKILL || unix.Signal(sig) == unix.SIGSTOP
 }
 
 // hopped learns whether a caller that was held ran its call.

@@ -24,7 +24,7 @@ type SendSignal struct {
 	hopper  Hopper // nil where the backend rewrites calls
 	after   func(*shim.Worker)
 
-	beforeSend func() // tests only: the moment in which a number must not change hands
+	between func(moment) // tests only: see pause
 
 	memory [arch.SiginfoSize]byte // what was read of the caller
 	zero   [arch.SiginfoSize]byte // stays so

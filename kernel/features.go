@@ -28,6 +28,9 @@ type Features struct {
 	// NoSyscallInfo is told to a tracer, which otherwise asks GetSyscallInfo itself.
 	NoSyscallInfo bool
 
+	// OldTraceOrder is told to a run under ptrace, which otherwise asks TraceOrder itself.
+	OldTraceOrder bool
+
 	X32 bool // the x32 ABI, where the kernel was built with it
 }
 

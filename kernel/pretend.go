@@ -34,6 +34,7 @@ var switches = []struct {
 	name, since string
 	off         func(*Features)
 }{
+	{"oldtraceorder", "4.8", func(f *Features) { f.OldTraceOrder = true }},
 	{"nonotify", "5.0", func(f *Features) { f.Notify = false }},
 	{"nosend", "5.1", func(f *Features) { f.SendSignal = false }},
 	{"nopidfdopen", "5.3", func(f *Features) { f.PidfdOpen = false }},

@@ -50,7 +50,7 @@ func (s Set) Find(name string) (Result, bool) {
 	return Result{}, false
 }
 
-// Probe tries every feature. It starts two short-lived children, so it is for
+// Probe tries every feature. It starts three short-lived children, so it is for
 // doctor and for tests; a run asks ForRun.
 func Probe() Set {
 	rows := table()
@@ -92,6 +92,7 @@ func table() []trial {
 		{Feature{"SYNC_WAKE_UP", "6.6", "answers nine times faster on an idle machine"}, plain(SyncWakeUp)},
 
 		{Feature{"PTRACE_SEIZE", "3.4", "pins a target's number"}, plain(PtraceSeize)},
+		{Feature{"trace order", "4.8", "the ptrace backend: a call is filtered after its entry stop"}, plain(TraceOrder)},
 		{Feature{"GET_SYSCALL_INFO", "5.3", "which ABI a stopped caller called by"}, plain(GetSyscallInfo)},
 		{Feature{"process_vm_readv", "3.2", "reads a caller's siginfo"}, plain(ProcessVMReadv)},
 		{Feature{"kcmp files", "3.5", "whether threads share descriptors"}, plain(KcmpFiles)},

@@ -31,6 +31,65 @@ func GetSyscallInfo() error {
 	})
 }
 
+// TraceOrder asks whether a call that a filter shows to a tracer is past its entry stop,
+// so that the stop after it is the exit's. Linux 4.8 ("seccomp: recheck the syscall after
+// RET_TRACE"); before it, and in gVisor, the entry's stop comes after the filter's, where
+// what the tracer has changed would be filtered no more.
+func TraceOrder() (err error) {
+	onThrowawayThread(func() {
+		if err = unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+			err = answer("prctl(PR_SET_NO_NEW_PRIVS)", err)
+			return
+		}
+		// The Go runtime of a child makes this call as it starts, ours never again.
+		if err = traceCall(unix.SYS_SCHED_GETAFFINITY); err != nil {
+			err = answer("seccomp(SET_MODE_FILTER, RET_TRACE)", err, unix.EINVAL)
+			return
+		}
+		err = withStoppedChild(afterTrace)
+	})
+	return err
+}
+
+// afterTrace runs the child to the filter's stop, and one further.
+func afterTrace(child int) error {
+	const options = unix.PTRACE_O_TRACESECCOMP | unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_EXITKILL
+	if err := syscall.PtraceSetOptions(child, options); err != nil {
+		return answer("ptrace(PTRACE_SETOPTIONS, TRACESECCOMP)", err, unix.EINVAL)
+	}
+	const filtered = syscall.WaitStatus(unix.PTRACE_EVENT_SECCOMP<<16 | unix.SIGTRAP<<8 | 0x7f)
+	if err := runTo(child, filtered, syscall.PtraceCont); err != nil {
+		return err
+	}
+	const called = syscall.WaitStatus((unix.SIGTRAP|0x80)<<8 | 0x7f)
+	if err := runTo(child, called, syscall.PtraceSyscall); err != nil {
+		return err
+	}
+	var regs syscall.PtraceRegs
+	if err := syscall.PtraceGetRegs(child, &regs); err != nil {
+		return answer("ptrace(PTRACE_GETREGS)", err)
+	}
+	if int64(regs.Rax) == -int64(unix.ENOSYS) { // an entry's: there is no result yet
+		return fmt.Errorf("ptrace(PTRACE_SYSCALL) after RET_TRACE: %w (a call's entry comes next, not its exit)", errors.ErrUnsupported)
+	}
+	return nil
+}
+
+// runTo resumes the child until a stop, which must be the one meant.
+func runTo(child int, meant syscall.WaitStatus, resume func(pid, sig int) error) error {
+	if err := resume(child, 0); err != nil {
+		return answer("resume a traced child", err)
+	}
+	var status syscall.WaitStatus
+	if _, err := wait(child, &status); err != nil {
+		return answer("wait for a traced child", err)
+	}
+	if status != meant {
+		return fmt.Errorf("traced child: status %#x instead of %#x", status, meant)
+	}
+	return nil
+}
+
 // withStoppedChild calls ask on the thread that traces a child which has stopped
 // before its first instruction, and kills the child afterwards. What it would run
 // does not matter.

@@ -48,14 +48,14 @@ func Launch(program []unix.SockFilter, killable bool, start func() (int, error))
 }
 
 // InstallTrace puts the program of the ptrace backend on the calling thread. With
-// listeners it takes the listener slot, and holds it as long as the process lives.
-func InstallTrace(program []unix.SockFilter, listeners bool) error {
-	flags := uint(0)
-	if listeners {
-		flags = unix.SECCOMP_FILTER_FLAG_NEW_LISTENER
+// listeners it takes the listener slot, which stays taken as long as somebody has the
+// descriptor; without there is none: -1.
+func InstallTrace(program []unix.SockFilter, listeners bool) (slot int, err error) {
+	if !listeners {
+		_, err := setFilter(0, program)
+		return -1, err
 	}
-	_, err := setFilter(flags, program)
-	return err
+	return setFilter(unix.SECCOMP_FILTER_FLAG_NEW_LISTENER, program)
 }
 
 // install puts the program on the calling thread, with a listener.

@@ -175,7 +175,7 @@ func (s *Session) config(supervisor *shim.Supervisor) emulate.Config {
 		Reader: func() *emulate.Reader {
 			return &emulate.Reader{Helper: s.helper("__reader")}
 		},
-		Pinner:     func() *emulate.Pinner { return &emulate.Pinner{Set: tracees} },
+		Pinner:     func() *emulate.Pinner { return &emulate.Pinner{Set: tracees, Stay: !traced} },
 		Watch:      s.watch,
 		Suspicious: supervisor.Suspicious,
 		NeverBlock: traced,
@@ -183,7 +183,7 @@ func (s *Session) config(supervisor *shim.Supervisor) emulate.Config {
 		Continues:  traced || s.Features.Continue,
 		MayPass: s.Features.SendSignal && (traced || s.Features.Continue) &&
 			s.Plan.Rules == emulate.NativeRules(s.Features),
-		Policy: s.live, Unsafe: s.Plan.Unsafe,
+		Policy: s.live, Unsafe: s.Plan.Unsafe, Strict: s.policy != nil,
 		Log: s.Log,
 	}
 	switch {

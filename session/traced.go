@@ -11,13 +11,28 @@ import (
 
 // LaunchTraced starts the command under the filter of the ptrace backend.
 func (s *Session) LaunchTraced(l *ptrace.Launcher) (int, error) {
+	if err := s.checkTraceOrder(); err != nil {
+		return 0, err
+	}
 	program, err := notify.Compile(s.filter())
 	if err != nil {
 		return 0, err
 	}
-	l.Install = func() error { return notify.InstallTrace(program, s.Features.Notify) }
+	l.Install = func() (int, error) { return notify.InstallTrace(program, s.Features.Notify) }
 	return l.Launch()
 }
+
+// checkTraceOrder refuses kernels on which a rewritten call would not be the one that runs.
+// Where it cannot be told, the start of COMMAND says what is wrong.
+func (s *Session) checkTraceOrder() error {
+	if s.Features.OldTraceOrder || errors.Is(kernel.TraceOrder(), errors.ErrUnsupported) {
+		return errors.New("--backend ptrace: " + OldTraceOrder)
+	}
+	return nil
+}
+
+// OldTraceOrder is why the ptrace backend cannot be had on some kernels.
+const OldTraceOrder = "this kernel filters a call before its entry stop (Linux before 4.8, gVisor), so that a tracer cannot answer it: nothing here can"
 
 // ServeTraced is the tracer process: it seizes the command, says so, and answers calls
 // until the last tracee has ended.

@@ -17,6 +17,9 @@ func TestNoBypass(t *testing.T) {
 	}{
 		{"listener", "listener: EBUSY", 0},
 		{"ptrace", "traceme: EPERM\nseize: EPERM", 0},
+		{"traceme-child", "traceme: EPERM\nCALL untraced by its parent: 0\nchild: exited 3", 1},
+		{"untraced", "CALL untraced: ENOSYS\nuntraced: exited 5", 0}, // no tracer's: as without one
+		{"strict", "strict: EINVAL\nCALL after it: 0", 1},
 		{"trace-own 77", "filter: 0\ncall: ENOSYS", 0}, // not our tag: as without a tracer
 		{"trace-other 1", "filter: 0\ngetppid: -1 ENOSYS\nCALL beside it: 0", 1},
 		{"trace-other 2", "filter: 0\ngetppid: -1 ENOSYS\nCALL beside it: 0", 1},
@@ -31,6 +34,28 @@ func TestNoBypass(t *testing.T) {
 			if !strings.HasPrefix(said, c.want+"\n") || calls < c.calls {
 				t.Errorf("%s %s: %d calls in the trace\n%swant %d:\n%s", width, c.scene, calls, said, c.calls, c.want)
 			}
+		}
+	}
+}
+
+// TestNoListenerByOtherNumbers: 64-bit code asks by int $0x80 and with x32's mark, and
+// puts its filter up without a listener: its own call is ENOSYS then, and nobody's else.
+func TestNoListenerByOtherNumbers(t *testing.T) {
+	shim, bin := buildShim(t), buildTree(t, "m64", "-static")
+	said, calls := traced(t, shim, "", bin, "listener-numbers")
+	withoutX32 := strings.Replace(said, "as x32: EBUSY", "as x32: ENOSYS", 1)
+	if want := "by int $0x80: EBUSY\nas x32: ENOSYS\nby prctl: 0\ncall: ENOSYS\n"; !strings.HasPrefix(withoutX32, want) || calls != 0 {
+		t.Errorf("%d calls in the trace\n%swant 0:\n%s", calls, said, want)
+	}
+}
+
+// TestNoListenerAfterTheSupervisor: the tracer goes on without it, and holds the slot.
+func TestNoListenerAfterTheSupervisor(t *testing.T) {
+	shim := buildShim(t)
+	for _, width := range widths {
+		said, calls := traced(t, shim, "", buildTree(t, width, "-static"), "listener-late")
+		if !strings.Contains(said, "listener: EBUSY\nCALL afterwards: 0\n") || calls != 1 {
+			t.Errorf("%s: %d calls in the trace\n%s", width, calls, said)
 		}
 	}
 }

@@ -81,7 +81,7 @@ func callsSaid(said string) int {
 func TestTree(t *testing.T) {
 	shim := buildShim(t)
 	scenes := []string{
-		"say x", "fork", "vfork", "clone", "clone3", "threads", "thread-exec", "thread-exec-busy", "leader-exits",
+		"say x", "fork", "vfork", "clone", "clone3", "clone-parent", "threads", "thread-exec", "thread-exec-busy", "leader-exits",
 		"daemon", "pidns", "dumpable", "stops", "self-stop", "siginfo", "queue", "order", "regs",
 		"restart read handled", "restart read restart", "restart read ignored", "restart read default", "restart read stop",
 		"restart poll handled", "restart poll restart", "restart poll ignored", "restart poll stop",

@@ -47,7 +47,7 @@ var realPrograms = []struct {
 	{"demo32", 2, demo("m32")},
 
 	{"bash", 0, command("bash", "-c", bashScript)},
-	{"make", 0, projectIn("real/project", "make -s -B && ./hello")},
+	{"make", 0, projectIn("real/project", "make -s -B -j4 && ./hello")},
 	{"go-build", 1, projectIn("real/module", "rm -f hello && go build -o hello . && ./hello")},
 	{"cpython-test-subprocess", 0, pythonTests("test_subprocess", "*.test_terminate", "*.test_kill", "*.test_send_signal_race*")},
 }

@@ -3,6 +3,7 @@ package tests
 import (
 	"os/exec"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/pidfd-shim/pidfd-shim/tests/skip"
@@ -11,10 +12,16 @@ import (
 // realMode is a way to run a program under the shim, and who then runs its calls.
 type realMode struct {
 	name, path string // path "" is any
+	flags      []string
 }
 
 var realModes = []realMode{
-	{"auto", ""}, {"continue", "continue"}, {"forward", "forward"}, {"caller", "caller"}, {"emulate", "emulate"},
+	{"auto", "", []string{"--mode", "auto"}},
+	{"continue", "continue", []string{"--mode", "continue"}},
+	{"forward", "forward", []string{"--mode", "forward"}},
+	{"caller", "caller", []string{"--mode", "caller"}},
+	{"emulate", "emulate", []string{"--mode", "emulate"}},
+	{"ptrace", "", []string{"--backend", "ptrace"}},
 }
 
 // answers tells whether the caller's result is the supervisor's word, so that it is
@@ -45,7 +52,7 @@ func TestRealPrograms(t *testing.T) {
 			})
 			for _, m := range realModes {
 				t.Run(m.name, func(t *testing.T) {
-					got := p.runShim(t, "--mode", m.name)
+					got := p.runShim(t, m.flags...)
 					p.compare(t, native, got, m.name)
 					m.compareCalls(t, native.calls, got.calls)
 				})
@@ -101,5 +108,21 @@ func TestRealCountNoticesFallback(t *testing.T) {
 	}
 	if slices.Equal(signalsOf(without.calls), signalsOf(native.calls)) {
 		t.Errorf("the calls are the same %d where the call is missing: counting shows nothing", len(native.calls))
+	}
+}
+
+// TestRealSubprocess is CPython's test_subprocess under ptrace: fork, vfork and exec in
+// every form, threads, signals, and what is left over. Under soak it is the whole.
+func TestRealSubprocess(t *testing.T) {
+	patterns := []string{"*POSIXProcessTestCase*"}
+	if soaking {
+		patterns = nil
+	}
+	p := pythonTests("test_subprocess", patterns...)(t)
+	native := p.run(t)
+	got := p.run(t, buildShim(t), "run", "--backend", "ptrace", "--wait", "all", "--")
+	p.compare(t, native, got, "ptrace")
+	if n := strings.Count(native.output, "\n"); native.status != 0 || n < 60 {
+		t.Errorf("status %d, %d lines natively: this shows little\n%s", native.status, n, native.output)
 	}
 }

@@ -2,6 +2,7 @@ package tests
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"testing"
 )
@@ -70,5 +71,59 @@ func TestKilledCallers(t *testing.T) {
 				t.Errorf("%v: want signals of most to have come, and at most %d descriptors", got, maxFDs)
 			}
 		})
+	}
+}
+
+// exact are the ways in which the caller itself makes the call, with what they are run
+// under: there nothing is a heuristic.
+var exact = []struct {
+	name, pretend string
+	flags         []string
+}{
+	{"ptrace", "", []string{"--backend", "ptrace"}},
+	{"ptrace-tagged", "nosyscallinfo", []string{"--backend", "ptrace"}},
+	{"caller", "", []string{"--backend", "notify", "--mode", "caller"}},
+	{"caller-interruptible", "nokillable,nocontinue", []string{"--backend", "notify", "--mode", "caller"}},
+	{"caller-5.0", "5.0", []string{"--backend", "notify", "--mode", "caller"}},
+}
+
+// TestStormIsExact where the caller makes the call: each distinct value once, although
+// every other attempt is interrupted by somebody, at any moment of it; also where a
+// notified call can be interrupted. To oneself, it is there when the call returns. Under
+// ptrace the call says EINTR as little as natively.
+func TestStormIsExact(t *testing.T) {
+	for _, way := range exact {
+		for _, storm := range []struct {
+			words  []string
+			values int
+		}{
+			{[]string{"storm"}, soak(3000, 20_000)},
+			{[]string{"self-storm"}, soak(1500, 20_000)},
+		} {
+			for restart := range 2 {
+				t.Run(fmt.Sprintf("%s/%s/restart=%d", way.name, storm.words[0], restart), func(t *testing.T) {
+					attack := attackIn(t, "native", widths[restart],
+						storm.words[0], "heckle=1", "values="+strconv.Itoa(storm.values), "restart="+strconv.Itoa(restart))
+					argv := slices.Concat([]string{buildTestShim(t), "run", "--log-level", "error"}, way.flags)
+					if way.pretend != "" {
+						argv = append(argv, "--pretend", way.pretend)
+					}
+					argv = slices.Concat(argv, []string{"--"}, attack)
+					got := attackNumbers(t, argv)
+					t.Logf("%d interruptions: %d once, lost %d, duplicates %d, %d EINTR, %d EAGAIN", got["heckled"], got["once"], got["lost"], got["duplicates"], got["eintr"], got["eagain"])
+					want := map[string]int{"once": storm.values, "lost": 0, "duplicates": 0}
+					if storm.words[0] == "self-storm" {
+						want["late"] = 0
+					}
+					if restart == 1 || way.flags[1] == "ptrace" {
+						want["eintr"] = 0
+					}
+					expect(t, argv, got, want)
+					if got["heckled"] == 0 {
+						t.Error("nobody interrupted: this shows nothing")
+					}
+				})
+			}
+		}
 	}
 }

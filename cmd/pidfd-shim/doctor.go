@@ -78,6 +78,8 @@ func doctor(cmd *cobra.Command, o session.Options, asJSON bool) error {
 func examine(f kernel.Features, o session.Options) report {
 	set := kernel.Probe()
 	seize, _ := set.Find("PTRACE_SEIZE")
+	order, _ := set.Find("trace order")
+	f.OldTraceOrder = f.OldTraceOrder || order.State() == kernel.Absent
 	all := ways(f, o, seize.Err == nil)
 	r := report{Kernel: release(), Ways: all, Run: all[0]}
 	for _, result := range set {

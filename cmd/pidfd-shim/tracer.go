@@ -75,9 +75,13 @@ func startTracer(c *runConfig, inherited *front.Inherited) (*tracerProcess, erro
 	return &tracerProcess{os.NewFile(uintptr(fds[0]), "tracer"), pid}, nil
 }
 
-// seize hands COMMAND to the tracer and waits until it has it.
-func (t *tracerProcess) seize(pid int) error {
-	if _, err := t.socket.WriteString(strconv.Itoa(pid)); err != nil {
+// seize hands COMMAND and the listener slot to the tracer and waits until it has them.
+func (t *tracerProcess) seize(pid, slot int) error {
+	var rights []byte
+	if slot >= 0 {
+		rights = unix.UnixRights(slot)
+	}
+	if err := unix.Sendmsg(int(t.socket.Fd()), []byte(strconv.Itoa(pid)), rights, nil, 0); err != nil {
 		return fmt.Errorf("hand COMMAND to the tracer: %w", err)
 	}
 	answer := make([]byte, 4096)
@@ -133,7 +137,8 @@ func traceFor(args []string, socket *os.File) error {
 	defer observers.close()
 	defer s.StopHelpers()
 	text := make([]byte, 32)
-	n, err := socket.Read(text)
+	// The listener slot comes with it and stays ours until we end, whoever else has it.
+	n, _, _, _, err := unix.Recvmsg(int(socket.Fd()), text, make([]byte, unix.CmsgSpace(4)), unix.MSG_CMSG_CLOEXEC)
 	if err != nil || n == 0 {
 		return nil // the supervisor could not start COMMAND
 	}

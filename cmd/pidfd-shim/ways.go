@@ -45,6 +45,9 @@ func wayOf(f kernel.Features, o session.Options, traceable bool, backend, mode s
 			w.Why = "no listener can be had: " + noListener()
 		}
 		return w
+	case plan.Backend == session.BackendPtrace && f.OldTraceOrder:
+		w.Why = session.OldTraceOrder
+		return w
 	case plan.Backend == session.BackendPtrace && !traceable:
 		w.Why = "PTRACE_SEIZE does not work here: Yama, or a lack of privilege"
 		return w

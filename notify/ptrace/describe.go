@@ -94,11 +94,12 @@ func agrees(abi arch.ABI, code [4]byte, is64 bool) bool {
 }
 
 // entryOf names the instruction: before the vdso's int $0x80 stands the one that is
-// taken where it is not a restart.
+// taken where it is not a restart. AMD's has a SYSCALL there, which x86asm, like Intel,
+// knows in 64-bit code only.
 func entryOf(code [4]byte, is64 bool) arch.Entry {
 	last := decodeEntry(code[2:], is64)
 	if last == arch.EntryInt80 && !is64 {
-		if fast := decodeEntry(code[:2], is64); fast == arch.EntrySysenter || fast == arch.EntrySyscall {
+		if fast := decodeEntry(code[:2], true); fast == arch.EntrySysenter || fast == arch.EntrySyscall {
 			return fast
 		}
 	}

@@ -16,13 +16,15 @@ type Fork func(attr *syscall.SysProcAttr) (pid int, err error)
 
 // Launcher starts COMMAND for a tracer.
 type Launcher struct {
-	Install func() error // puts the filter on the calling thread
+	// Install puts the filter on the calling thread and takes the listener slot, if there
+	// is one: a descriptor, else -1.
+	Install func() (slot int, err error)
 	Fork    Fork
 	Blocked uint64 // COMMAND's signal mask: signal n is bit n-1
 
 	// Seize hands COMMAND to the tracer while it is stopped before its first instruction,
-	// and returns when the tracer has it.
-	Seize func(pid int) error
+	// and returns when the tracer has it. The tracer is to hold the slot, too.
+	Seize func(pid, slot int) error
 }
 
 // Launch starts COMMAND under the filter and hands it over. It runs on a thread of its
@@ -35,8 +37,9 @@ type Launcher struct {
 // Exec's stop is a SIGTRAP, which a blocked one would put off past it, and any other
 // signal would stop the child before exec, for which Fork waits: hence Fork's mask.
 //
-// Where the kernel has listeners Install takes the slot, and we keep it: nobody inside
-// can have one then, whose answer would outrank our trace.
+// Where the kernel has listeners Install takes the slot, and supervisor and tracer keep it:
+// nobody inside can have one then, whose answer would outrank our trace, as long as there
+// is a tracer; and nobody outlives that.
 func (l *Launcher) Launch() (int, error) {
 	type result struct {
 		pid int
@@ -53,21 +56,22 @@ func (l *Launcher) Launch() (int, error) {
 }
 
 func (l *Launcher) launch() (int, error) {
-	if err := l.Install(); err != nil {
+	slot, err := l.Install()
+	if err != nil {
 		return 0, err
 	}
 	pid, err := l.Fork(&syscall.SysProcAttr{Ptrace: true})
 	if err != nil {
 		return 0, err
 	}
-	err = l.hand(pid)
+	err = l.hand(pid, slot)
 	if err != nil {
 		_ = unix.Kill(pid, unix.SIGKILL) //nolint:forbidigo // our child, not reaped
 	}
 	return pid, err
 }
 
-func (l *Launcher) hand(pid int) error {
+func (l *Launcher) hand(pid, slot int) error {
 	if err := waitFor(pid, 0, unix.WaitStatus.Stopped); err != nil {
 		return err
 	}
@@ -80,7 +84,7 @@ func (l *Launcher) hand(pid int) error {
 	if err := waitFor(pid, unix.WUNTRACED, unix.WaitStatus.Stopped); err != nil {
 		return err
 	}
-	if err := l.Seize(pid); err != nil {
+	if err := l.Seize(pid, slot); err != nil {
 		return err
 	}
 	if err := unix.Kill(pid, unix.SIGCONT); err != nil { //nolint:forbidigo // our child, not reaped

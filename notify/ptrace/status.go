@@ -21,8 +21,11 @@ const (
 // in bits 8 to 15, the event above it. PTRACE_O_TRACESYSGOOD marks syscall stops with
 // bit 7 of the signal.
 func classify(status unix.WaitStatus) (event, unix.Signal) {
-	if !status.Stopped() {
+	switch {
+	case status.Exited(), status.Signaled():
 		return eventExited, 0
+	case !status.Stopped():
+		return eventOther, 0
 	}
 	sig := unix.Signal(uint32(status) >> 8 & 0xff)
 	switch uint32(status) >> 16 {

@@ -40,7 +40,6 @@ type Tracer struct {
 	continuing bool        // the SIGCONT that starts COMMAND is still to come
 	blocked    uint64      // COMMAND's signal mask, to be set when it has come
 
-	early    map[int32]bool      // tasks seen before they were announced
 	filtered bool                // a filter may have been added inside: tags can be forged
 	running  map[int32]rewritten // tracees between a rewritten call's start and its end
 
@@ -73,7 +72,7 @@ const options = unix.PTRACE_O_TRACESECCOMP | unix.PTRACE_O_TRACESYSGOOD | unix.P
 func New(pid int32, seized func(error), log *slog.Logger) *Tracer {
 	return &Tracer{
 		Log: log, command: pid, seized: seized,
-		running: map[int32]rewritten{}, tracees: map[int32]bool{}, early: map[int32]bool{}, slow: map[int32]bool{},
+		running: map[int32]rewritten{}, tracees: map[int32]bool{}, slow: map[int32]bool{},
 	}
 }
 
@@ -235,20 +234,17 @@ func (t *Tracer) spared(tid int32) bool {
 	return record.Pid() != 0 && t.Init != nil && t.Init(tid)
 }
 
-// A new task is traced from its birth, and both its first stop and its parent's, which
-// announces it, come in either order. It may even have ended before it is announced.
-
+// announce meets a new task, whose own first stop comes before or after its parent's,
+// which names it. It may even have ended by then, and been reaped: ECHILD.
 func (t *Tracer) announce(child int32) {
-	if t.early[child] {
-		delete(t.early, child)
-		return
+	err := unix.Waitid(unix.P_PID, int(child), nil, unix.WEXITED|unix.WSTOPPED|unix.WNOHANG|unix.WNOWAIT|unix.WALL, nil)
+	if !errors.Is(err, unix.ECHILD) {
+		t.meet(child)
 	}
-	t.meet(child)
 }
 
 func (t *Tracer) see(tid int32) {
 	if !t.Pins(tid) {
-		t.early[tid] = true
 		t.meet(tid)
 	}
 }

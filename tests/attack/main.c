@@ -10,7 +10,7 @@ static const struct {
 	{"recycled", recycled}, {"recycling", recycling}, {"privilege", privilege},
 	{"hostile", hostile}, {"weird", weird},
 	{"many", many}, {"private-table", private_table}, {"no-leader", no_leader}, {"flip", flip}, {"churn", churn},
-	{"load", load},
+	{"load", load}, {"bomb", bomb},
 };
 
 static char **options, **arguments;
@@ -22,6 +22,8 @@ int main(int argc, char **argv)
 	supervisor = getppid();
 	arguments = argv;
 	options = argv + (argc > 1 ? 2 : 1);
+	if (argc > 2 && strcmp(argv[1], "init") == 0)
+		return ns_init(argv + 2);
 	for (size_t i = 0; i < sizeof(attacks) / sizeof(attacks[0]); i++)
 		if (argc > 1 && strcmp(argv[1], attacks[i].name) == 0)
 			return attacks[i].run();

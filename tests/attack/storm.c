@@ -13,11 +13,47 @@ static void timer(long us)
 }
 
 static long retries_eintr, retries_eagain;
+static atomic_long *attempts, *heckled;
+
+/* Interrupts its parent in every other attempt, at any moment of it. The rest get
+   through, however slow the machine is: a timer could leave no time for any. */
+static void heckle(void *arg)
+{
+	pid_t caller = *(pid_t *)arg;
+	for (long seen = 0, now;; seen = now) {
+		while ((now = *attempts) == seen || now % 2 == 0)
+			sched_yield();
+		kill(caller, SIGALRM);
+		++*heckled;
+	}
+}
+
+static pid_t heckler(void)
+{
+	static pid_t caller;
+	attempts = shared(2 * sizeof(*attempts));
+	heckled = attempts + 1;
+	if (!option("heckle", 0))
+		return 0;
+	caller = getpid();
+	return start(heckle, &caller);
+}
+
+static void heckler_ends(pid_t pid)
+{
+	if (pid == 0)
+		return;
+	kill(pid, SIGKILL);
+	reap(pid);
+	say("heckled", *heckled);
+}
 
 /* What a program does that means to send once. */
 static void send_once(int fd, int sig, const siginfo_t *info, unsigned flags)
 {
 	for (;;) {
+		if (attempts)
+			++*attempts;
 		long ret = send_signal(fd, sig, info, flags);
 		if (ret == 0)
 			return;
@@ -114,10 +150,13 @@ int storm(void)
 	siginfo_t info;
 	struct collector *c = collector_start(values, (int)option("signalfd", 0), &pid, &fd);
 	raw_handler(SIGALRM, on_tick, option("restart", 0) ? SA_RESTART : 0);
-	timer(100);
+	pid_t by = heckler();
+	if (by == 0)
+		timer(100);
 	for (long i = 0; i < values; i++)
 		send_once(fd, RT, queued(&info, RT, (int)i), 0);
 	timer(0);
+	heckler_ends(by);
 	send_once(fd, DONE, queued(&info, DONE, 0), 0);
 	must(reap(pid) == 0, "the collector");
 	say_counts(c->seen, values);
@@ -145,13 +184,15 @@ int self_storm(void)
 	own_seen = shared((size_t)values);
 	raw_handler(RT, on_own, flags);
 	raw_handler(SIGALRM, on_tick, flags);
-	if (option("timer", 1))
+	pid_t by = heckler();
+	if (by == 0 && option("timer", 1))
 		timer(100);
 	for (long i = 0; i < values; i++) {
 		send_once(fd, RT, queued(&info, RT, (int)i), 0);
 		late += own_seen[i] == 0; /* natively it is there when the call returns */
 	}
 	timer(0);
+	heckler_ends(by);
 	say_counts(own_seen, values);
 	say("late", late);
 	return 0;

@@ -22,6 +22,51 @@ static void play_listener(char **args) {
 	say("listener: %s", fd < 0 ? strerrorname_np(-fd) : "ok");
 }
 
+// The slot is not free when the process is gone that took it.
+static void play_listener_late(char **args) {
+	(void)args;
+	pid_t supervisor = getppid();
+	must(kill(supervisor, SIGKILL) == 0, "kill");
+	while (getppid() == supervisor)
+		sched_yield();
+	int fd = add_filter(NR_SEND, SECCOMP_RET_USER_NOTIF, SECCOMP_FILTER_FLAG_NEW_LISTENER);
+	say("listener: %s", fd < 0 ? strerrorname_np(-fd) : "ok");
+	call("afterwards", getpid(), 0);
+}
+
+// By the numbers of the other ABIs, from 64-bit code: an entry is an entry.
+#ifdef __x86_64__
+static void play_listener_numbers(char **args) {
+	(void)args;
+	static struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NR_SEND, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	static struct {
+		unsigned short len;
+		unsigned filter; // of a 32-bit program
+	} compat = {.len = 4};
+	static struct sock_fprog x32 = {4, code};
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	compat.filter = (unsigned)(unsigned long)code;
+	must((unsigned long)&compat < 1UL << 32, "static data in low memory");
+	long result = 354;
+	__asm__ volatile("int $0x80" : "+a"(result)
+		: "b"(SECCOMP_SET_MODE_FILTER), "c"(SECCOMP_FILTER_FLAG_NEW_LISTENER), "d"(&compat)
+		: "memory", "cc", "r8", "r9", "r10", "r11");
+	say("by int $0x80: %s", result < 0 ? strerrorname_np((int)-result) : "ok");
+	result = syscall(0x40000000 | SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &x32);
+	say("as x32: %s", result < 0 ? strerrorname_np(errno) : "ok");
+	result = syscall(SYS_prctl, PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &x32); // takes no flags: no listener
+	say("by prctl: %ld", result);
+	say("call: %s", strerrorname_np(send_quietly(getpid(), 0, NULL)));
+}
+#else
+static void play_listener_numbers(char **args) { (void)args; }
+#endif
+
 static void play_trace_other(char **args) {
 	(void)args;
 	say("filter: %d", add_filter(SYS_getppid, SECCOMP_RET_TRACE | atoi(args[0]), 0));
@@ -87,7 +132,44 @@ static void play_ptrace(char **args) {
 	kill(pid, SIGKILL);
 }
 
+// Children that are to be, or to have, what they cannot.
+static void play_traceme_child(char **args) {
+	(void)args;
+	pid_t pid = fork();
+	if (pid == 0) {
+		long result = ptrace(PTRACE_TRACEME, 0, 0, 0);
+		say("traceme: %s", result ? strerrorname_np(errno) : "ok");
+		call("untraced by its parent", getpid(), 0);
+		_exit(3);
+	}
+	await("child", pid, WEXITED);
+}
+
+static int say_call(void *arg) {
+	call(arg, getpid(), 0);
+	return 5;
+}
+
+static void play_untraced(char **args) {
+	(void)args;
+	static char stack[1 << 16] __attribute__((aligned(16)));
+	pid_t pid = clone(say_call, stack + sizeof stack, CLONE_UNTRACED | SIGCHLD, "untraced");
+	must(pid > 0, "clone");
+	await("untraced", pid, WEXITED);
+}
+
+static void play_strict(char **args) {
+	(void)args;
+	long result = prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT);
+	int error = errno;
+	if (write(1, "", 0) == 0)
+		say("strict: %s", result ? strerrorname_np(error) : "ok");
+	call("after it", getpid(), 0);
+	syscall(SYS_exit, 0);
+}
+
 const struct scene guard_scenes[] = {
-	{"listener", play_listener}, {"trace-other", play_trace_other}, {"trace-own", play_trace_own},
-	{"errno", play_errno}, {"allow", play_allow}, {"int80", play_int80}, {"ptrace", play_ptrace}, {NULL, NULL},
+	{"listener", play_listener}, {"listener-late", play_listener_late}, {"listener-numbers", play_listener_numbers}, {"trace-other", play_trace_other}, {"trace-own", play_trace_own},
+	{"errno", play_errno}, {"allow", play_allow}, {"int80", play_int80}, {"ptrace", play_ptrace},
+	{"traceme-child", play_traceme_child}, {"untraced", play_untraced}, {"strict", play_strict}, {NULL, NULL},
 };

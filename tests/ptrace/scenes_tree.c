@@ -56,6 +56,22 @@ static void play_clone3(char **args) {
 	await("clone3", pid, WEXITED);
 }
 
+// A child's child that is ours.
+static void play_clone_parent(char **args) {
+	(void)args;
+	static char stack[1 << 16] __attribute__((aligned(16)));
+	int fds[2];
+	must(pipe(fds) == 0, "pipe");
+	pid_t brother = 0, pid = fork();
+	if (pid == 0) {
+		brother = clone(cloned, stack + sizeof stack, CLONE_PARENT | SIGCHLD, "clone with its parent's parent");
+		_exit(write(fds[1], &brother, sizeof brother) != sizeof brother);
+	}
+	must(read(fds[0], &brother, sizeof brother) == sizeof brother && brother > 0, "clone");
+	await("brother", brother, WEXITED);
+	await("child", pid, WEXITED);
+}
+
 static void *many_calls(void *arg) {
 	for (int i = 0; i < 25; i++)
 		must(send_quietly(getpid(), 0, NULL) == 0, "call in a thread");
@@ -208,6 +224,7 @@ static void play_dumpable(char **args) {
 
 const struct scene tree_scenes[] = {
 	{"say", play_say}, {"fork", play_fork}, {"vfork", play_vfork}, {"clone", play_clone}, {"clone3", play_clone3},
+	{"clone-parent", play_clone_parent},
 	{"threads", play_threads}, {"thread-exec", play_thread_exec}, {"thread-exec-busy", play_thread_exec_busy},
 	{"leader-exits", play_leader_exits}, {"daemon", play_daemon}, {"pidns", play_pidns}, {"setuid", play_setuid},
 	{"ids", play_ids}, {"dumpable", play_dumpable}, {NULL, NULL},
