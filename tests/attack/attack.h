@@ -60,5 +60,7 @@ int hostile(void), weird(void);
 int many(void), private_table(void), no_leader(void), flip(void), churn(void);
 int load(void);
 int bomb(void), ns_init(char **argv);
+int protect(void), dead(void);
+int peek(void);
 
 #endif
