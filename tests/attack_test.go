@@ -107,13 +107,13 @@ func inPidns(argv []string) []string {
 
 // attackOutput runs an attack to its end and fails the test if there is none, or if
 // anybody wrote to stderr.
-func attackOutput(t *testing.T, argv []string) string {
+func attackOutput(t *testing.T, argv []string, inherited ...*os.File) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), attackDeadline)
 	defer cancel()
 	var stdout, stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &stdout, &stderr, time.Minute
+	cmd.Stdout, cmd.Stderr, cmd.WaitDelay, cmd.ExtraFiles = &stdout, &stderr, time.Minute, inherited
 	err := cmd.Run()
 	if err = errors.Join(err, ctx.Err()); err != nil || stderr.Len() > 0 {
 		t.Fatalf("%s: %v\n%s%s", shellLine(argv), err, stdout.String(), stderr.String())
@@ -122,10 +122,10 @@ func attackOutput(t *testing.T, argv []string) string {
 }
 
 // attackNumbers are the "name=number" lines of an attack.
-func attackNumbers(t *testing.T, argv []string) map[string]int {
+func attackNumbers(t *testing.T, argv []string, inherited ...*os.File) map[string]int {
 	t.Helper()
 	numbers := map[string]int{}
-	output := attackOutput(t, argv)
+	output := attackOutput(t, argv, inherited...)
 	for line := range strings.Lines(output) {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
 		n, err := strconv.Atoi(value)

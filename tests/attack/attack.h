@@ -46,11 +46,33 @@ int reap(pid_t pid);                         /* its wait status */
 int proc_dir(pid_t pid);
 const char *name_of(long ret); /* of a result: "0" or the errno */
 long option(const char *name, long otherwise); /* "name=NUMBER" of the command line */
+const char *word_option(const char *name);       /* "name=WORD", or NULL */
 void raw_handler(int sig, void (*fn)(int, siginfo_t *, void *), int flags);
 void block_all(void);
 int open_fds(pid_t pid);
 long status_of(pid_t pid, const char *key); /* a number of /proc/PID/status */
 extern pid_t supervisor;                    /* our parent at the start */
+
+/* strike.c */
+enum call { SEND, KILL, TKILL, TGKILL, QUEUE, TGQUEUE, CALLS };
+enum way { BY_LIBC, BY_INT80, BY_X32, BY_X32_MIXED, BY_X32_BARE, BY_FAR_JUMP, WAYS };
+enum { WITHOUT_INFO = 1u << 31 }; /* beside the flags of SEND */
+struct whom {
+	pid_t pid, tid;
+	int fd;
+};
+extern const char *const call_names[CALLS];
+long strike(enum way way, enum call call, const struct whom *at, int sig, unsigned flags);
+int has_way(enum way way);
+
+/* guarded.c */
+extern struct whom victim, friend;
+pid_t befriend(struct whom *into);
+void meet(void);            /* fills both */
+void counted(long ret);     /* of a call to the victim */
+void counted_friendly(long ret);
+void strike_all(const struct whom *at, void (*count)(long), int deadly);
+int summary(void);
 
 /* One a file; the dispatch is in main.c. */
 int storm(void), self_storm(void), group_storm(void), killed(void);
@@ -59,5 +81,6 @@ int privilege(void);
 int hostile(void), weird(void);
 int many(void), private_table(void), no_leader(void), flip(void), churn(void);
 int load(void);
+int guarded(void), every_way(void), by_helper(void), handed(void);
 
 #endif

@@ -11,6 +11,7 @@ static const struct {
 	{"hostile", hostile}, {"weird", weird},
 	{"many", many}, {"private-table", private_table}, {"no-leader", no_leader}, {"flip", flip}, {"churn", churn},
 	{"load", load},
+	{"guarded", guarded}, {"every-way", every_way}, {"by-helper", by_helper}, {"handed", handed},
 };
 
 static char **options, **arguments;
@@ -112,13 +113,19 @@ int proc_dir(pid_t pid)
 
 const char *name_of(long ret) { return ret == 0 ? "0" : strerrorname_np((int)-ret); }
 
-long option(const char *name, long otherwise)
+const char *word_option(const char *name)
 {
 	size_t length = strlen(name);
 	for (char **o = options; *o; o++)
 		if (strncmp(*o, name, length) == 0 && (*o)[length] == '=')
-			return atol(*o + length + 1);
-	return otherwise;
+			return *o + length + 1;
+	return NULL;
+}
+
+long option(const char *name, long otherwise)
+{
+	const char *word = word_option(name);
+	return word ? atol(word) : otherwise;
 }
 
 void raw_handler(int sig, void (*fn)(int, siginfo_t *, void *), int flags)
