@@ -31,7 +31,7 @@ var guardedModes = []string{"auto", "forward", "caller", "emulate", "ptrace"}
 var guardedPolicies = map[string]string{
 	"uid":      "default: allow\nrules:\n  - {name: guard, action: deny, match: {target: {uid: [4242]}}}\n",
 	"pid":      "default: allow\nrules:\n  - {name: guard, action: deny, match: {target: {pid: [VICTIM]}}}\n",
-	"relation": "default: deny\nrules:\n  - {name: own, action: allow, match: {target: {relation: [self, descendant]}}}\n",
+	"relation": "default: deny\nrules:\n  - {name: own, action: allow, match: {target: {relation: [self, descendant, sandbox]}}}\n",
 }
 
 // eachGuarded runs an attack in every mode and width, under one of the policies in turn.
@@ -60,7 +60,7 @@ func startGuarded(t *testing.T) *guardedProcess {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(bin, "guarded")
+	cmd := exec.CommandContext(t.Context(), bin, "guarded")
 	opened, err := os.Open(bin) // a path that its uid may not walk
 	if err != nil {
 		t.Fatal(err)

@@ -71,6 +71,9 @@ pid_t befriend(struct whom *into);
 void meet(void);            /* fills both */
 void counted(long ret);     /* of a call to the victim */
 void counted_friendly(long ret);
+pid_t guard_inside(struct whom *into); /* a child of the guarded uid */
+uint64_t pending_of(pid_t pid);
+pid_t fork_numbered(pid_t number); /* fork with a free number, -1 if it is not free yet */
 void strike_all(const struct whom *at, void (*count)(long), int deadly);
 int summary(void);
 
@@ -82,5 +85,7 @@ int hostile(void), weird(void);
 int many(void), private_table(void), no_leader(void), flip(void), churn(void);
 int load(void);
 int guarded(void), every_way(void), by_helper(void), handed(void);
+int swap_fd(void), swap_info(void), within(void);
+int regroup(void), everybody(void), reuse(void), stale_caller(void), overwrite(void), exec_away(void), storm_kill(void), spin_away(void);
 
 #endif

@@ -4,6 +4,7 @@
  * are EACCES, which the kernel never says here.
  */
 #include "attack.h"
+#include <linux/sched.h>
 #include <sys/socket.h>
 
 struct whom victim, friend;
@@ -42,9 +43,53 @@ int guarded(void)
 pid_t befriend(struct whom *into)
 {
 	into->pid = into->tid = start(waits, NULL);
+	setpgid(into->pid, into->pid);
 	into->fd = pidfd_open_(into->pid, 0);
 	must(into->fd >= 0, "pidfd_open");
 	return into->pid;
+}
+
+static void is_guarded(void *arg)
+{
+	must(setresuid(4242, 4242, 4242) == 0, "setresuid");
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* reset with the ids */
+	*(atomic_int *)arg = 1;
+	waits(NULL);
+}
+
+pid_t guard_inside(struct whom *into)
+{
+	atomic_int *ready = shared(sizeof(*ready));
+	into->pid = into->tid = start(is_guarded, ready);
+	setpgid(into->pid, into->pid);
+	while (!*ready)
+		sched_yield();
+	into->fd = pidfd_open_(into->pid, 0);
+	must(into->fd >= 0, "pidfd_open");
+	return into->pid;
+}
+
+/* Everything that waits for the process or its leader; ~0 if it has ended or is stopped. */
+uint64_t pending_of(pid_t pid)
+{
+	char path[40], line[256], state = 'X';
+	unsigned long long own = 0, all = 0;
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	FILE *f = fopen(path, "r");
+	while (f && fgets(line, sizeof(line), f)) {
+		sscanf(line, "State: %c", &state);
+		sscanf(line, "SigPnd: %llx", &own);
+		sscanf(line, "ShdPnd: %llx", &all);
+	}
+	if (f)
+		fclose(f);
+	return state == 'X' || state == 'Z' || state == 'T' ? ~0ULL : own | all;
+}
+
+pid_t fork_numbered(pid_t number)
+{
+	struct clone_args args = {.exit_signal = SIGCHLD, .set_tid = (uintptr_t)&number, .set_tid_size = 1};
+	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 }
 
 void meet(void)
@@ -105,7 +150,8 @@ int summary(void)
 int every_way(void)
 {
 	meet();
-	setpgid(friend.pid, friend.pid);
+	if (option("undumpable", 0))
+		prctl(PR_SET_DUMPABLE, 0);
 	strike_all(&victim, counted, 1);
 	strike_all(&friend, counted_friendly, 0);
 	say("ways", has_way(BY_LIBC) + has_way(BY_INT80) + has_way(BY_X32) + has_way(BY_FAR_JUMP));

@@ -12,6 +12,9 @@ static const struct {
 	{"many", many}, {"private-table", private_table}, {"no-leader", no_leader}, {"flip", flip}, {"churn", churn},
 	{"load", load},
 	{"guarded", guarded}, {"every-way", every_way}, {"by-helper", by_helper}, {"handed", handed},
+	{"swap-fd", swap_fd}, {"swap-info", swap_info}, {"within", within},
+	{"regroup", regroup}, {"everybody", everybody}, {"reuse", reuse}, {"stale-caller", stale_caller},
+	{"overwrite", overwrite}, {"exec-away", exec_away}, {"storm-kill", storm_kill}, {"spin-away", spin_away},
 };
 
 static char **options, **arguments;
@@ -85,7 +88,7 @@ pid_t start(void (*run)(void *), void *arg)
 	if (pid > 0)
 		return pid;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent)
+	if (getppid() != parent && getppid() != 0) /* 0: the first of a pid namespace */
 		_exit(0);
 	run(arg);
 	_exit(0);
