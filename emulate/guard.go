@@ -11,11 +11,36 @@ import (
 // not given to another process while its owner is pinned. A caller that signals its own
 // process is stopped in this very call and cannot be made to stop for a tracer.
 func (h *SendSignal) guarded(a *attempt, t *target, n *number) (unix.Errno, shim.Guard) {
-	if h.Pins != nil && h.Pins(n.pid) { // ours to reap, which this very thread does
+	if h.pinnedByTrace(a, n.pid) {
 		return h.narrowed(t, n), shim.GuardTracee
 	}
 	if t.tgid != a.caller.tgid && h.pinner != nil {
 		return h.pinner.send(h, a, t, n)
+	}
+	if t.tgid == a.caller.tgid { // whose number is its own while it calls
+		if n.scope != scopeThread {
+			n.pid = n.tgid
+		}
+		return h.narrowed(t, n), shim.GuardNarrowed
+	}
+	return h.unpinned(t, n)
+}
+
+// pinnedByTrace tells of a tracee: its number is its own until we reap it. The tracer's
+// thread does that, so the slow lane cannot know when.
+func (h *SendSignal) pinnedByTrace(a *attempt, pid int32) bool {
+	return h.Pins != nil && !a.call.Slow && h.Pins(pid)
+}
+
+// unpinned sends to a number that nothing keeps, but not what a policy has judged: its
+// owner could be another by then.
+func (h *SendSignal) unpinned(t *target, n *number) (unix.Errno, shim.Guard) {
+	if n.judged && !h.owns(t) {
+		return unix.ESRCH, shim.GuardNone
+	}
+	if n.judged {
+		h.Log.Error("cannot pin a target: the call gets ENOSYS", "pid", n.pid)
+		return unix.ENOSYS, shim.GuardNone
 	}
 	return h.narrowed(t, n), shim.GuardNarrowed
 }

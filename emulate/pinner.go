@@ -30,7 +30,7 @@ func (p *Pinner) send(h *SendSignal, a *attempt, t *target, n *number) (errno un
 		if h.deadUnreaped(t, n.pid) {
 			return 0, shim.GuardNone
 		}
-		return h.narrowed(t, n), shim.GuardNarrowed
+		return h.unpinned(t, n)
 	}
 	a.call.After = h.after
 	errno = h.narrowed(t, n)

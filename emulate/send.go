@@ -140,7 +140,7 @@ func (h *SendSignal) emulate(a *attempt, t *target) unix.Errno {
 	if err != nil {
 		return errnoOf(err)
 	}
-	n := number{scope: a.scope(), tgid: t.tgid, pid: t.pid, sig: a.req.sig, info: info, droppable: !a.hasInfo || a.info.Code() == arch.SI_USER}
+	n := number{scope: a.scope(), tgid: t.tgid, pid: t.pid, sig: a.req.sig, info: info, judged: a.policy != nil, droppable: !a.hasInfo || a.info.Code() == arch.SI_USER}
 	errno, guard := h.guarded(a, t, &n)
 	r.Sent, r.Guard = n.sent, guard
 	return errno
@@ -152,6 +152,7 @@ type number struct {
 	tgid, pid int32
 	sig       int32
 	info      *[arch.SiginfoSize]byte
+	judged    bool // a policy allowed it
 	droppable bool // the siginfo is ours: send without it where the queue is full
 	sent      shim.Sent
 }

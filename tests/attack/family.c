@@ -163,9 +163,10 @@ static void breeds(void *arg)
 static void *short_thread(void *arg)
 {
 	unsigned *seed = arg;
+	long until = strikes + 2 + rand_r(seed) % 8; /* calls that began with it */
 	number = (pid_t)syscall(SYS_gettid);
-	for (int spins = rand_r(seed) % 4000; spins > 0; spins--)
-		__asm__ volatile("pause");
+	while (strikes < until)
+		sched_yield();
 	return NULL;
 }
 
