@@ -48,11 +48,10 @@ func TestGuardedSwappedSiginfo(t *testing.T) {
 // that it cannot be pinned, and where it is a thread of the caller.
 func TestGuardedReuse(t *testing.T) {
 	const policy = "default: deny\nrules:\n  - {name: own, action: allow, match: {target: {relation: [self, child]}}}\n"
-	rounds := soak(60, 5000)
 	for _, mode := range guardedModes {
 		for who, name := range []string{"child", "traced", "thread"} {
 			t.Run(mode+"/"+name, func(t *testing.T) {
-				width := widths[who%2]
+				width, rounds := widths[who%2], soak(40-who*10, 5000)
 				got := attackGuarded(t, mode, width, policy, rounds, "reuse", "rounds="+strconv.Itoa(rounds), "who="+strconv.Itoa(who))
 				if got["arrived"] == 0 || got["rounds"] != rounds {
 					t.Errorf("%v: want %d rounds and some that arrived", got, rounds)
@@ -66,19 +65,26 @@ func TestGuardedReuse(t *testing.T) {
 // where the numbers that it names mean others.
 func TestGuardedStaleCaller(t *testing.T) {
 	eachGuarded(t, func(t *testing.T, mode, width, policy string) {
-		attackGuarded(t, mode, width, policy, 6, "stale-caller", "rounds="+strconv.Itoa(soak(2, 50)))
+		got := attackGuarded(t, mode, width, policy, 100, "stale-caller", "rounds="+strconv.Itoa(soak(2, 50)))
+		if got["friendly"] < 20 || got["refused"] != 0 {
+			t.Errorf("%v: want many callers, none of which is another", got)
+		}
 	})
 }
 
 // TestGuardedRegrouped: a guarded process is moved into a group that is signalled, and
 // out of it.
 func TestGuardedRegrouped(t *testing.T) {
-	calls := soak(200, 20_000)
+	calls := soak(100, 20_000)
 	for _, mode := range guardedModes {
 		for _, width := range widths {
 			t.Run(mode+"/"+width, func(t *testing.T) {
-				got := attackGuarded(t, mode, width, guardedPolicies["uid"], calls, "regroup", "calls="+strconv.Itoa(calls))
-				if got["done"] == 0 || got["friendly"] != 1 {
+				file := policyFile(t, &guardedProcess{}, guardedPolicies["uid"])
+				argv := inPidns(underPolicy(t, mode, width, file, "regroup", "calls="+strconv.Itoa(calls)))
+				got := attackNumbers(t, argv)
+				t.Log(got)
+				expect(t, argv, got, map[string]int{"attempts": calls, "through": 0, "friendly": 1})
+				if got["done"] == 0 {
 					t.Errorf("%v: the friend was to be signalled", got)
 				}
 			})
@@ -93,9 +99,10 @@ func TestGuardedEverybody(t *testing.T) {
 		for _, width := range widths {
 			t.Run(mode+"/"+width, func(t *testing.T) {
 				// In a pid namespace of its own: everybody is many otherwise, if it goes wrong.
-				file := policyFile(t, startGuarded(t), guardedPolicies["uid"])
+				file := policyFile(t, &guardedProcess{}, guardedPolicies["uid"])
 				argv := inPidns(underPolicy(t, mode, width, file, "everybody"))
 				got := attackNumbers(t, argv)
+				t.Log(got)
 				expect(t, argv, got, map[string]int{"attempts": 200, "through": 0, "done": 1, "friendly": 1, "killed_friend": 1, "killed_victim": 0})
 			})
 		}

@@ -1,5 +1,6 @@
 /* The older calls under a policy: groups, everybody, numbers that change hands. */
 #include "attack.h"
+#include <sys/mount.h>
 #include <sys/ptrace.h>
 
 static atomic_int family_stop;
@@ -51,6 +52,8 @@ static void inner_everybody(void *arg)
 	long calls = option("calls", 100), done = 0;
 	int status;
 	(void)arg;
+	own_mounts();
+	must(mount("proc", "/proc", "proc", 0, NULL) == 0, "mount proc");
 	befriend(&friend);
 	guard_inside(&own_victim);
 	pid_t caller = fork();
@@ -78,7 +81,10 @@ static void inner_everybody(void *arg)
 		_exit(0);
 	}
 	must(waitpid(caller, &status, 0) == caller, "waitpid");
-	say("killed_friend", pending_of(friend.pid) == ~0ULL);
+	long long limit = now_us() + 10000000;
+	while (waitpid(friend.pid, &status, WNOHANG) != friend.pid && now_us() < limit)
+		sched_yield();
+	say("killed_friend", now_us() < limit);
 	say("killed_victim", pending_of(own_victim.pid) == ~0ULL);
 	fflush(stdout);
 	_exit(0);
@@ -125,6 +131,8 @@ static void *strikes_number(void *arg)
 	return NULL;
 }
 
+enum { UNBORN = 1 }; /* no mask of what is sent here */
+
 struct breeder {
 	int order[2], report[2]; /* pid_t asks for one with that number, its pending mask answers */
 };
@@ -137,7 +145,7 @@ static void breeds(void *arg)
 	unsigned seed = 7;
 	block_all();
 	while (read(b->order[0], &wanted, sizeof(wanted)) == sizeof(wanted)) {
-		uint64_t hit = 0;
+		uint64_t hit = UNBORN;
 		pid_t pid = -1;
 		for (int tries = 3000; pid < 0 && tries > 0; tries--) {
 			pid = fork_numbered(wanted);
@@ -214,10 +222,8 @@ int reuse(void)
 		}
 		must(write(b.order[1], &pid, sizeof(pid)) == sizeof(pid), "write");
 		must(read(b.report[0], &hit, sizeof(hit)) == sizeof(hit), "read");
-		hits += hit != 0;
-		if (hit && option("show", 0))
-			fprintf(stderr, "hit %llx\n", (unsigned long long)hit);
-		bred++;
+		bred += hit != UNBORN;
+		hits += hit != 0 && hit != UNBORN;
 	}
 	for (int i = 0; i < 2; i++)
 		pthread_join(threads[i], NULL);
@@ -274,50 +280,53 @@ static pid_t child_of(pid_t parent)
 	return last;
 }
 
+static atomic_int *namesake_outside;
+
+/* The parent of the namespace; it ends when the outer caller is through. */
+static void has_inner(void *arg)
+{
+	(void)arg;
+	must(unshare(CLONE_NEWPID) == 0, "unshare");
+	pid_t init = start(stays, NULL);
+	while (*stage != 1)
+		sched_yield();
+	*namesake_outside = child_of(init);
+	*stage = 2;
+	while (*stage != 4)
+		sched_yield();
+	kill(init, SIGKILL);
+	_exit(0);
+}
+
 int stale_caller(void)
 {
 	long rounds = option("rounds", 5);
 	meet();
 	stage = shared(sizeof(*stage));
+	namesake_outside = shared(sizeof(*namesake_outside));
 	for (long i = 0; i < rounds; i++) {
 		*stage = 0;
-		pid_t before = fork();
-		must(before >= 0, "fork");
-		if (before == 0) {
-			must(unshare(CLONE_NEWPID) == 0, "unshare");
-			pid_t init = start(stays, NULL);
-			while (*stage != 1)
-				sched_yield();
-			pid_t namesake = child_of(init);
-			*stage = 2;
-			while (*stage != 3)
-				sched_yield();
-			/* The inner caller's was the next number that nobody has now. */
-			for (pid_t number = namesake + 1; number < namesake + 40; number++) {
-				struct whom at = {victim.pid, victim.pid, victim.fd};
-				pid_t pid = -1;
-				int inherited = open("/proc/self/ns/pid_for_children", O_RDONLY), home = open("/proc/self/ns/pid", O_RDONLY);
-				must(setns(home, CLONE_NEWPID) == 0, "setns");
-				pid = fork_numbered(number);
-				if (pid == 0) {
-					for (enum call call = 0; call < CALLS; call++)
-						counted(strike(BY_LIBC, call, &at, RT, 0));
-					_exit(0);
-				}
-				must(setns(inherited, CLONE_NEWPID) == 0, "setns");
-				close(inherited), close(home);
-				if (pid > 0)
-					reap(pid);
+		pid_t parent = start(has_inner, NULL);
+		while (*stage != 3)
+			sched_yield();
+		/* The inner caller's was one of the next numbers, and nobody's now. */
+		for (pid_t number = *namesake_outside + 1; number < *namesake_outside + 100; number++) {
+			pid_t pid = fork_numbered(number);
+			if (pid == 0) {
+				for (enum call call = 1; call < CALLS; call++)
+					counted(strike(BY_LIBC, call, &victim, RT, 0));
+				siginfo_t info;
+				counted_friendly(send_signal(-10001, RT, queued(&info, RT, 1), 0)); /* to itself */
+				counted_friendly((pending_of(getpid()) >> (RT - 1) & 1) - 1L);
+				_exit(0);
 			}
-			kill(init, SIGKILL);
-			_exit(0);
+			if (pid > 0)
+				reap(pid);
 		}
-		must(reap(before) == 0, "the one before");
+		*stage = 4;
+		must(reap(parent) == 0, "the parent of the inner init");
 	}
-	say("attempts", rounds * 6);
-	say("through", 0); /* the victim shows it */
-	kill(friend.pid, SIGKILL);
-	return 0;
+	return summary();
 }
 
 /* The call's instruction in memory that another thread writes meanwhile. */

@@ -8,7 +8,11 @@
 #include <sys/socket.h>
 
 struct whom victim, friend;
-static long attempts, through, odd, friendly, refused;
+
+/* Counted together by all who are forked after meet(). */
+static struct {
+	atomic_long attempts, through, odd, friendly, refused;
+} *n;
 
 static void waits(void *arg)
 {
@@ -94,6 +98,7 @@ pid_t fork_numbered(pid_t number)
 
 void meet(void)
 {
+	n = shared(sizeof(*n));
 	block_all();
 	victim.pid = victim.tid = (pid_t)option("victim", 0);
 	must(victim.pid > 0, "victim=PID");
@@ -104,17 +109,17 @@ void meet(void)
 
 void counted(long ret)
 {
-	attempts++;
-	through += ret == 0;
-	odd += ret != 0 && ret != -EACCES;
+	n->attempts++;
+	n->through += ret == 0;
+	n->odd += ret != 0 && ret != -EACCES;
 	if (ret != -EACCES && option("show", 0))
-		fprintf(stderr, "attempt %ld: %s\n", attempts, name_of(ret));
+		fprintf(stderr, "attempt %ld: %s\n", (long)n->attempts, name_of(ret));
 }
 
 void counted_friendly(long ret)
 {
-	friendly += ret == 0;
-	refused += ret != 0;
+	n->friendly += ret == 0;
+	n->refused += ret != 0;
 	if (ret != 0 && option("show", 0))
 		fprintf(stderr, "friend: %s\n", name_of(ret));
 }
@@ -136,11 +141,11 @@ void strike_all(const struct whom *at, void (*count)(long), int deadly)
 
 int summary(void)
 {
-	say("attempts", attempts);
-	say("through", through);
-	say("odd", odd);
-	say("friendly", friendly);
-	say("refused", refused);
+	say("attempts", n->attempts);
+	say("through", n->through);
+	say("odd", n->odd);
+	say("friendly", n->friendly);
+	say("refused", n->refused);
 	if (friend.pid)
 		kill(friend.pid, SIGKILL);
 	return 0;

@@ -26,7 +26,7 @@ static void try_fd(int fd)
 	}
 }
 
-static void own_mounts(void)
+void own_mounts(void)
 {
 	must(unshare(CLONE_NEWNS) == 0, "unshare");
 	must(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0, "mount private");
@@ -42,7 +42,7 @@ static void fake_proc(void)
 	snprintf(from, sizeof(from), "/proc/%d", victim.pid);
 	must(mount(from, under("/proc", friend.pid), NULL, MS_BIND, NULL) == 0, "bind the victim");
 	try_fd(proc_dir(friend.pid)); /* it is the victim's */
-	must(umount(under("/proc", friend.pid)) == 0, "umount");
+	must(umount2(under("/proc", friend.pid), MNT_DETACH) == 0, "umount");
 	snprintf(from, sizeof(from), "/proc/%d", friend.pid);
 	must(mount(from, under("/proc", victim.pid), NULL, MS_BIND, NULL) == 0, "bind the friend");
 	counted_friendly(send_signal(proc_dir(victim.pid), RT, queued(&info, RT, 1), 0)); /* it is the friend's */
