@@ -101,6 +101,12 @@ type Config struct {
 	Policy *policy.Live
 	Unsafe bool
 
+	// Root is the process whose descendants are the supervisor's tree: the supervisor, which
+	// is not Self under ptrace. Ours tells of processes that are in nobody's tree: the
+	// supervisor, the front, tracers, helpers.
+	Root int32
+	Ours func(pid int32) bool
+
 	// Sandbox, if not nil, is the pid namespace that a policy means by its sandbox; without
 	// it that is the supervisor's tree.
 	Sandbox *int

@@ -35,14 +35,14 @@ func (h *SendSignal) pinnedByTrace(a *attempt, pid int32) bool {
 // unpinned sends to a number that nothing keeps, but not what a policy has judged: its
 // owner could be another by then.
 func (h *SendSignal) unpinned(t *target, n *number) (unix.Errno, shim.Guard) {
-	if n.judged && !h.owns(t) {
+	if !n.judged {
+		return h.narrowed(t, n), shim.GuardNarrowed
+	}
+	if !h.owns(t) {
 		return unix.ESRCH, shim.GuardNone
 	}
-	if n.judged {
-		h.Log.Error("cannot pin a target: the call gets ENOSYS", "pid", n.pid)
-		return unix.ENOSYS, shim.GuardNone
-	}
-	return h.narrowed(t, n), shim.GuardNarrowed
+	n.refused = true
+	return unix.ENOSYS, shim.GuardNone
 }
 
 // narrowed looks at the handle right before the send: what is left is the time between

@@ -57,3 +57,17 @@ func (s *Session) hasEnded(tid int32) bool {
 	var stat proc.Stat
 	return dir.Stat(&stat) != nil || stat.State == 'Z' || stat.State == 'X'
 }
+
+// parentOf is 0 where it cannot be told.
+func (s *Session) parentOf(pid int32) int32 {
+	dir, err := s.Proc.Dir(pid)
+	if err != nil {
+		return 0
+	}
+	defer dir.Close()
+	var stat proc.Stat
+	if dir.Stat(&stat) != nil {
+		return 0
+	}
+	return stat.PPid
+}

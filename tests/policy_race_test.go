@@ -112,7 +112,7 @@ func TestGuardedEverybody(t *testing.T) {
 // TestGuardedOverwritten: the instruction by which a caller is made to call again is
 // overwritten by another thread.
 func TestGuardedOverwritten(t *testing.T) {
-	calls := soak(500, 50_000)
+	calls := soak(200, 50_000)
 	eachGuarded(t, func(t *testing.T, mode, width, policy string) {
 		got := attackGuarded(t, mode, width, policy, calls, "overwrite", "calls="+strconv.Itoa(calls))
 		if got["done"] == 0 {

@@ -345,7 +345,7 @@ static void *overwrites(void *arg)
 		for (int spins = rand_r(&seed) % 500; spins > 0; spins--)
 			__asm__ volatile("pause");
 		*(volatile uint16_t *)code = *(const uint16_t *)(const void *)call;
-		for (int spins = rand_r(&seed) % 2000; spins > 0; spins--)
+		for (int spins = rand_r(&seed) % 20000; spins > 0; spins--)
 			__asm__ volatile("pause");
 	}
 	return NULL;
@@ -376,15 +376,17 @@ static void make_code(void)
 
 int overwrite(void)
 {
-	long calls = option("calls", 3000), done = 0;
+	/* In memory: registers are put back to what they were before a call that was none. */
+	static volatile long i, done;
+	long calls = option("calls", 3000);
 	pthread_t thread;
 	meet();
 	make_code();
 	pthread_create(&thread, NULL, overwrites, NULL);
-	for (long i = 0; i < calls; i++) {
+	for (; i < calls; i++) {
 		done += call_code(SYS_kill, friend.pid, 0, 0) == 0;
 		counted(call_code(SYS_kill, victim.pid, RT, 0));
-		done += call_code(SYS_tgkill, friend.pid, friend.pid, RT) == 0;
+		done += call_code(SYS_tgkill, friend.pid, friend.pid, SIGUSR1) == 0;
 		counted(call_code(SYS_tgkill, victim.pid, victim.tid, RT));
 	}
 	family_stop = 1;
