@@ -112,6 +112,27 @@ func (c *caller) ended() bool {
 	return c.dir.Stat(&stat) != nil || stat.State == 'Z'
 }
 
+// sure is get for a call that takes no descriptor of the caller: nothing else would tell
+// that the entry is of an earlier thread with its number.
+func (cc *callerCache) sure(h *SendSignal, tid int32) (*caller, error) {
+	c, err := cc.get(h, tid)
+	if err != nil || h.lives(c) {
+		return c, err
+	}
+	cc.drop(c)
+	return cc.get(h, tid)
+}
+
+// lives tells whether the entry's thread has not been reaped, and so has its number.
+func (h *SendSignal) lives(c *caller) bool {
+	if h.Features.Info && h.Features.ThreadPidfd {
+		var info proc.Info
+		return proc.PidfdInfo(c.pidfd, &info) == nil && info.Pid == c.tid
+	}
+	var stat proc.Stat
+	return c.dir.Stat(&stat) == nil
+}
+
 // callerLimit leaves half of the descriptors to everything else.
 func callerLimit() int {
 	var limit unix.Rlimit

@@ -84,10 +84,6 @@ type Config struct {
 	// to the slow lane at once.
 	NeverBlock bool
 
-	// Strict says that a policy is in force: what can only be sent to a number that nothing
-	// keeps its owner's is refused.
-	Strict bool
-
 	// Suspicious says that reading a caller's memory has been seen to block.
 	Suspicious func() bool
 
@@ -104,6 +100,12 @@ type Config struct {
 	// although its rules asked for what another thread can still change.
 	Policy *policy.Live
 	Unsafe bool
+
+	// Root is the process whose descendants are the supervisor's tree: the supervisor, which
+	// is not Self under ptrace. Ours tells of processes that are in nobody's tree: the
+	// supervisor, the front, tracers, helpers.
+	Root int32
+	Ours func(pid int32) bool
 
 	// Sandbox, if not nil, is the pid namespace that a policy means by its sandbox; without
 	// it that is the supervisor's tree.

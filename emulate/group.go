@@ -74,7 +74,7 @@ func (h *SendSignal) isMeant(a *attempt, pid int32) bool {
 	if !a.target.everybody {
 		return h.inGroup(pid, a.target.pid)
 	}
-	if pid == a.caller.tgid || pid == h.Self.Pid {
+	if pid == a.caller.tgid || h.Ours(pid) {
 		return false
 	}
 	number, ok := h.numberFor(a.caller, pid)

@@ -12,13 +12,22 @@ import (
 // process is stopped in this very call and cannot be made to stop for a tracer.
 func (h *SendSignal) guarded(a *attempt, t *target, n *number) (unix.Errno, shim.Guard) {
 	h.pause(atEntry)
-	if h.Pins != nil && h.Pins(n.pid) { // ours to reap, which this very thread does
+	if h.pinnedByTrace(a, n.pid) {
 		return h.narrowed(t, n), shim.GuardTracee
 	}
 	if t.tgid != a.caller.tgid && h.pinner != nil {
 		return h.pinner.send(h, a, t, n)
 	}
+	if t.tgid == a.caller.tgid && n.scope != scopeThread { // one of its threads may end first
+		n.pid = n.tgid
+	}
 	return h.unpinned(t, n)
+}
+
+// pinnedByTrace tells of a tracee: its number is its own until we reap it. The tracer's
+// thread does that, so the slow lane cannot know when.
+func (h *SendSignal) pinnedByTrace(a *attempt, pid int32) bool {
+	return h.Pins != nil && !a.call.Slow && h.Pins(pid)
 }
 
 // narrowed looks at the handle right before the send: what is left is the time between

@@ -7,8 +7,8 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
-// unpinned sends by number where nobody's number could be kept from changing hands. A
-// policy rather does without: the caller is told ENOSYS, from which programs fall back.
+// unpinned sends by number where nobody's number could be kept from changing hands. What a
+// policy has judged is not sent so: its owner could be another by then.
 //
 // A caller's own process is among these. Its waiting does not pin it: SIGKILL, or another
 // thread's exit_group, ends the wait, and then its parent may reap it at any moment.
@@ -16,11 +16,14 @@ func (h *SendSignal) unpinned(t *target, n *number) (unix.Errno, shim.Guard) {
 	if errno, held := h.byOwner(t, n); held {
 		return errno, shim.GuardOwner
 	}
-	if h.Strict && n.sig != 0 {
-		h.Log.Error("nothing keeps the target's number its own: the call gets ENOSYS", "pid", n.pid, "signal", n.sig)
-		return unix.ENOSYS, shim.GuardNone
+	if !n.judged || n.sig == 0 {
+		return h.narrowed(t, n), shim.GuardNarrowed
 	}
-	return h.narrowed(t, n), shim.GuardNarrowed
+	if !h.owns(t) {
+		return unix.ESRCH, shim.GuardNone
+	}
+	n.refused = true
+	return unix.ENOSYS, shim.GuardNone
 }
 
 // byOwner makes the target the owner of a pipe that sends the signal when it is written

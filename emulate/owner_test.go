@@ -177,7 +177,7 @@ func TestStrictRefuses(t *testing.T) {
 		{"SIGKILL", unix.SIGKILL, false, true, 0, shim.GuardOwner},
 	} {
 		r := aimed(t, pid, row.sig)
-		r.h.Strict = row.strict
+		r.n.judged = row.strict
 		if row.self {
 			r.h.pinner = pinner // of no use: the caller cannot stop for it
 			r.a.caller.tgid = pid

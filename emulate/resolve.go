@@ -80,7 +80,10 @@ func (h *SendSignal) resolveTarget(a *attempt) (unix.Errno, error) {
 
 // resolveSelf makes the caller its own target: in the supervisor's hands the special
 // values would mean the supervisor.
-func (h *SendSignal) resolveSelf(a *attempt, thread bool) error {
+func (h *SendSignal) resolveSelf(a *attempt, thread bool) (err error) {
+	if a.caller, err = h.callers.sure(h, a.call.Tid); err != nil {
+		return err
+	}
 	t := &a.target
 	t.self, t.thread, t.fd, t.kept = true, thread, a.caller.pidfd, true
 	t.pid, t.tgid = a.caller.tgid, a.caller.tgid

@@ -140,8 +140,15 @@ func (h *SendSignal) emulate(a *attempt, t *target) unix.Errno {
 	if err != nil {
 		return errnoOf(err)
 	}
-	n := number{scope: a.scope(), tgid: t.tgid, pid: t.pid, sig: a.req.sig, info: info, droppable: !a.hasInfo || a.info.Code() == arch.SI_USER}
+	n := number{scope: a.scope(), tgid: t.tgid, pid: t.pid, sig: a.req.sig, info: info, judged: a.policy != nil, droppable: !a.hasInfo || a.info.Code() == arch.SI_USER}
 	errno, guard := h.guarded(a, t, &n)
+	switch {
+	case !n.refused:
+	case h.Features.SendSignal: // the handle needs no pin
+		return h.forward(a, t.fd, a.req.flags)
+	default:
+		h.Log.Error("cannot pin a target: the call gets ENOSYS", "pid", n.pid)
+	}
 	r.Sent, r.Guard = n.sent, guard
 	return errno
 }
@@ -152,6 +159,8 @@ type number struct {
 	tgid, pid int32
 	sig       int32
 	info      *[arch.SiginfoSize]byte
+	judged    bool // a policy allowed it
+	refused   bool // because nothing keeps the number
 	droppable bool // the siginfo is ours: send without it where the queue is full
 	sent      shim.Sent
 }

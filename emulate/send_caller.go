@@ -19,7 +19,8 @@ import (
 // sent from outside.
 func (h *SendSignal) byCaller(a *attempt) (shim.Verdict, bool) {
 	if a.req.byNumber() {
-		return h.runByCaller(a, a.req.what, a.call.Args)
+		what, args := h.sameByNumber(a)
+		return h.runByCaller(a, what, args)
 	}
 	what, args, ok := h.inNumbers(a)
 	if !ok {
@@ -44,7 +45,7 @@ func (h *SendSignal) runByCaller(a *attempt, what arch.Syscall, args [6]uint64) 
 		h.drop(a)
 		return shim.Fail(unix.ESRCH), true
 	}
-	if a.call.Record.Guard == shim.GuardNarrowed && (h.mayPass(a) || h.Strict || unseen(a.req.sig) && !a.group()) {
+	if a.call.Record.Guard == shim.GuardNarrowed && (h.mayPass(a) || a.policy != nil || unseen(a.req.sig) && !a.group()) {
 		h.drop(a)
 		a.call.Record.Guard = shim.GuardNone
 		return shim.Verdict{}, false // something better can be had from outside
@@ -66,7 +67,11 @@ func (h *SendSignal) runByCaller(a *attempt, what arch.Syscall, args [6]uint64) 
 // cannot be said so.
 func (h *SendSignal) inNumbers(a *attempt) (what arch.Syscall, args [6]uint64, ok bool) {
 	t := &a.target
-	number, ok := h.numberFor(a.caller, t.pid)
+	pid := t.pid
+	if t.tgid == a.caller.tgid && t.pid != a.call.Tid && a.scope() == scopeProcess {
+		pid = t.tgid // see sameByNumber
+	}
+	number, ok := h.numberFor(a.caller, pid)
 	group := a.group()
 	// A group's number is given negative, and kill(-1) means everybody.
 	if !ok || group && (number == 1 || a.hasInfo) {
@@ -91,6 +96,25 @@ func (h *SendSignal) inNumbers(a *attempt) (what arch.Syscall, args [6]uint64, o
 		what, args[2] = arch.RtSigqueueinfo, a.req.info
 	}
 	return what, args, true
+}
+
+// sameByNumber is the caller's own call, but for another thread of its own process, which
+// nothing pins: its number would be another process's as soon as it has ended. The
+// process's own number is the caller's as long as it calls, so that is the one to name.
+func (h *SendSignal) sameByNumber(a *attempt) (arch.Syscall, [6]uint64) {
+	what, args := a.req.what, a.call.Args
+	t := &a.target
+	if t.tgid != a.caller.tgid || t.pid == t.tgid || t.pid == a.call.Tid {
+		return what, args
+	}
+	process := uint64(uint32(a.caller.number))
+	switch what {
+	case arch.Tkill:
+		return arch.Tgkill, [6]uint64{process, args[0], args[1]}
+	case arch.Kill, arch.RtSigqueueinfo:
+		args[0] = process
+	}
+	return what, args
 }
 
 // drop lets go of caller and target: nothing is run. They go when the caller has its
@@ -122,7 +146,7 @@ func (h *SendSignal) holdForCaller(a *attempt, t *target) bool {
 	switch {
 	case t.tgid == a.caller.tgid: // held in the call itself
 		r.Guard = shim.GuardTracee
-	case h.Pins != nil && h.Pins(t.pid):
+	case h.pinnedByTrace(a, t.pid):
 		r.Guard = shim.GuardTracee
 	case h.pinner != nil && h.pinner.seize(a.call, t.pid) == 0:
 		r.Guard = shim.GuardSeize

@@ -209,7 +209,7 @@ func (h *SendSignal) Resolve(a *attempt) outcome {
 // resolveByNumber is Resolve for the older calls.
 func (h *SendSignal) resolveByNumber(a *attempt) (o outcome) {
 	var err error
-	if a.caller, err = h.callers.get(h, a.call.Tid); err == nil {
+	if a.caller, err = h.callers.sure(h, a.call.Tid); err == nil {
 		a.early, err = h.resolveNumber(a)
 	}
 	if err != nil {

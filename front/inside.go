@@ -49,7 +49,7 @@ func Init() int {
 	for {
 		select {
 		case <-children:
-			orphans.reapDead()
+			reapOrphans()
 			continue
 		case <-alive:
 		}
@@ -59,8 +59,8 @@ func Init() int {
 	return 0
 }
 
-// orphans are whose parents have ended: nobody asks for their status.
-var orphans command
+// reapOrphans reaps who has ended: nobody asks for their status.
+func reapOrphans() (left bool) { return (&command{}).reapDead() }
 
 func say(text string) { _, _ = unix.Write(initSaid, []byte(text)) }
 
@@ -100,7 +100,7 @@ const otherInterval = 50 * time.Millisecond
 // has a number here, too.
 func waitForOthers(own *proc.FS, children chan os.Signal) {
 	for told := false; ; {
-		ours := orphans.reapDead()
+		ours := reapOrphans()
 		if !othersInside(own) {
 			return
 		}

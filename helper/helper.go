@@ -93,6 +93,18 @@ func (hs *All) add(socket, pid int) {
 	}
 }
 
+// Has tells whether a process is one of the helpers.
+func (hs *All) Has(pid int32) bool {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	for _, helper := range hs.live {
+		if helper == int(pid) {
+			return true
+		}
+	}
+	return false
+}
+
 func (hs *All) remove(socket int) {
 	hs.mu.Lock()
 	defer hs.mu.Unlock()

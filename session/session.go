@@ -41,6 +41,8 @@ type Session struct {
 	helpers  helper.All
 	held     tracee.Held
 	self     emulate.Self
+	root     int32 // the supervisor: ourselves, or under ptrace the tracer's parent
+	front    int32
 	ledger   *emulate.Ledger
 	watch    *emulate.Watch
 	backend  shim.Backend
@@ -108,6 +110,10 @@ func (s *Session) Serve() error {
 	supervisor := &shim.Supervisor{
 		Backend: s.backend, Observe: s.Observer, Log: s.Log,
 		Alone: s.Plan.Backend == BackendPtrace, // a tracer cannot be replaced by another thread
+	}
+	s.root, s.front = s.self.Pid, int32(os.Getppid())
+	if s.tracer != nil {
+		s.root, s.front = s.front, s.parentOf(s.front)
 	}
 	supervisor.Handlers = func() *shim.Handlers {
 		handle := emulate.New(s.config(supervisor)).Handle
@@ -183,7 +189,7 @@ func (s *Session) config(supervisor *shim.Supervisor) emulate.Config {
 		Continues:  traced || s.Features.Continue,
 		MayPass: s.Features.SendSignal && (traced || s.Features.Continue) &&
 			s.Plan.Rules == emulate.NativeRules(s.Features),
-		Policy: s.live, Unsafe: s.Plan.Unsafe, Strict: s.policy != nil,
+		Policy: s.live, Unsafe: s.Plan.Unsafe, Root: s.root, Ours: s.ours,
 		Log: s.Log,
 	}
 	switch {
@@ -195,6 +201,11 @@ func (s *Session) config(supervisor *shim.Supervisor) emulate.Config {
 		c.Hopper = func() emulate.Hopper { return &ptrace.Hopper{Set: tracees} }
 	}
 	return c
+}
+
+// ours tells of processes that belong to no command.
+func (s *Session) ours(pid int32) bool {
+	return pid == s.self.Pid || pid == s.root || pid == s.front || s.helpers.Has(pid)
 }
 
 func (s *Session) helper(role string) helper.Helper {

@@ -38,7 +38,7 @@ const OldTraceOrder = "this kernel filters a call before its entry stop (Linux b
 // until the last tracee has ended.
 func (s *Session) ServeTraced(pid int32, seized func(error)) error {
 	s.tracer = ptrace.New(pid, seized, s.Log)
-	s.tracer.Init, s.tracer.Tagged = s.isInit, s.Features.NoSyscallInfo
+	s.tracer.Init, s.tracer.Ended, s.tracer.Tagged = s.isInit, s.hasEnded, s.Features.NoSyscallInfo
 	s.tracer.Pinned = s.held.Stopped
 	s.backend = s.tracer
 	return s.Serve()
@@ -60,4 +60,29 @@ func (s *Session) isInit(tid int32) bool {
 	defer dir.Close()
 	var status proc.Status
 	return dir.Status(&status) == nil && status.NSpids > 1 && status.NSpid[status.NSpids-1] == 1
+}
+
+// hasEnded tells whether a task has ended, reaped or not.
+func (s *Session) hasEnded(tid int32) bool {
+	dir, err := s.Proc.Dir(tid)
+	if err != nil {
+		return true
+	}
+	defer dir.Close()
+	var stat proc.Stat
+	return dir.Stat(&stat) != nil || stat.State == 'Z' || stat.State == 'X'
+}
+
+// parentOf is 0 where it cannot be told.
+func (s *Session) parentOf(pid int32) int32 {
+	dir, err := s.Proc.Dir(pid)
+	if err != nil {
+		return 0
+	}
+	defer dir.Close()
+	var stat proc.Stat
+	if dir.Stat(&stat) != nil {
+		return 0
+	}
+	return stat.PPid
 }

@@ -107,9 +107,9 @@ func inPidns(argv []string) []string {
 
 // attackOutput runs an attack to its end and fails the test if there is none, or if
 // anybody wrote to stderr.
-func attackOutput(t *testing.T, argv []string) string {
+func attackOutput(t *testing.T, argv []string, inherited ...*os.File) string {
 	t.Helper()
-	said, complained, err := attackSaid(t, argv)
+	said, complained, err := attackSaid(t, argv, inherited...)
 	if err != nil || complained != "" {
 		t.Fatalf("%s: %v\n%s%s", shellLine(argv), err, said, complained)
 	}
@@ -117,22 +117,22 @@ func attackOutput(t *testing.T, argv []string) string {
 }
 
 // attackSaid runs an attack to its end, which is an error if it does not come.
-func attackSaid(t *testing.T, argv []string) (stdout, stderr string, err error) {
+func attackSaid(t *testing.T, argv []string, inherited ...*os.File) (stdout, stderr string, err error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), attackDeadline)
 	defer cancel()
 	var out, complaints bytes.Buffer
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &out, &complaints, time.Minute
+	cmd.Stdout, cmd.Stderr, cmd.WaitDelay, cmd.ExtraFiles = &out, &complaints, time.Minute, inherited
 	err = cmd.Run()
 	return out.String(), complaints.String(), errors.Join(err, ctx.Err())
 }
 
 // attackNumbers are the "name=number" lines of an attack.
-func attackNumbers(t *testing.T, argv []string) map[string]int {
+func attackNumbers(t *testing.T, argv []string, inherited ...*os.File) map[string]int {
 	t.Helper()
 	numbers := map[string]int{}
-	output := attackOutput(t, argv)
+	output := attackOutput(t, argv, inherited...)
 	for line := range strings.Lines(output) {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
 		n, err := strconv.Atoi(value)

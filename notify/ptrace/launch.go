@@ -52,6 +52,12 @@ func (l *Launcher) Launch() (int, error) {
 		results <- result{pid, err}
 	}()
 	r := <-results
+	if r.err == nil {
+		r.err = begin(r.pid)
+	}
+	if r.err != nil && r.pid > 0 {
+		_ = unix.Kill(r.pid, unix.SIGKILL) //nolint:forbidigo // our child, not reaped
+	}
 	return r.pid, r.err
 }
 
@@ -64,11 +70,7 @@ func (l *Launcher) launch() (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	err = l.hand(pid, slot)
-	if err != nil {
-		_ = unix.Kill(pid, unix.SIGKILL) //nolint:forbidigo // our child, not reaped
-	}
-	return pid, err
+	return pid, l.hand(pid, slot)
 }
 
 func (l *Launcher) hand(pid, slot int) error {
@@ -84,9 +86,12 @@ func (l *Launcher) hand(pid, slot int) error {
 	if err := waitFor(pid, unix.WUNTRACED, unix.WaitStatus.Stopped); err != nil {
 		return err
 	}
-	if err := l.Seize(pid, slot); err != nil {
-		return err
-	}
+	return l.Seize(pid, slot)
+}
+
+// begin lets COMMAND run. Not on the thread that launched it, whose filter may have kill
+// too, and is not answered.
+func begin(pid int) error {
 	if err := unix.Kill(pid, unix.SIGCONT); err != nil { //nolint:forbidigo // our child, not reaped
 		return os.NewSyscallError("kill", err)
 	}

@@ -1,6 +1,7 @@
 package ptrace
 
 import (
+	"encoding/binary"
 	"structs"
 	"unsafe"
 
@@ -81,4 +82,17 @@ func getSyscallInfo(tid int32, info *syscallInfo) unix.Errno {
 	_, _, errno := unix.RawSyscall6(unix.SYS_PTRACE, unix.PTRACE_GET_SYSCALL_INFO, uintptr(tid),
 		unsafe.Sizeof(*info), uintptr(unsafe.Pointer(info)), 0, 0)
 	return errno
+}
+
+// waitid is waitid(2) in the terms of wait4: tid 0 where nothing has come, with WNOHANG.
+// Of siginfo_t for SIGCHLD: si_code at 8, si_pid at 16, si_status at 24.
+func waitid(idType int, id int32, options int) (tid int32, status unix.WaitStatus, errno unix.Errno) {
+	var info [128]byte
+	_, _, errno = unix.Syscall6(unix.SYS_WAITID, uintptr(idType), uintptr(id), uintptr(unsafe.Pointer(&info)), uintptr(options), 0, 0)
+	le := binary.LittleEndian
+	const cldDumped = 3 // CLD_EXITED and CLD_KILLED are 1 and 2; what stops is above
+	if code := le.Uint32(info[8:]); code > cldDumped {
+		status = unix.WaitStatus(le.Uint32(info[24:])<<8 | 0x7f)
+	}
+	return int32(le.Uint32(info[16:])), status, errno
 }

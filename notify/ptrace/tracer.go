@@ -30,6 +30,9 @@ type Tracer struct {
 	// it does not. Nil: there are none.
 	Pinned func(tid int32, status unix.WaitStatus) bool
 
+	// Ended tells whether a task has ended, reaped or not.
+	Ended func(tid int32) bool
+
 	// Tagged says that there is no PTRACE_GET_SYSCALL_INFO (before 5.3): the filter's tag,
 	// the registers and the instruction tell what a call is. The filter then stops those
 	// that add filters, too.
@@ -129,8 +132,7 @@ func (t *Tracer) Next(c *shim.Call) error {
 			return io.EOF
 		}
 		t.answerLate()
-		var status unix.WaitStatus
-		tid, err := unix.Wait4(-1, &status, t.waitFlags(), nil)
+		tid, status, err := t.next(c)
 		switch {
 		case errors.Is(err, unix.EINTR):
 			continue
@@ -142,7 +144,7 @@ func (t *Tracer) Next(c *shim.Call) error {
 			time.Sleep(time.Millisecond) //nolint:forbidigo // a thread in wait4 cannot be woken
 			continue
 		}
-		if t.handle(int32(tid), status, c) {
+		if t.handle(tid, status, c) {
 			return nil
 		}
 	}
@@ -257,10 +259,7 @@ func (t *Tracer) meet(tid int32) {
 
 // forget drops a task that has ended.
 func (t *Tracer) forget(tid int32) {
-	if r, running := t.running[tid]; running {
-		delete(t.running, tid)
-		r.finish()
-	}
+	t.abandon(tid)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.tracees, tid)

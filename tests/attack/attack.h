@@ -46,11 +46,36 @@ int reap(pid_t pid);                         /* its wait status */
 int proc_dir(pid_t pid);
 const char *name_of(long ret); /* of a result: "0" or the errno */
 long option(const char *name, long otherwise); /* "name=NUMBER" of the command line */
+const char *word_option(const char *name);       /* "name=WORD", or NULL */
 void raw_handler(int sig, void (*fn)(int, siginfo_t *, void *), int flags);
 void block_all(void);
 int open_fds(pid_t pid);
 long status_of(pid_t pid, const char *key); /* a number of /proc/PID/status */
 extern pid_t supervisor;                    /* our parent at the start */
+
+/* strike.c */
+enum call { SEND, KILL, TKILL, TGKILL, QUEUE, TGQUEUE, CALLS };
+enum way { BY_LIBC, BY_INT80, BY_X32, BY_X32_MIXED, BY_X32_BARE, BY_FAR_JUMP, WAYS };
+enum { WITHOUT_INFO = 1u << 31 }; /* beside the flags of SEND */
+struct whom {
+	pid_t pid, tid;
+	int fd;
+};
+extern const char *const call_names[CALLS];
+long strike(enum way way, enum call call, const struct whom *at, int sig, unsigned flags);
+int has_way(enum way way);
+
+/* guarded.c */
+extern struct whom victim, friend;
+pid_t befriend(struct whom *into);
+void meet(void);            /* fills both */
+void counted(long ret);     /* of a call to the victim */
+void counted_friendly(long ret);
+pid_t guard_inside(struct whom *into); /* a child of the guarded uid */
+uint64_t pending_of(pid_t pid);
+pid_t fork_numbered(pid_t number); /* fork with a free number, -1 if it is not free yet */
+void strike_all(const struct whom *at, void (*count)(long), int deadly);
+int summary(void);
 
 /* One a file; the dispatch is in main.c. */
 int storm(void), self_storm(void), group_storm(void), killed(void);
@@ -62,5 +87,9 @@ int load(void);
 int bomb(void), ns_init(char **argv);
 int protect(void), dead(void);
 int peek(void);
+int guarded(void), every_way(void), by_helper(void), handed(void);
+void own_mounts(void); /* inside.c */
+int family_table(void), swap_fd(void), swap_info(void), within(void);
+int regroup(void), everybody(void), reuse(void), stale_caller(void), overwrite(void), exec_away(void), storm_kill(void), spin_away(void);
 
 #endif

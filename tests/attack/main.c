@@ -11,6 +11,10 @@ static const struct {
 	{"hostile", hostile}, {"weird", weird},
 	{"many", many}, {"private-table", private_table}, {"no-leader", no_leader}, {"flip", flip}, {"churn", churn},
 	{"load", load}, {"bomb", bomb}, {"protect", protect}, {"dead", dead}, {"peek", peek},
+	{"guarded", guarded}, {"every-way", every_way}, {"by-helper", by_helper}, {"handed", handed},
+	{"family-table", family_table}, {"swap-fd", swap_fd}, {"swap-info", swap_info}, {"within", within},
+	{"regroup", regroup}, {"everybody", everybody}, {"reuse", reuse}, {"stale-caller", stale_caller},
+	{"overwrite", overwrite}, {"exec-away", exec_away}, {"storm-kill", storm_kill}, {"spin-away", spin_away},
 };
 
 static char **options, **arguments;
@@ -86,7 +90,7 @@ pid_t start(void (*run)(void *), void *arg)
 	if (pid > 0)
 		return pid;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent)
+	if (getppid() != parent && getppid() != 0) /* 0: the first of a pid namespace */
 		_exit(0);
 	run(arg);
 	_exit(0);
@@ -114,13 +118,19 @@ int proc_dir(pid_t pid)
 
 const char *name_of(long ret) { return ret == 0 ? "0" : strerrorname_np((int)-ret); }
 
-long option(const char *name, long otherwise)
+const char *word_option(const char *name)
 {
 	size_t length = strlen(name);
 	for (char **o = options; *o; o++)
 		if (strncmp(*o, name, length) == 0 && (*o)[length] == '=')
-			return atol(*o + length + 1);
-	return otherwise;
+			return *o + length + 1;
+	return NULL;
+}
+
+long option(const char *name, long otherwise)
+{
+	const char *word = word_option(name);
+	return word ? atol(word) : otherwise;
 }
 
 void raw_handler(int sig, void (*fn)(int, siginfo_t *, void *), int flags)
