@@ -28,7 +28,7 @@ func NewPair(fs *proc.FS, features kernel.Features, caller, target, supervisor i
 	}
 	p := &Pair{handler: SendSignal{Config: Config{Proc: fs, Features: features, Self: self}}, supervised: supervisor > 0}
 	if p.supervised {
-		p.handler.Self.Pid = supervisor
+		p.handler.Self.Pid, p.handler.Root = supervisor, supervisor
 	}
 	if p.attempt.caller, err = p.handler.openCaller(caller); err != nil {
 		return nil, gonePair(err, "caller", caller)

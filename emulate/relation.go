@@ -67,7 +67,7 @@ func (f *facts) inSandbox() (bool, error) {
 	if f.h.Sandbox != nil {
 		return f.h.visibleFrom(*f.h.Sandbox, f.a.target.tgid)
 	}
-	if f.h.Ours(f.a.target.tgid) {
+	if f.h.Ours != nil && f.h.Ours(f.a.target.tgid) {
 		return false, nil
 	}
 	return f.h.descends(f.a.target.tgid, f.h.Root)
