@@ -74,11 +74,12 @@ func reaper(held *Held) <-chan unix.WaitStatus {
 	go onMainThread(func() {
 		defer close(statuses)
 		for {
-			pid, status := nextEvent()
+			pid := nextEvent()
 			if pid == 0 {
 				return
 			}
 			held.Reap(pid, func() {
+				var status unix.WaitStatus
 				got, err := unix.Wait4(pid, &status, unix.WNOHANG|unix.WUNTRACED|unix.WCONTINUED|unix.WNOTHREAD, nil)
 				if err == nil && got == pid {
 					statuses <- status
@@ -109,16 +110,16 @@ func awaitReaper(t *testing.T) {
 }
 
 // nextEvent blocks: only the main thread's own children count.
-func nextEvent() (pid int, status unix.WaitStatus) {
+func nextEvent() (pid int) {
 	var info [infoSize]byte
 	for {
 		_, _, errno := waitid(unix.P_ALL, 0, &info, unix.WEXITED|unix.WSTOPPED|unix.WCONTINUED|unix.WNOWAIT|unix.WNOTHREAD)
 		switch errno {
 		case 0:
-			return int(info[16]) | int(info[17])<<8 | int(info[18])<<16, 0
+			return int(info[16]) | int(info[17])<<8 | int(info[18])<<16
 		case unix.EINTR:
 		default:
-			return 0, 0
+			return 0
 		}
 	}
 }
