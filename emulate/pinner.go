@@ -1,6 +1,8 @@
 package emulate
 
 import (
+	"time"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/proc"
@@ -47,7 +49,8 @@ func (p *Pinner) send(h *SendSignal, a *attempt, t *target, n *number) (errno un
 	return errno, shim.GuardSeize
 }
 
-// seize pins a task. That can wait for a task that is in an execve of its own.
+// seize pins a task. That can wait for a task that is in an execve of its own, and waits
+// a little for one that another worker is about to let go of.
 func (p *Pinner) seize(c *shim.Call, pid int32) unix.Errno {
 	if c.Worker().Crowded() {
 		return unix.EAGAIN
@@ -58,8 +61,16 @@ func (p *Pinner) seize(c *shim.Call, pid int32) unix.Errno {
 	if p.Stay {
 		options = unix.PTRACE_O_TRACEEXIT
 	}
-	return p.Set.Seize(pid, options)
+	for try := 0; ; try++ {
+		errno := p.Set.Seize(pid, options)
+		if errno != unix.EPERM || try == seizeTries || !p.Set.Held.Traces(pid) {
+			return errno
+		}
+		time.Sleep(time.Millisecond) //nolint:forbidigo // the task may never stop for its tracer
+	}
 }
+
+const seizeTries = 20
 
 // deadUnreaped tells of a target that is a zombie as a whole. It cannot be seized, and
 // the kernel drops what is sent to it (kernel/signal.c, prepare_signal): nothing must

@@ -180,22 +180,38 @@ func TestGuardedHelpers(t *testing.T) {
 // setUID copies the attack to where anybody can run it as root.
 func setUID(t *testing.T, width string) string {
 	t.Helper()
-	text, err := os.ReadFile(attackIn(t, "native", width)[0])
-	if err != nil {
+	path := copyTo(t, publicDir(t), attackIn(t, "native", width)[0])
+	if err := os.Chmod(path, 0o755|os.ModeSetuid); err != nil {
 		t.Fatal(err)
 	}
-	dir, err := os.MkdirTemp("", "setuid")
+	return path
+}
+
+// publicDir is a directory that every user can look into.
+func publicDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "attack")
+	if err == nil {
+		err = os.Chmod(dir, 0o755)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	path := filepath.Join(dir, "attack")
-	for _, err := range []error{os.Chmod(dir, 0o755), os.WriteFile(path, text, 0o755), os.Chmod(path, 0o755|os.ModeSetuid)} {
-		if err != nil {
-			t.Fatal(err)
-		}
+	return dir
+}
+
+func copyTo(t *testing.T, dir, path string) string {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return path
+	to := filepath.Join(dir, filepath.Base(path))
+	if err := os.WriteFile(to, content, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return to
 }
 
 // TestGuardedHanded: descriptors that were inherited, came through a socket, name a

@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"path/filepath"
 	"strconv"
 	"testing"
 
@@ -36,4 +37,65 @@ func TestGuardedOwnFilters(t *testing.T) {
 		}
 		attackGuarded(t, mode, width, policy, 90, "within", "scene=own-tracer")
 	})
+}
+
+// TestGuardedStuck: callers whose siginfo is on a page of userfaultfd that nobody fills,
+// beside others whose calls are decided as ever. A page of the caller's own FUSE server
+// ends in the same wait of the same call, and is not tried here: it takes a server.
+func TestGuardedStuck(t *testing.T) {
+	eachGuarded(t, func(t *testing.T, mode, width, policy string) {
+		got := attackGuarded(t, mode, width, policy, 90, "stuck")
+		if got["odd"] != 0 || got["refused"] != 0 {
+			t.Errorf("%v: want nothing odd, and no friend refused", got)
+		}
+	})
+}
+
+// TestGuardedDroppedUID: one thread's real uid is nobody's, which the policy denies; the
+// others of its process are root.
+func TestGuardedDroppedUID(t *testing.T) {
+	const policy = "default: allow\nrules:\n  - {name: nobody, action: deny, match: {caller: {uid: [65534]}}}\n"
+	for _, mode := range guardedModes {
+		for _, width := range widths {
+			t.Run(mode+"/"+width, func(t *testing.T) {
+				got := attackGuarded(t, mode, width, policy, 600, "dropped", "calls=100")
+				if got["odd"] != 0 || got["refused"] != 0 || got["friendly"] == 0 {
+					t.Errorf("%v: want every call of the one thread denied, none of the other", got)
+				}
+			})
+		}
+	}
+}
+
+// TestGuardedUndumpable: a caller that nobody but root may look into.
+func TestGuardedUndumpable(t *testing.T) {
+	eachGuarded(t, func(t *testing.T, mode, width, policy string) {
+		got := attackGuarded(t, mode, width, policy, 90, "every-way", "undumpable=1")
+		if got["odd"] != 0 || got["refused"] != 0 {
+			t.Errorf("%v: want nothing odd, and no friend refused", got)
+		}
+	})
+}
+
+// TestSupervisorIsClosed: who is not root gets nothing out of a supervisor, nor out of
+// its helpers, that have his own uid.
+func TestSupervisorIsClosed(t *testing.T) {
+	for _, mode := range guardedModes {
+		t.Run(mode, func(t *testing.T) {
+			argv := underPolicy(t, mode, "m64", policyFile(t, &guardedProcess{}, guardedPolicies["uid"]), "steal")
+			dir := publicDir(t)
+			for i, word := range argv {
+				if i == 0 || filepath.IsAbs(word) {
+					argv[i] = copyTo(t, dir, word)
+				}
+			}
+			argv = append([]string{"setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--"}, argv...)
+			got := attackNumbers(t, argv)
+			t.Log(got)
+			expect(t, argv, got, map[string]int{"through": 0})
+			if got["attempts"] < 70 {
+				t.Errorf("%v: want more attempts", got)
+			}
+		})
+	}
 }

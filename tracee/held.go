@@ -45,6 +45,13 @@ func (h *Held) wait() {
 	h.freed.Wait()
 }
 
+// Traces tells whether a thread of this process traces the task.
+func (h *Held) Traces(tid int32) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.by[tid] > 0
+}
+
 func (h *Held) hold(tid int32) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -89,6 +89,8 @@ int protect(void), dead(void);
 int peek(void);
 int guarded(void), every_way(void), by_helper(void), handed(void);
 void own_mounts(void); /* inside.c */
+void *silent_page(void); /* memory.c: nobody ever fills it */
+int steal(void), stuck(void), dropped(void);
 int family_table(void), swap_fd(void), swap_info(void), within(void);
 int regroup(void), everybody(void), reuse(void), stale_caller(void), overwrite(void), exec_away(void), storm_kill(void), spin_away(void);
 

@@ -12,7 +12,7 @@ static const struct {
 	{"many", many}, {"private-table", private_table}, {"no-leader", no_leader}, {"flip", flip}, {"churn", churn},
 	{"load", load}, {"bomb", bomb}, {"protect", protect}, {"dead", dead}, {"peek", peek},
 	{"guarded", guarded}, {"every-way", every_way}, {"by-helper", by_helper}, {"handed", handed},
-	{"family-table", family_table}, {"swap-fd", swap_fd}, {"swap-info", swap_info}, {"within", within},
+	{"steal", steal}, {"stuck", stuck}, {"dropped", dropped}, {"family-table", family_table}, {"swap-fd", swap_fd}, {"swap-info", swap_info}, {"within", within},
 	{"regroup", regroup}, {"everybody", everybody}, {"reuse", reuse}, {"stale-caller", stale_caller},
 	{"overwrite", overwrite}, {"exec-away", exec_away}, {"storm-kill", storm_kill}, {"spin-away", spin_away},
 };

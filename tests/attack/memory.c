@@ -14,7 +14,7 @@ static int silent_fd(void)
 }
 
 /* A page that nobody will ever fill. */
-static void *silent_page(void)
+void *silent_page(void)
 {
 	int fd = silent_fd();
 	void *at = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
