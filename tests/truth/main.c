@@ -134,6 +134,8 @@ pid_t start(void) { return fork(); }
 /* A fork with clone flags; CLONE_PIDFD's descriptor goes to *pidfd. */
 pid_t start_flags(unsigned long flags, int *pidfd)
 {
+	if (procdirs && pidfd)
+		must(-ENOSYS, "CLONE_PIDFD");
 	long pid = syscall(SYS_clone, flags | SIGCHLD, 0L, pidfd, 0L, 0L);
 	return (pid_t)pid;
 }
@@ -295,6 +297,8 @@ int main(int argc, char **argv)
 	for (int i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "--list"))
 			list = 1;
+		else if (!strcmp(argv[i], "--procdirs"))
+			procdirs = 1;
 		else if (!strcmp(argv[i], "--only") && i + 1 < argc)
 			only = argv[++i];
 		else if (!strcmp(argv[i], "--row") && i + 1 < argc)
@@ -302,7 +306,7 @@ int main(int argc, char **argv)
 		else if (!strcmp(argv[i], "--deadline") && i + 1 < argc)
 			deadline_ms = atoi(argv[++i]);
 		else {
-			fprintf(stderr, "usage: %s [--list] [--only SUBSTRING] [--row ID] [--deadline MS]\n", argv[0]);
+			fprintf(stderr, "usage: %s [--list] [--procdirs] [--only SUBSTRING] [--row ID] [--deadline MS]\n", argv[0]);
 			return 2;
 		}
 	}
