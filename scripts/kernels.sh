@@ -33,6 +33,10 @@ main() {
 	if [ $# -gt 0 ]; then
 		wanted=$oracle
 	fi
+	if ! command -v qemu-system-x86_64 >/dev/null; then
+		echo "kernels: qemu-system-x86_64 is not installed (Debian's qemu-system-x86)" >&2
+		exit 1
+	fi
 	fetch_missing $wanted
 	if [ $only_fetch = yes ]; then
 		exit
