@@ -42,7 +42,7 @@ main() {
 		exit
 	fi
 	if [ "$wanted" = "$quick" ]; then
-		export KERNELS_ONLY=${KERNELS_ONLY:-ns=}
+		export KERNELS_EVERY=${KERNELS_EVERY:-12}
 	fi
 	export KERNELS='' KERNELS_ORACLE=$dir/$oracle/vmlinuz
 	if [ $# -gt 0 ]; then

@@ -97,6 +97,9 @@ func (k vmKernel) truthFlags() []string {
 	if only := os.Getenv("KERNELS_ONLY"); only != "" {
 		flags = append(flags, "--only", only)
 	}
+	if every := os.Getenv("KERNELS_EVERY"); every != "" {
+		flags = append(flags, "--every", every)
+	}
 	return flags
 }
 

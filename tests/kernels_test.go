@@ -15,8 +15,8 @@ import (
 // TestKernels boots each image of KERNELS (with : between them) and judges the truth
 // suite, real callers and doctor there. Images called ...-amd64 are of Debian's full
 // flavour, the one with the x32 ABI, and run x32 callers. Where a kernel lacks the call,
-// what KERNELS_ORACLE, a newer one, says is the truth. KERNELS_ONLY=SUBSTRING and
-// TRUTH_MODES limit the rows.
+// what KERNELS_ORACLE, a newer one, says is the truth. KERNELS_ONLY=SUBSTRING,
+// KERNELS_EVERY=N and TRUTH_MODES limit the rows.
 func TestKernels(t *testing.T) {
 	exceptions, err := readExceptions("../docs/FIDELITY.md")
 	if err != nil {
@@ -42,8 +42,11 @@ type matrix struct {
 
 func (m *matrix) start() {
 	rows := "all rows of the truth suite"
+	if every := os.Getenv("KERNELS_EVERY"); every != "" {
+		rows = "each " + every + "th row of the truth suite"
+	}
 	if only := os.Getenv("KERNELS_ONLY"); only != "" {
-		rows = fmt.Sprintf("the rows of the truth suite whose name has %q", only)
+		rows += fmt.Sprintf(", of those whose name has %q", only)
 	}
 	fmt.Fprintf(&m.text, "%s; callers: programs run, and those that ended as they should\n", rows)
 	m.table = tabwriter.NewWriter(&m.text, 0, 0, 2, ' ', 0)

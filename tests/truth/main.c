@@ -25,7 +25,7 @@ struct shared {
 
 static struct shared *out;
 static const char *only, *exact;
-static int list, rows, deadline_ms = 30000;
+static int list, rows, every = 1, deadline_ms = 30000;
 static char id[256];
 int my_ns, shared_fd = SHARED_FD;
 
@@ -142,9 +142,10 @@ pid_t start_flags(unsigned long flags, int *pidfd)
 
 static int wanted(void)
 {
+	static int named;
 	if (exact)
 		return strcmp(id, exact) == 0;
-	return !only || strstr(id, only);
+	return (!only || strstr(id, only)) && named++ % every == 0;
 }
 
 static long long now_ms(void)
@@ -303,10 +304,12 @@ int main(int argc, char **argv)
 			only = argv[++i];
 		else if (!strcmp(argv[i], "--row") && i + 1 < argc)
 			exact = argv[++i];
+		else if (!strcmp(argv[i], "--every") && i + 1 < argc && atoi(argv[i + 1]) > 0)
+			every = atoi(argv[++i]);
 		else if (!strcmp(argv[i], "--deadline") && i + 1 < argc)
 			deadline_ms = atoi(argv[++i]);
 		else {
-			fprintf(stderr, "usage: %s [--list] [--procdirs] [--only SUBSTRING] [--row ID] [--deadline MS]\n", argv[0]);
+			fprintf(stderr, "usage: %s [--list] [--procdirs] [--only SUBSTRING] [--every N] [--row ID] [--deadline MS]\n", argv[0]);
 			return 2;
 		}
 	}
