@@ -53,10 +53,13 @@ func vmModes() []vmMode {
 // judgedAs is the mode whose exceptions count: where the kernel lacks the call, auto
 // is another name of caller.
 func (m vmMode) judgedAs(number version) string {
-	if number.before(original) && strings.HasPrefix(m.name, "auto") {
-		return "caller"
+	switch {
+	case !number.before(original):
+		return m.name
+	case strings.HasPrefix(m.name, "auto"):
+		return "caller" + onOld
 	}
-	return m.name
+	return m.name + onOld
 }
 
 // jobs is what the kernel runs. A mode that it should not have is tried too. Whether
@@ -74,14 +77,14 @@ func (k vmKernel) jobs() []vmJob {
 		jobs = append(jobs, k.nativeJob(width))
 		for _, m := range vmModes() {
 			run := slices.Concat([]string{"/bin/pidfd-shim", "run"}, m.flags, []string{"--"}, k.truth(width))
-			jobs = append(jobs, vmJob{Name: m.name + "-" + width, Argv: run, Seconds: 900})
+			jobs = append(jobs, vmJob{Name: m.name + "-" + width, Argv: run, Seconds: 1800})
 		}
 	}
 	return append(jobs, k.callerJobs()...)
 }
 
 func (k vmKernel) nativeJob(width string) vmJob {
-	return vmJob{Name: "native-" + width, Argv: k.truth(width), Seconds: 900}
+	return vmJob{Name: "native-" + width, Argv: k.truth(width), Seconds: 1800}
 }
 
 func (k vmKernel) truth(width string) []string {
@@ -90,7 +93,7 @@ func (k vmKernel) truth(width string) []string {
 
 // truthFlags: emulation makes everything slow, so a row may take its time.
 func (k vmKernel) truthFlags() []string {
-	flags := []string{"--deadline", "10000"}
+	flags := []string{"--deadline", "60000"}
 	if k.number.before(pidfdOpen) {
 		flags = append(flags, "--procdirs")
 	}

@@ -153,6 +153,3 @@ func (k vmKernel) widths() []string {
 	}
 	return widths
 }
-
-// allWidths are all compilations of the truth suite.
-var allWidths = append(slices.Clone(widths), "mx32")

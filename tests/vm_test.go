@@ -22,7 +22,7 @@ import (
 )
 
 // vmDeadline is for everything that one machine does.
-const vmDeadline = 40 * time.Minute
+const vmDeadline = 2 * time.Hour
 
 // vmFile is a file of the initramfs and where it comes from.
 type vmFile struct{ path, source string }
