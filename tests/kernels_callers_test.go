@@ -4,6 +4,7 @@ package tests
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -40,6 +41,9 @@ func vmCallers() []vmCaller {
 			50, false,
 			withLibraries(stress), everything, asItIs,
 		})
+	}
+	if only := os.Getenv("KERNELS_CALLERS"); only != "" {
+		all = slices.DeleteFunc(all, func(c vmCaller) bool { return !slices.Contains(strings.Split(only, ","), c.name) })
 	}
 	return all
 }

@@ -16,7 +16,7 @@ import (
 // suite, real callers and doctor there. Images called ...-amd64 are of Debian's full
 // flavour, the one with the x32 ABI, and run x32 callers. Where a kernel lacks the call,
 // what KERNELS_ORACLE, a newer one, says is the truth. KERNELS_ONLY=SUBSTRING,
-// KERNELS_EVERY=N and TRUTH_MODES limit the rows.
+// KERNELS_EVERY=N and TRUTH_MODES limit the rows, KERNELS_CALLERS=NAME,... the callers.
 func TestKernels(t *testing.T) {
 	exceptions, err := readExceptions("../docs/FIDELITY.md")
 	if err != nil {
