@@ -75,6 +75,9 @@ func (m *matrix) judgeKernel(t *testing.T, name, image string) {
 	}
 	k := vmKernel{name: name, image: image, release: release, number: number}
 	k.ran = bootVM(t, image, "kernels/"+name, m.files, k.jobs(), vmCPUs(t, number))
+	if len(k.ran) == 0 {
+		t.FailNow() // it did not come up
+	}
 	k.found = readDoctor(t, k.ran["doctor-json"])
 	k.saveDoctor(t)
 	if !number.before(original) {
