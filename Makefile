@@ -1,7 +1,7 @@
 # make demo    build, then show a real program under every backend and mode
 # make test    everything that is decided within 15 minutes (.ci/run calls it)
 # make soak    long races and fuzzing: hours
-# make kernels boot other kernels in QEMU and run the truth suite there: an hour or more
+# make kernels boot other kernels in QEMU, run the truth suite and real callers there: an hour or more
 # make check   formatting, vet and linters
 # make bench   measure this machine against the floors
 #
@@ -33,7 +33,8 @@ soak:
 	@scripts/deps.sh test
 	@FUZZTIME=$(FUZZTIME) scripts/soak.sh
 
-# KERNELS="path/to/bzImage ..." takes other images than Debian's.
+# KERNELS="path/to/bzImage ..." takes other images than Debian's. KERNELS_ONLY=SUBSTRING,
+# KERNELS_EVERY=N and TRUTH_MODES=MODE,... run a part of the rows.
 kernels:
 	@scripts/deps.sh kernels
 	@scripts/kernels.sh $(KERNELS)

@@ -1,18 +1,20 @@
 #!/bin/bash
 # Installs the Debian packages that a make target needs, if any is missing, and says
-# which. With all of them present it touches neither the network nor the system.
+# which; for test it downloads the kernels that are booted, too. With all of that
+# present it touches neither the network nor the system.
 # usage: deps.sh build|demo|test|kernels
 set -euo pipefail
 
 build="gcc libc6-dev libseccomp-dev pkg-config ca-certificates"
 demo="$build gcc-multilib python3"
-test="$demo make procps psmisc strace stress-ng util-linux"
+kernels="$demo make qemu-system-x86 debian-archive-keyring stress-ng"
+test="$kernels procps psmisc strace util-linux"
 
 case "${1:-}" in
 build) wanted=$build ;;
 demo) wanted=$demo ;;
 test) wanted=$test ;;
-kernels) wanted="$demo make qemu-system-x86 debian-archive-keyring" ;;
+kernels) wanted=$kernels ;;
 *)
 	echo "usage: deps.sh build|demo|test|kernels" >&2
 	exit 2
@@ -36,6 +38,14 @@ missing() {
 	done
 }
 
+# fetch_kernels downloads the kernels that make test boots. What it means if that cannot
+# be, make test says.
+fetch_kernels() {
+	if [ "$1" = test ]; then
+		"$(dirname "$0")/kernels.sh" --quick --fetch || true
+	fi
+}
+
 # CPython's own tests are packaged by version: libpython3.11-testsuite on Debian 12.
 has_testsuite() {
 	dpkg-query -W -f '${db:Status-Status} ${Package}\n' 'libpython3*-testsuite' 2>/dev/null | grep -q '^installed '
@@ -47,6 +57,7 @@ if [ "$1" = test ] && ! has_testsuite; then
 	testsuite=yes
 fi
 if [ -z "$need" ] && [ $testsuite = no ]; then
+	fetch_kernels "$1"
 	exit 0
 fi
 
@@ -66,3 +77,4 @@ if [ $testsuite = yes ]; then
 fi
 echo "deps: installing" $need
 $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends -y $need >/dev/null
+fetch_kernels "$1"

@@ -1,44 +1,76 @@
 #!/bin/bash
-# make kernels: boots other kernels under QEMU without KVM and runs the truth suite in
-# each, natively and under every backend and mode that it should have.
-# usage: kernels.sh [--quick] [IMAGE...]
+# make kernels: boots other kernels under QEMU without KVM and runs the truth suite and
+# real callers in each, natively and under every backend and mode that it should have.
+# usage: kernels.sh [--quick] [--fetch] [IMAGE...]
 #   --quick  two old kernels and a part of the rows: what make test does
+#   --fetch  only downloads what is missing
 #   IMAGE    a bzImage instead of Debian's kernels
 #
-# Debian's kernels come by apt from this machine's own mirror, with configuration,
-# lists and cache of their own under build/kernels; the system's are left alone. A
-# kernel that is there already is not asked for again: rm -r build/kernels renews.
+# Debian's kernels come by apt from this machine's own mirror, with configuration, lists
+# and cache of their own; the system's are left alone. They are kept outside the
+# repository, so that a fresh clone finds them: in $PIDFD_SHIM_KERNELS, or
+# ~/.cache/pidfd-shim/kernels. What is there is not asked for again: rm -r it to renew.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-dir=$PWD/build/kernels
+dir=${PIDFD_SHIM_KERNELS:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/pidfd-shim/kernels}
 
-all="bullseye bookworm bookworm-backports trixie sid"
+# SUITE is its cloud kernel; SUITE-amd64 the full flavour, which has the x32 ABI.
+all="bullseye bookworm trixie sid bullseye-amd64 sid-amd64"
 quick="bullseye bookworm"
-fetched=no
+# The newest, for kernels that lack the call: it says what they should do.
+oracle=sid-amd64
 
 main() {
-	local suites=$all images=() name
-	if [ "${1:-}" = --quick ]; then
-		suites=$quick
-		export KERNELS_ONLY=${KERNELS_ONLY:-ns=}
+	local wanted=$all only_fetch=no name
+	while [ $# -gt 0 ]; do
+		case "$1" in
+		--quick) wanted=$quick ;;
+		--fetch) only_fetch=yes ;;
+		*) break ;;
+		esac
 		shift
-	fi
+	done
 	if [ $# -gt 0 ]; then
-		images=("$(realpath -- "$@" | paste -sd :)")
-	else
-		for name in $suites; do
-			if [ -e "$dir/$name/vmlinuz" ] || fetch "$name"; then
-				images+=("$dir/$name/vmlinuz")
-			else
-				echo "kernels: the mirror has no kernel of $name" >&2
-			fi
-		done
+		wanted=$oracle
 	fi
-	if [ ${#images[@]} = 0 ]; then
-		echo "kernels: none to be had" >&2
+	if ! command -v qemu-system-x86_64 >/dev/null; then
+		echo "kernels: qemu-system-x86_64 is not installed (Debian's qemu-system-x86)" >&2
 		exit 1
 	fi
-	KERNELS=$(IFS=: && echo "${images[*]}") exec go test -tags kernels -count 1 -timeout 3h -v -run '^TestKernels$' ./tests
+	fetch_missing $wanted
+	if [ $only_fetch = yes ]; then
+		exit
+	fi
+	if [ "$wanted" = "$quick" ]; then
+		export KERNELS_EVERY=${KERNELS_EVERY:-25} KERNELS_CALLERS=${KERNELS_CALLERS:-send,demo64,demo32}
+	fi
+	export KERNELS='' KERNELS_ORACLE=$dir/$oracle/vmlinuz
+	if [ $# -gt 0 ]; then
+		KERNELS=$(realpath -- "$@" | paste -sd :)
+	else
+		for name in $wanted; do
+			KERNELS=${KERNELS:+$KERNELS:}$dir/$name/vmlinuz
+		done
+	fi
+	exec go test -tags kernels -count 1 -timeout 4h -v -run '^TestKernels$' ./tests
+}
+
+# fetch_missing leaves each name's kernel as $dir/NAME/vmlinuz, or ends with a reason.
+fetch_missing() {
+	local name missing=
+	for name in "$@"; do
+		[ -e "$dir/$name/vmlinuz" ] || missing="$missing $name"
+	done
+	if [ -z "$missing" ]; then
+		return
+	fi
+	refresh $(printf '%s\n' $missing | sed 's/-amd64$//' | sort -u)
+	for name in $missing; do
+		if ! fetch "$name"; then
+			echo "kernels: no kernel of $name can be had from this machine's mirror, and none is in $dir" >&2
+			exit 1
+		fi
+	done
 }
 
 # apt runs one of apt's programs on our own lists and cache.
@@ -52,52 +84,51 @@ apt() {
 		-o Acquire::Retries=3 "$@"
 }
 
-# refresh reads the lists of all suites, each by itself: a mirror need not have all.
+# refresh reads the lists of some suites, each by itself: a mirror need not have all.
 refresh() {
 	local mirror suite
 	mirror=$(/usr/bin/apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
 		awk -v suite="$(. /etc/os-release && echo "${VERSION_CODENAME:-}")" '$2 == suite && $3 == "main" { print $1; exit }')
 	if [ -z "$mirror" ]; then
-		echo "kernels: apt here has no source of Debian's main to derive others from" >&2
-		return 1
+		echo "kernels: apt here has no source of Debian's main to derive others from; put kernels as NAME/vmlinuz into $dir" >&2
+		exit 1
 	fi
 	mkdir -p "$dir/apt/lists/partial" "$dir/apt/cache/archives/partial"
 	: >"$dir/apt/status"
-	for suite in $all; do
+	for suite in "$@"; do
 		echo "deb [arch=amd64 signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main"
 	done >"$dir/apt/sources.list"
-	echo "kernels: refreshing the lists of $all" >&2
+	echo "kernels: refreshing the package lists of $*" >&2
 	apt apt-get update >"$dir/apt/log" 2>&1 || cat "$dir/apt/log" >&2
 }
 
-# fetch leaves a suite's newest cloud kernel as build/kernels/SUITE/vmlinuz.
+# fetch downloads the newest kernel of a name. The image itself is in
+# linux-image-VERSION, or since 7.x in linux-binary-VERSION.
 fetch() {
-	local suite=$1 package unpacked image
-	if [ $fetched = no ]; then
-		refresh || return 1
-		fetched=yes
+	local name=$1 suite=${1%-amd64} flavour=cloud-amd64 package binary unpacked status=0
+	if [ "$suite" != "$name" ]; then
+		flavour=amd64
 	fi
-	# The image itself is in linux-image-VERSION, or since 7.x in linux-binary-VERSION.
-	package=$(depends "$suite" linux-image-cloud-amd64 '^linux-image-.*-cloud-amd64$')
-	package=$(depends "$suite" "${package:-none}" '^linux-binary-' || true; echo "$package")
-	package=${package%%$'\n'*}
+	package=$(depends "$suite" "linux-image-$flavour" "^linux-image-.*$flavour\$")
 	if [ -z "$package" ]; then
 		return 1
 	fi
+	binary=$(depends "$suite" "$package" '^linux-binary-')
+	package=${binary:-$package}
 	echo "kernels: downloading $package of $suite" >&2
 	unpacked=$(mktemp -d "$dir/unpack.XXXXXX")
-	(
-		cd "$unpacked"
-		apt apt-get download "$package" >log 2>&1 || { cat log >&2; exit 1; }
-		dpkg-deb --fsys-tarfile ./*.deb | tar -x --wildcards '*vmlinuz*'
-		image=$(find . -name 'vmlinuz*' -type f | head -n 1)
-		mkdir -p "$dir/$suite"
-		mv "$image" "$dir/$suite/vmlinuz"
-	)
-	image=$?
+	unpack "$package" "$unpacked" "$dir/$name" || status=1
 	rm -r "$unpacked"
-	return $image
+	return $status
 }
+
+# unpack downloads a package into a directory and moves its kernel into another.
+unpack() (
+	cd "$2" || exit 1
+	apt apt-get download "$1" >log 2>&1 || { cat log >&2; exit 1; }
+	dpkg-deb --fsys-tarfile ./*.deb | tar -x --wildcards '*vmlinuz*' || exit 1
+	mkdir -p "$3" && find . -name 'vmlinuz*' -type f -exec mv {} "$3/vmlinuz" ';' && [ -e "$3/vmlinuz" ]
+)
 
 # depends prints the first dependency of a package, of a suite, that looks so.
 depends() {

@@ -13,6 +13,7 @@ step() { echo "== $*" && "$@"; }
 
 step go vet ./...
 step go vet -tags shimtest ./...
+step go vet -tags kernels ./tests
 step env CGO_ENABLED=0 go vet ./...
 step env CGO_ENABLED=0 go build ./...
 
@@ -21,3 +22,12 @@ step env CGO_ENABLED=0 go build ./...
 step env GORACE=atexit_sleep_ms=0 go test -race -timeout 5m $(go list ./... | grep -v '/tests')
 # -count=1: the cache of test results does not see the binaries that tests/ builds.
 step go test -tags shimtest -count=1 -timeout 12m ./...
+
+# Two old kernels in QEMU, in a part of the rows; make kernels is the whole.
+if scripts/kernels.sh --quick --fetch; then
+	step scripts/kernels.sh --quick
+elif [ -n "${PIDFD_SHIM_ALLOW_SKIP:-}" ]; then
+	echo "== kernels: skipped, as PIDFD_SHIM_ALLOW_SKIP allows"
+else
+	exit 1
+fi

@@ -24,8 +24,12 @@ const runDeadline = 10 * time.Minute
 // by hand.
 const buildDir = "../build"
 
-// widths are the compilations of the C caller.
-var widths = []string{"m64", "m32"}
+// widths are the compilations of the C caller that every kernel runs; allWidths has x32,
+// which few do.
+var (
+	widths    = []string{"m64", "m32"}
+	allWidths = []string{"m64", "m32", "mx32"}
+)
 
 // buildTruth compiles the C caller for a width, as build/NAME-WIDTH.
 func buildTruth(t *testing.T, name, width string, more ...string) string {

@@ -3,11 +3,8 @@
 package tests
 
 import (
-	"cmp"
-	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,162 +12,147 @@ import (
 	"text/tabwriter"
 )
 
-// vmMode is a way to run the caller under the shim, and the first kernel that must
-// have it.
-type vmMode struct {
-	backend string
-	mode
-	since version
-}
-
-// original is the first kernel with the call itself: before it, another kernel's
-// rows are the truth.
-var original = version{5, 1}
-
-func vmModes() []vmMode {
-	notify := func(name string, since version, flags ...string) vmMode {
-		return vmMode{"notify", mode{name, append([]string{"--backend", "notify"}, flags...)}, since}
-	}
-	all := []vmMode{
-		notify("auto", version{5, 0}),
-		notify("auto-trace", version{5, 0}, "--trace=/tmp/trace"),
-		notify("continue", version{5, 5}, "--mode", "continue"),
-		notify("forward", version{5, 6}, "--mode", "forward"),
-		notify("caller", version{5, 0}, "--mode", "caller"),
-		notify("emulate", version{5, 0}, "--mode", "emulate"),
-		{"ptrace", mode{"ptrace", []string{"--backend", "ptrace"}}, version{}},
-		{"ptrace", mode{"ptrace-emulate", []string{"--backend", "ptrace", "--mode", "emulate"}}, version{}},
-	}
-	if only := os.Getenv("TRUTH_MODES"); only != "" {
-		all = slices.DeleteFunc(all, func(m vmMode) bool { return !slices.Contains(strings.Split(only, ","), m.name) })
-	}
-	return all
-}
-
 // TestKernels boots each image of KERNELS (with : between them) and judges the truth
-// suite there as TestTruth does here. KERNELS_ONLY=SUBSTRING and TRUTH_MODES limit it;
-// KERNELS_CPUS is how many processors the machines have.
+// suite, real callers and doctor there. Images called ...-amd64 are of Debian's full
+// flavour, the one with the x32 ABI, and run x32 callers. Where a kernel lacks the call,
+// what KERNELS_ORACLE, a newer one, says is the truth. KERNELS_ONLY=SUBSTRING,
+// KERNELS_EVERY=N and TRUTH_MODES limit the rows, KERNELS_CALLERS=NAME,... the callers.
 func TestKernels(t *testing.T) {
 	exceptions, err := readExceptions("../docs/FIDELITY.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	initramfs := vmFiles(t)
-	var text strings.Builder
-	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "KERNEL\tBACKEND\tMODE\tBITS\tROWS\tEQUAL\tEXCEPTED\tFAILED\tSECONDS")
+	m := matrix{exceptions: exceptions, files: vmFiles(t), oracle: oracle{image: os.Getenv("KERNELS_ORACLE")}}
+	m.start()
 	for _, image := range filepath.SplitList(os.Getenv("KERNELS")) {
 		name := filepath.Base(filepath.Dir(image))
-		t.Run(name, func(t *testing.T) { judgeKernel(t, name, image, initramfs, exceptions, table) })
+		t.Run(name, func(t *testing.T) { m.judgeKernel(t, name, image) })
 	}
-	if err := table.Flush(); err != nil {
-		t.Error(err)
-	}
-	t.Logf("\n%s", text.String())
+	t.Logf("\n%s", m.finish())
 }
 
-func judgeKernel(t *testing.T, name, image string, files []vmFile, exceptions []exception, table *tabwriter.Writer) {
+// matrix is what all kernels are judged with, and the table that comes of it.
+type matrix struct {
+	exceptions []exception
+	files      []vmFile
+	oracle     oracle
+	text       strings.Builder
+	table      *tabwriter.Writer
+}
+
+func (m *matrix) start() {
+	rows := "all rows of the truth suite"
+	if every := os.Getenv("KERNELS_EVERY"); every != "" {
+		rows = "each " + every + "th row of the truth suite"
+	}
+	if only := os.Getenv("KERNELS_ONLY"); only != "" {
+		rows += fmt.Sprintf(", of those whose name has %q", only)
+	}
+	fmt.Fprintf(&m.text, "%s; callers: programs run, and those that ended as they should\n", rows)
+	m.table = tabwriter.NewWriter(&m.text, 0, 0, 2, ' ', 0)
+	m.print("KERNEL", "BACKEND", "MODE", "BITS", "ROWS", "EQUAL", "EXCEPTED", "FAILED", "SECONDS", "NOTE")
+}
+
+func (m *matrix) print(columns ...any) {
+	for i, column := range columns {
+		if i > 0 {
+			fmt.Fprint(m.table, "\t")
+		}
+		fmt.Fprint(m.table, column)
+	}
+	fmt.Fprintln(m.table)
+}
+
+func (m *matrix) finish() string {
+	_ = m.table.Flush()
+	return m.text.String()
+}
+
+func (m *matrix) judgeKernel(t *testing.T, name, image string) {
 	release, number, err := imageVersion(image)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if number.before(original) {
-		t.Fatalf("%s: Linux %s has no pidfd_send_signal, and nothing is recorded to judge by", image, release)
+	k := vmKernel{name: name, image: image, release: release, number: number}
+	k.ran = bootVM(t, image, "kernels/"+name, m.files, k.jobs(), vmCPUs(t, number))
+	if len(k.ran) == 0 {
+		t.FailNow() // it did not come up
 	}
-	ran := bootVM(t, image, "kernels/"+name, files, vmJobs(number))
-	saved := filepath.Join(mustBuildDir(t), "kernels", name+".doctor")
-	if err := os.WriteFile(saved, []byte("Linux "+release+"\n"+ran["doctor"].stdout+ran["doctor"].stderr), 0o644); err != nil {
-		t.Error(err)
+	k.found = readDoctor(t, k.ran["doctor-json"])
+	k.saveDoctor(t)
+	if !number.before(original) {
+		m.judgeWidths(t, k, nil)
+	} else {
+		m.judgeWidths(t, k, m.oracle.rows(t, m.files))
 	}
-	for _, width := range widths {
-		native, err := ran["native-"+width].rows()
+	judgeDoctor(t, k)
+	m.judgeCallers(t, k)
+}
+
+// judgeWidths judges each width that the kernel can run. Without the call its rows are
+// those of truth, by width, as far as an older kernel can have them.
+func (m *matrix) judgeWidths(t *testing.T, k vmKernel, truth map[string][]row) {
+	for _, width := range k.widths() {
+		native, err := k.ran["native-"+width].rows()
 		if err != nil {
 			t.Errorf("%s natively: %v", width, err)
 			continue
 		}
-		fmt.Fprintf(table, "%s\t-\tnative\t%s\t%d\t\t\t\t%s\n", release, width, len(native), ran["native-"+width].seconds)
-		for _, m := range vmModes() {
-			if number.before(m.since) {
-				continue
-			}
-			job := ran[m.name+"-"+width]
-			rows, err := job.rows()
-			if err != nil {
-				t.Errorf("%s %s: %v", m.name, width, err)
-				fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t\t\tall\t%s\n", release, m.backend, m.name, width, len(rows), job.seconds)
-				continue
-			}
-			// In part: on an older kernel an exception may find nothing to do.
-			v := judge(native, rows, exceptions, m.name, width, true)
-			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\n", release, m.backend, m.name, width,
-				v.rows, v.equal, v.excepted, len(v.failures), job.seconds)
-			report(t, v, name+"-"+width+"-"+m.name, slices.Concat([]string{"pidfd-shim", "run"}, m.flags, []string{"--", "truth-" + width}))
+		note := ""
+		if truth != nil {
+			m.print(k.release, "-", "native", width, len(native), "", "", "", k.ran["native-"+width].seconds, "lacks the call")
+			native = olderRows(t, truth[width], native, k.number)
+			note = "by the rows of " + m.oracle.release
+		} else {
+			m.print(k.release, "-", "native", width, len(native), "", "", "", k.ran["native-"+width].seconds, "")
+		}
+		for _, mode := range vmModes() {
+			m.judgeMode(t, k, mode, width, native, note)
 		}
 	}
 }
 
-// vmJobs is what a kernel of this version runs.
-func vmJobs(number version) []vmJob {
-	jobs := []vmJob{{"doctor", []string{"/bin/pidfd-shim", "doctor"}, 60}}
-	for _, width := range widths {
-		truth := []string{"/bin/truth-" + width, "--deadline", "10000"}
-		if only := os.Getenv("KERNELS_ONLY"); only != "" {
-			truth = append(truth, "--only", only)
+func (m *matrix) judgeMode(t *testing.T, k vmKernel, mode vmMode, width string, native []row, note string) {
+	job := k.ran[mode.name+"-"+width]
+	if k.number.before(mode.since) {
+		why, err := job.refused()
+		if err != nil {
+			t.Errorf("%s %s: since Linux %s, but on %s: %v", mode.name, width, mode.since, k.release, err)
 		}
-		jobs = append(jobs, vmJob{"native-" + width, truth, 600})
-		for _, m := range vmModes() {
-			if !number.before(m.since) {
-				run := slices.Concat([]string{"/bin/pidfd-shim", "run"}, m.flags, []string{"--"}, truth)
-				jobs = append(jobs, vmJob{m.name + "-" + width, run, 900})
-			}
-		}
+		m.print(k.release, mode.backend, mode.name, width, "", "", "", "", "", "not here: "+why)
+		return
 	}
-	return jobs
-}
-
-// vmFiles builds what the machines run: all of it static.
-func vmFiles(t *testing.T) []vmFile {
-	t.Helper()
-	files := []vmFile{
-		{"init", buildStatic(t, "./tests/vminit", "vminit")},
-		{"bin/pidfd-shim", buildStatic(t, "./cmd/pidfd-shim", "pidfd-shim-static")},
-	}
-	for _, width := range widths {
-		files = append(files, vmFile{"bin/truth-" + width, buildTruth(t, "truth", width)})
-	}
-	return files
-}
-
-func buildStatic(t *testing.T, pkg, name string) string {
-	t.Helper()
-	bin := filepath.Join(mustBuildDir(t), name)
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", bin, pkg)
-	cmd.Dir, cmd.Env = "..", append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("go build %s: %v\n%s", pkg, err, out)
-	}
-	return bin
-}
-
-// version is the first two numbers of a Linux release.
-type version struct{ major, minor int }
-
-func (v version) before(w version) bool {
-	return cmp.Or(cmp.Compare(v.major, w.major), cmp.Compare(v.minor, w.minor)) < 0
-}
-
-// vmJob is one entry of vminit's /jobs.
-type vmJob struct {
-	Name    string
-	Argv    []string
-	Seconds int
-}
-
-func encodeJobs(t *testing.T, jobs []vmJob) []byte {
-	t.Helper()
-	text, err := json.Marshal(jobs)
+	rows, err := job.rows()
 	if err != nil {
-		t.Fatal(err)
+		t.Errorf("%s %s: %v", mode.name, width, err)
+		m.print(k.release, mode.backend, mode.name, width, len(rows), "", "", "all", job.seconds, note)
+		return
 	}
-	return text
+	// In part: on an older kernel an exception may find nothing to do.
+	v := judge(native, rows, m.exceptions, mode.judgedAs(k.number), width, true)
+	m.print(k.release, mode.backend, mode.name, width, v.rows, v.equal, v.excepted, len(v.failures), job.seconds, note)
+	argv := slices.Concat([]string{"pidfd-shim", "run"}, mode.flags, []string{"--", "truth-" + width}, k.truthFlags())
+	report(t, v, k.name+"-"+width+"-"+mode.name, argv)
+}
+
+// vmKernel is an image and what was seen in it.
+type vmKernel struct {
+	name, image, release string
+	number               version
+	ran                  map[string]ranJob
+	found                doctorReport
+}
+
+// full tells Debian's full flavour, which differs from its cloud flavour in x32.
+func (k vmKernel) full() bool { return strings.HasSuffix(k.name, "-amd64") }
+
+// widths are the compilations whose rows count: x32 where the kernel has the ABI.
+func (k vmKernel) widths() []string {
+	switch {
+	case k.full():
+		return []string{"mx32"}
+	case k.found.state("x32") == "present":
+		return allWidths
+	}
+	return widths
 }

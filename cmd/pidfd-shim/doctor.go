@@ -119,6 +119,7 @@ func (r report) print(out io.Writer) error {
 	}
 	if r.Run.Available {
 		fmt.Fprintf(w, "\nrun would use: backend %s, mode %s, guard %s (%s)\n", r.Run.Backend, r.Run.Mode, r.Run.Guard, r.Run.Why)
+		fmt.Fprintf(w, "a program may notice: %s\n", r.Run.Fidelity)
 	}
 	return w.Flush()
 }

@@ -4,28 +4,35 @@
 
 #ifdef __x86_64__
 
+/* Built for the x32 ABI, the usual call is the x32 one. */
+#ifdef __ILP32__
+#define SYS_OWN (SYS_SEND | 0x40000000)
+#else
+#define SYS_OWN SYS_SEND
+#endif
+
 const char *const entry_name[ENTRIES] = {"syscall", "poisoned", "int80", "x32"};
 const int entries = 3;
 
-#define POISON 0xdefaced00000000UL
+#define POISON 0xdefaced00000000ULL
 #define DIRTY(v) (POISON | (uint32_t)(v))
 
-static long enter64(unsigned long nr, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
+static long enter64(uint64_t nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 {
-	long ret;
-	register unsigned long r10 __asm__("r10") = d;
-	register unsigned long r8 __asm__("r8") = POISON;
-	register unsigned long r9 __asm__("r9") = POISON;
+	int64_t ret;
+	register uint64_t r10 __asm__("r10") = d;
+	register uint64_t r8 __asm__("r8") = POISON;
+	register uint64_t r9 __asm__("r9") = POISON;
 	__asm__ volatile("syscall" : "=a"(ret)
 		: "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
 		: "rcx", "r11", "memory");
-	return ret;
+	return (long)ret;
 }
 
 /* int $0x80 from 64-bit code: the i386 table, and its siginfo layout. */
-static long enter80(unsigned long nr, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
+static long enter80(uint64_t nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 {
-	long ret;
+	int64_t ret;
 	__asm__ volatile("int $0x80" : "=a"(ret)
 		: "a"(nr), "b"(a), "c"(b), "d"(c), "S"(d), "D"(POISON)
 		: "r8", "r9", "r10", "r11", "memory");
@@ -37,14 +44,14 @@ long send_raw(enum entry how, int fd, int sig, const void *info, unsigned flags)
 	unsigned long at = (unsigned long)info;
 	switch (how) {
 	case POISONED:
-		return enter64(SYS_SEND, DIRTY(fd), DIRTY(sig), at, DIRTY(flags));
+		return enter64(SYS_OWN, DIRTY(fd), DIRTY(sig), at, DIRTY(flags));
 	case COMPAT:
 		return enter80(SYS_SEND, DIRTY(fd), DIRTY(sig), DIRTY(at), DIRTY(flags));
 	case X32:
 		return enter64(SYS_SEND | 0x40000000, (unsigned)fd, (unsigned)sig, at, flags);
 	default:
 		/* As a C library passes ints: sign-extended. */
-		return enter64(SYS_SEND, (unsigned long)(long)fd, (unsigned long)(long)sig, at, flags);
+		return enter64(SYS_OWN, (uint64_t)(int64_t)fd, (uint64_t)(int64_t)sig, at, flags);
 	}
 }
 

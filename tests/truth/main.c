@@ -25,7 +25,7 @@ struct shared {
 
 static struct shared *out;
 static const char *only, *exact;
-static int list, rows, deadline_ms = 30000;
+static int list, rows, every = 1, deadline_ms = 30000;
 static char id[256];
 int my_ns, shared_fd = SHARED_FD;
 
@@ -134,15 +134,18 @@ pid_t start(void) { return fork(); }
 /* A fork with clone flags; CLONE_PIDFD's descriptor goes to *pidfd. */
 pid_t start_flags(unsigned long flags, int *pidfd)
 {
+	if (procdirs && pidfd)
+		must(-ENOSYS, "CLONE_PIDFD");
 	long pid = syscall(SYS_clone, flags | SIGCHLD, 0L, pidfd, 0L, 0L);
 	return (pid_t)pid;
 }
 
 static int wanted(void)
 {
+	static int named;
 	if (exact)
 		return strcmp(id, exact) == 0;
-	return !only || strstr(id, only);
+	return (!only || strstr(id, only)) && named++ % every == 0;
 }
 
 static long long now_ms(void)
@@ -295,14 +298,18 @@ int main(int argc, char **argv)
 	for (int i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "--list"))
 			list = 1;
+		else if (!strcmp(argv[i], "--procdirs"))
+			procdirs = 1;
 		else if (!strcmp(argv[i], "--only") && i + 1 < argc)
 			only = argv[++i];
 		else if (!strcmp(argv[i], "--row") && i + 1 < argc)
 			exact = argv[++i];
+		else if (!strcmp(argv[i], "--every") && i + 1 < argc && atoi(argv[i + 1]) > 0)
+			every = atoi(argv[++i]);
 		else if (!strcmp(argv[i], "--deadline") && i + 1 < argc)
 			deadline_ms = atoi(argv[++i]);
 		else {
-			fprintf(stderr, "usage: %s [--list] [--only SUBSTRING] [--row ID] [--deadline MS]\n", argv[0]);
+			fprintf(stderr, "usage: %s [--list] [--procdirs] [--only SUBSTRING] [--every N] [--row ID] [--deadline MS]\n", argv[0]);
 			return 2;
 		}
 	}

@@ -29,7 +29,11 @@ void recv_block(enum recv r)
 
 #ifdef __x86_64__
 void restore(void);
+#ifdef __ILP32__
+__asm__("restore: mov $0x40000201, %eax\n\tsyscall"); /* x32's own rt_sigreturn */
+#else
 __asm__("restore: mov $15, %eax\n\tsyscall");
+#endif
 #define RESTORER 0x04000000UL
 #else
 /* The kernel returns through its vdso. */
@@ -155,7 +159,7 @@ static int child_died(int sig, int code)
 static int drain_wait(void)
 {
 	uint64_t all = ~0ULL;
-	struct { long s, ns; } zero = {0, 0};
+	struct { __syscall_slong_t s, ns; } zero = {0, 0}; /* 64 bits each for x32 */
 	unsigned char b[128];
 	for (;;) {
 		memset(b, 0, sizeof(b));

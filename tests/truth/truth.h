@@ -135,6 +135,7 @@ struct fd {
 extern const struct fd fds[];
 extern const int nfds;
 const struct fd *fd_named(const char *name);
+extern int procdirs; /* no pidfds: directories of /proc */
 int pidfd_of(pid_t pid, unsigned flags);
 void scm_pair(int sv[2]);
 void scm_send(int sock, int fd);

@@ -18,11 +18,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Job is one command of the file /jobs, which is a JSON array.
+// Job is one command of the file /jobs, which is a JSON array. Keep is a file that it
+// leaves behind and that is to be sent too; "" is none.
 type Job struct {
 	Name    string
 	Argv    []string
 	Seconds int
+	Keep    string
 }
 
 func main() {
@@ -95,7 +97,7 @@ func openPort(path string) (*os.File, error) {
 	return port, os.NewSyscallError("ioctl(TCSETS)", unix.IoctlSetTermios(fd, unix.TCSETS, settings))
 }
 
-// report runs a job and writes NAME/stdout, NAME/stderr and NAME/end.
+// report runs a job and writes NAME/stdout, NAME/stderr, NAME/kept and NAME/end.
 func report(entries *tar.Writer, job Job) error {
 	began := time.Now()
 	stdout, stderr, err := runJob(job)
@@ -106,7 +108,7 @@ func report(entries *tar.Writer, job Job) error {
 	}
 	fmt.Fprintln(os.Stderr, "vminit:", job.Name, end)
 	return errors.Join(add(entries, job.Name+"/stdout", stdout), add(entries, job.Name+"/stderr", stderr),
-		add(entries, job.Name+"/end", []byte(end)))
+		add(entries, job.Name+"/kept", takeKept(job.Keep)), add(entries, job.Name+"/end", []byte(end)))
 }
 
 // runJob runs a job in a process group of its own, its output through files: with
@@ -126,7 +128,8 @@ func runJob(job Job) (stdout, stderr []byte, err error) {
 	defer problems.Close()
 	cmd := exec.Command(job.Argv[0], job.Argv[1:]...)
 	cmd.Stdout, cmd.Stderr = out, problems
-	cmd.Env = []string{"PATH=/bin", "HOME=/", "TERM=dumb"}
+	cmd.Dir = "/tmp"
+	cmd.Env = []string{"PATH=/bin:/usr/bin", "HOME=/", "TERM=dumb", "TMPDIR=/tmp"}
 	if err := cmd.Start(); err != nil {
 		return nil, nil, err
 	}
@@ -138,6 +141,16 @@ func runJob(job Job) (stdout, stderr []byte, err error) {
 	stdout, readErr := readAll(out)
 	stderr, againErr := readAll(problems)
 	return stdout, stderr, errors.Join(err, readErr, againErr)
+}
+
+// takeKept reads the file and removes it: a job that wrote none has kept nothing.
+func takeKept(path string) []byte {
+	if path == "" {
+		return nil
+	}
+	defer os.Remove(path)
+	text, _ := os.ReadFile(path)
+	return text
 }
 
 func readAll(f *os.File) ([]byte, error) {
