@@ -97,6 +97,10 @@ func (f *front) start() (err error) {
 	if err := f.startSupervisor(); err != nil {
 		return fmt.Errorf("start the supervisor: %w", err)
 	}
+	// Whoever could trace this process would run code beside the filter.
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return os.NewSyscallError("prctl(PR_SET_DUMPABLE)", err)
+	}
 	f.inherited.shed()
 	return nil
 }

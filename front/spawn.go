@@ -23,6 +23,7 @@ type Fork func(attr *syscall.SysProcAttr) (pid int, err error)
 type spawner struct {
 	birth
 	group int
+	born  bool // COMMAND is born into group, which is this process's
 	argv  []string
 	env   []string
 }
@@ -163,7 +164,9 @@ func (s *spawner) attributes(attr *syscall.SysProcAttr) *syscall.SysProcAttr {
 	if attr != nil {
 		own = *attr
 	}
-	own.Setpgid, own.Pgid = true, s.group
+	if !s.born {
+		own.Setpgid, own.Pgid = true, s.group
+	}
 	return &own
 }
 

@@ -33,6 +33,9 @@ type Hooks struct {
 	// KeepStderr leaves descriptor 2 open after the end of COMMAND, for a trace of
 	// what it left behind. A pipe that stderr goes to then stays open, too.
 	KeepStderr bool
+	// Protect puts COMMAND into a pid namespace of its own: see enclose.go. Start then
+	// has to call fork on a thread that ends.
+	Protect bool
 }
 
 // Open makes the hooks from Options.Config. It is called before anything of
@@ -45,6 +48,7 @@ type supervisor struct {
 	orders
 	Hooks
 	inherited *Inherited
+	inside    *enclosure // nil without Protect
 	command   *command
 	shell     *handle // the front
 	mirrored  bool    // the front was told to stop, once at least
@@ -105,16 +109,37 @@ func (s *supervisor) start(open Open) (err error) {
 	}
 	spawner := &spawner{birth: s.birth, group: s.group, argv: s.orders.command, env: env}
 	pid, err := s.Start(func(attr *syscall.SysProcAttr) (int, error) {
-		if err := s.announce(); err != nil {
-			return 0, err
-		}
-		return spawner.fork(attr)
+		return s.fork(spawner, attr)
 	})
 	if err != nil {
+		s.inside.leave()
 		return err
 	}
 	s.command = &command{pid: pid, reap: s.Reap}
 	return s.leave()
+}
+
+// fork starts COMMAND on the calling thread. Inside a new pid namespace the front's
+// group has no number by which COMMAND could join it, so that it has to be born there:
+// this process is in the group meanwhile. Whoever stops the whole group then stops us
+// too, and continues us with it.
+func (s *supervisor) fork(spawner *spawner, attr *syscall.SysProcAttr) (pid int, err error) {
+	if s.Protect {
+		if s.inside, err = enclose(); err != nil {
+			return 0, fmt.Errorf("--protect-supervisor: %w", err)
+		}
+		if !s.orphans {
+			if err := unix.Setpgid(0, s.group); err != nil {
+				return 0, os.NewSyscallError("setpgid", err)
+			}
+			defer func() { _ = unix.Setpgid(0, 0) }()
+		}
+		spawner.born = true
+	}
+	if err := s.announce(); err != nil {
+		return 0, err
+	}
+	return spawner.fork(attr)
 }
 
 // settle makes this a process that no signal, terminal or debugger troubles.
@@ -160,13 +185,21 @@ func (s *supervisor) leave() error {
 // serve reaps until no descendant is left and there is nobody to serve.
 func (s *supervisor) serve() error {
 	go s.obey()
-	if err := s.command.watch(s.report, s.Alone); err != nil {
+	if err := s.command.watch(s.report, s.alone); err != nil {
 		return err
 	}
 	if s.Wait == nil {
 		return nil
 	}
 	return s.Wait()
+}
+
+// alone ends the children that are not COMMAND's: see Hooks.Alone.
+func (s *supervisor) alone() {
+	if s.Alone != nil {
+		s.Alone()
+	}
+	s.inside.leave()
 }
 
 // obey passes the front's signals to COMMAND, and notices its end: a front that

@@ -31,6 +31,8 @@ func inRole(args []string) (status int, mine bool) {
 	switch args[0] {
 	case front.SupervisorCommand:
 		return front.Supervise(args[1:], openSupervisor), true
+	case front.InitCommand:
+		return front.Init(), true
 	case roleReader:
 		return help(emulate.ServeReads), true
 	case roleTracer:

@@ -37,6 +37,7 @@ type runConfig struct {
 	LogLevel  string          `json:"log_level"`
 	LogFormat string          `json:"log_format"`
 	Pretend   string          `json:"pretend,omitempty"`
+	Protect   bool            `json:"protect,omitempty"`
 	Wait      string          `json:"-"`
 }
 
@@ -71,6 +72,9 @@ func (c *runConfig) addFlags(cmd *cobra.Command) {
 	f.StringVar(&c.Trace, "trace", "", "write one strace-like line a call, to stderr or to `FILE`")
 	f.Lookup("trace").NoOptDefVal = "-"
 	f.StringVar(&c.Audit, "audit", "", "write one JSON object a call to `FILE` or fd:N")
+	f.BoolVar(&c.Protect, "protect-supervisor", false,
+		"COMMAND cannot trace, read, stop or kill the supervisor, not even as root: it gets a pid namespace, "+
+			"mounts and a /proc of its own and no CAP_SYS_PTRACE; takes root; docs/SECURITY.md says against whom")
 	f.StringVar(&c.Wait, "wait", "command", "end with COMMAND (command), or with the last process that it left behind (all)")
 	f.StringVar(&c.LogLevel, "log-level", "warn", "what is logged to stderr: "+words(logLevels))
 	f.StringVar(&c.LogFormat, "log-format", "text", "how: "+words(logFormats))

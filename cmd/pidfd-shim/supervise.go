@@ -34,7 +34,9 @@ func openSupervisor(config []string, inherited *front.Inherited) (front.Hooks, e
 		if err != nil {
 			return front.Hooks{}, err
 		}
-		return tracedHooks(s, c, inherited)
+		traced, err := tracedHooks(s, c, inherited)
+		traced.Protect = c.Protect
+		return traced, err
 	}
 	s, observers, err := c.open(func() (*os.File, error) { return openAudit(c.Audit, inherited) })
 	if err != nil {
@@ -104,6 +106,7 @@ func hooks(s *session.Session, c *runConfig, observers *observers) front.Hooks {
 		Reap:       s.Reap,
 		Alone:      s.StopHelpers,
 		KeepStderr: c.Trace == "-",
+		Protect:    c.Protect,
 		Wait: func() error {
 			err := s.WaitEnd(served)
 			observers.close()
