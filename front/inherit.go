@@ -82,6 +82,24 @@ func (in *Inherited) shed() {
 	muffle(0, 1)
 }
 
+// Shed closes, in a process of ours that was started beside COMMAND, what it has
+// inherited from 3 up that is COMMAND's, and makes what it keeps close-on-exec.
+func Shed(keep ...int) error {
+	in, err := inherited()
+	if err != nil {
+		return err
+	}
+	for _, fd := range keep {
+		if err := in.own(fd); err != nil {
+			return err
+		}
+	}
+	for _, fd := range in.fds {
+		_ = unix.Close(fd)
+	}
+	return nil
+}
+
 // muffle points descriptors at /dev/null, or, where there is none (a bare
 // chroot), at something that can neither be read nor written.
 func muffle(fds ...int) {

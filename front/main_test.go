@@ -30,6 +30,8 @@ func TestMain(m *testing.M) {
 			os.Exit(run(os.Args[2:]))
 		case SupervisorCommand:
 			os.Exit(Supervise(os.Args[2:], openPlain))
+		case InitCommand:
+			os.Exit(Init())
 		case "launch":
 			launch(os.Args[2:])
 		case "signals":
@@ -72,6 +74,8 @@ func openPlain(config []string, inherited *Inherited) (Hooks, error) {
 				return hooks, err
 			}
 			hooks.Ended = func() { _, _ = file.WriteString("taken\n") }
+		case "--protect":
+			hooks.Protect = true
 		case "--fail":
 			return hooks, fmt.Errorf("open the hooks: %w", unix.EBUSY)
 		}

@@ -52,7 +52,8 @@ func (f *front) adopt() error {
 	return nil
 }
 
-// orphan finds COMMAND among our children, where its pid was never told.
+// orphan finds COMMAND among our children, where its pid was never told: the
+// supervisor started it last.
 func (f *front) orphan() (pid int, ok bool) {
 	tasks, err := os.ReadDir("/proc/self/task")
 	if err != nil {
@@ -64,12 +65,12 @@ func (f *front) orphan() (pid int, ok bool) {
 			continue
 		}
 		for _, word := range strings.Fields(string(list)) {
-			if pid, err := strconv.Atoi(word); err == nil && pid != f.witness.pid {
-				return pid, true
+			if n, err := strconv.Atoi(word); err == nil && n != f.witness.pid {
+				pid, ok = n, true
 			}
 		}
 	}
-	return 0, false
+	return pid, ok
 }
 
 func describe(status unix.WaitStatus) string {

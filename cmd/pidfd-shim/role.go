@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"runtime"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -54,7 +55,8 @@ func startHelper(role string, socket *os.File) (*os.Process, error) {
 	return startRole(role, nil, nil, socket)
 }
 
-// startRole starts this program in a role. Its descriptors are stderr as given (nil:
+// startRole starts this program in a role, in a group of its own: where there is no job
+// control the supervisor is still in COMMAND's. Its descriptors are stderr as given (nil:
 // none) and from 3 on those of files that are not nil.
 func startRole(role string, words []string, stderr *os.File, files ...*os.File) (*os.Process, error) {
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
@@ -72,6 +74,6 @@ func startRole(role string, words []string, stderr *os.File, files ...*os.File) 
 		}
 	}
 	return os.StartProcess("/proc/self/exe", append([]string{"pidfd-shim", role}, words...), &os.ProcAttr{
-		Env: []string{}, Files: descriptors,
+		Env: []string{}, Files: descriptors, Sys: &syscall.SysProcAttr{Setpgid: true},
 	})
 }

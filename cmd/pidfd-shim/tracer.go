@@ -113,7 +113,6 @@ func (t *tracerProcess) awaitEnd() {
 func trace(args []string) int {
 	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 	socket := os.NewFile(helperSocket, "supervisor")
-	unix.CloseOnExec(helperSocket)
 	if err := traceFor(args, socket); err != nil {
 		_, _ = socket.WriteString(err.Error())
 		return statusFailed
@@ -124,6 +123,13 @@ func trace(args []string) int {
 func traceFor(args []string, socket *os.File) error {
 	c, err := readConfig(args)
 	if err != nil {
+		return err
+	}
+	ours := []int{helperSocket}
+	if isDescriptor(c.Audit) {
+		ours = append(ours, tracerAudit)
+	}
+	if err := front.Shed(ours...); err != nil {
 		return err
 	}
 	s, observers, err := c.open(func() (*os.File, error) { return openTracerAudit(c.Audit) })
@@ -152,7 +158,6 @@ func traceFor(args []string, socket *os.File) error {
 
 func openTracerAudit(name string) (*os.File, error) {
 	if isDescriptor(name) {
-		unix.CloseOnExec(tracerAudit)
 		return os.NewFile(tracerAudit, name), nil
 	}
 	return openAudit(name, nil)
