@@ -1,0 +1,230 @@
+package tests
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/tests/skip"
+)
+
+// protectedWays are the ways to run a command with --protect-supervisor.
+var protectedWays = []mode{
+	{"forward", []string{"--mode", "forward"}},
+	{"caller", []string{"--mode", "caller"}},
+	{"emulate", []string{"--mode", "emulate"}},
+	{"ptrace", []string{"--backend", "ptrace"}},
+}
+
+// TestProtectedSupervisor: root inside tries every number and every way, and what it could
+// only do with handles from an accomplice outside. Nothing of ours is reached.
+func TestProtectedSupervisor(t *testing.T) {
+	needRoot(t)
+	for _, way := range protectedWays {
+		for _, width := range widths {
+			t.Run(way.name+"/"+width, func(t *testing.T) {
+				a := startProtected(t, width, way.flags...)
+				got := a.numbers("answered_after")
+				t.Log(got)
+				for name, want := range map[string]int{"hits": 0, "answered": 50, "answered_after": 50} {
+					if value, there := got[name]; !there || value != want {
+						t.Errorf("%s=%d, want %d: %v", name, value, want, got)
+					}
+				}
+				// A host's mount namespace can be entered; it must not help.
+				if got["tries"] < 150_000 || got["entered_mounts"] != 1 {
+					t.Errorf("the attack did not try what it should: %v", got)
+				}
+				for _, pid := range a.ours {
+					if state := statusWord(pid, "State"); state == "" || strings.ContainsAny(state[:1], "TtZX") {
+						t.Errorf("process %d is in state %q", pid, state)
+					}
+					if tracer := statusWord(pid, "TracerPid"); tracer != "0" {
+						t.Errorf("process %d has tracer %s", pid, tracer)
+					}
+				}
+				a.finish()
+			})
+		}
+	}
+}
+
+// TestUnprotectedSupervisorIsReached: the attack itself works. Without the flag it
+// reads the supervisor and takes its descriptors.
+func TestUnprotectedSupervisorIsReached(t *testing.T) {
+	needRoot(t)
+	mustBuildDir(t)
+	out, _ := exec.Command(buildShim(t), "run", "--mode", "forward", "--", "python3", "-c", `
+import os, ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+fd = os.pidfd_open(os.getppid())
+print(sum(libc.syscall(438, fd, n, 0) >= 0 for n in range(32)) > 3, os.path.basename(os.readlink("/proc/%d/exe" % os.getppid())))
+os.kill(os.getppid(), 0)`).CombinedOutput()
+	if string(out) != "True pidfd-shim\n" {
+		t.Errorf("%s", out)
+	}
+}
+
+func needRoot(t *testing.T) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		skip.If(t, errors.New("--protect-supervisor takes root"))
+	}
+}
+
+// protectedAttack is `attack protect` under the shim, which waits until told to end.
+type protectedAttack struct {
+	t    *testing.T
+	cmd  *exec.Cmd
+	out  *bufio.Scanner
+	err  bytes.Buffer
+	peer *net.UnixConn
+	ours []int // front, supervisor and their helpers, by outer numbers
+}
+
+func startProtected(t *testing.T, width string, flags ...string) *protectedAttack {
+	t.Helper()
+	mustBuildDir(t)
+	bin, err := attackOnce[width]()
+	if err != nil {
+		t.Fatal(err)
+	}
+	socket := filepath.Join(t.TempDir(), "socket")
+	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: socket, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	// Where the protection fails, no mounts but the front's are at stake.
+	argv := slices.Concat([]string{"--mount", buildShim(t), "run", "--protect-supervisor"}, flags,
+		[]string{"--", bin, "protect", "numbers=" + strconv.Itoa(soak(20_000, 200_000))})
+	a := &protectedAttack{t: t, cmd: exec.Command("unshare", argv...)}
+	a.cmd.Env = append(os.Environ(), "ATTACK_SOCKET="+socket)
+	a.cmd.Stderr = &a.err
+	out, err := a.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.out = bufio.NewScanner(out)
+	if err := a.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	timer := time.AfterFunc(attackDeadline, func() { _ = a.cmd.Process.Kill() })
+	t.Cleanup(func() { timer.Stop(); _ = a.cmd.Process.Kill(); _ = a.cmd.Wait() })
+	_ = listener.SetDeadline(time.Now().Add(attackDeadline))
+	if a.peer, err = listener.AcceptUnix(); err != nil {
+		t.Fatalf("%v: %s", err, a.err.String())
+	}
+	a.hand()
+	return a
+}
+
+// hand gives the attack the numbers of our processes, and handles.
+func (a *protectedAttack) hand() {
+	a.t.Helper()
+	a.ours = outsideUnder(a.t, a.cmd.Process.Pid)
+	front, supervisor := a.ours[0], 0
+	for _, pid := range a.ours {
+		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		if strings.Contains(string(text), "__supervise\x00") {
+			supervisor = pid
+		}
+	}
+	var fds []int
+	for _, open := range []func() (int, error){
+		func() (int, error) { return unix.PidfdOpen(supervisor, 0) },
+		func() (int, error) { return unix.PidfdOpen(front, 0) },
+		func() (int, error) { return unix.Open("/proc", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0) },
+		func() (int, error) { return unix.Open(fmt.Sprintf("/proc/%d/ns/mnt", front), unix.O_RDONLY|unix.O_CLOEXEC, 0) },
+	} {
+		fd, err := open()
+		if err != nil {
+			a.t.Fatal(err)
+		}
+		defer unix.Close(fd)
+		fds = append(fds, fd)
+	}
+	text := strings.Trim(fmt.Sprint(a.ours), "[]")
+	if _, _, err := a.peer.WriteMsgUnix([]byte(text), unix.UnixRights(fds...), nil); err != nil {
+		a.t.Fatal(err)
+	}
+}
+
+// outsideUnder lists a front and its descendants that are in our own pid namespace.
+func outsideUnder(t *testing.T, front int) (pids []int) {
+	t.Helper()
+	own, err := os.Readlink("/proc/self/ns/pid")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for queue := []int{front}; len(queue) > 0; queue = queue[1:] {
+		ns, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", queue[0]))
+		if err != nil || ns != own {
+			continue
+		}
+		pids = append(pids, queue[0])
+		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", queue[0]))
+		for _, task := range tasks {
+			list, _ := os.ReadFile(task)
+			for _, word := range strings.Fields(string(list)) {
+				pid, _ := strconv.Atoi(word)
+				queue = append(queue, pid)
+			}
+		}
+	}
+	if len(pids) < 3 {
+		t.Fatalf("under the front %d are outside %v, want witness and supervisor at least", front, pids)
+	}
+	return pids
+}
+
+// numbers reads lines up to the one of that name; others than "name=number" are errors.
+func (a *protectedAttack) numbers(last string) map[string]int {
+	a.t.Helper()
+	got := map[string]int{}
+	for a.out.Scan() {
+		name, value, _ := strings.Cut(a.out.Text(), "=")
+		n, err := strconv.Atoi(value)
+		if err != nil {
+			a.t.Error(a.out.Text())
+			continue
+		}
+		got[name] = n
+		if name == last {
+			return got
+		}
+	}
+	a.t.Fatalf("it ended: %v %s", got, a.err.String())
+	return nil
+}
+
+func (a *protectedAttack) finish() {
+	a.t.Helper()
+	_, _ = a.peer.Write([]byte{1})
+	if err := a.cmd.Wait(); err != nil || a.err.Len() > 0 {
+		a.t.Errorf("%v, stderr %q", err, a.err.String())
+	}
+}
+
+// statusWord is the value of a line of /proc/PID/status; empty if there is none.
+func statusWord(pid int, key string) string {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	for line := range strings.Lines(string(text)) {
+		if name, value, _ := strings.Cut(line, ":"); name == key {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}
