@@ -3,8 +3,10 @@ package tests
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -12,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -227,4 +230,149 @@ func statusWord(pid int, key string) string {
 		}
 	}
 	return ""
+}
+
+// TestProtectedTruth: a program cannot tell the difference, but that there are no kernel
+// threads in its /proc.
+func TestProtectedTruth(t *testing.T) {
+	needRoot(t)
+	exceptions, err := readExceptions("../docs/FIDELITY.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	truth := append([]string{buildTruth(t, "truth", "m64")}, rowsWanted()...)
+	native := alike(runTruth(t, truth...))
+	for _, way := range []mode{{"auto", nil}, {"ptrace", []string{"--backend", "ptrace"}}, {"caller", []string{"--mode", "caller"}}}[:soak(2, 3)] {
+		run := slices.Concat([]string{buildShim(t), "run", "--protect-supervisor"}, way.flags, []string{"--"})
+		rows := alike(runTruth(t, append(run, truth...)...))
+		v := judge(native, rows, exceptions, way.name, "m64", true)
+		t.Logf("truth protected %s: %s", way.name, v)
+		report(t, v, "m64-protected-"+way.name, append(run, truth[0]))
+	}
+}
+
+// alike drops the rows about kernel threads, which are outside, and about the
+// tracer, which has no number inside.
+func alike(rows []row) []row {
+	return slices.DeleteFunc(rows, func(r row) bool {
+		return strings.HasPrefix(r.id, "state=kthread/") || r.id == "around/status=TracerPid:"
+	})
+}
+
+// TestProtectedPrograms runs some programs that others wrote.
+func TestProtectedPrograms(t *testing.T) {
+	needRoot(t)
+	for _, r := range realPrograms {
+		if !soaking && !slices.Contains([]string{"cpython-test-signal", "python-script", "killall", "bash", "make"}, r.name) {
+			continue
+		}
+		t.Run(r.name, func(t *testing.T) {
+			p := r.prepare(t)
+			native := p.run(t)
+			p.compare(t, native, p.run(t, buildShim(t), "run", "--protect-supervisor", "--wait", "all", "--"), "auto")
+		})
+	}
+}
+
+// TestProtectedAudit: numbers are the outer ones, the namespace is the inner one; and
+// COMMAND has no descriptor more than natively.
+func TestProtectedAudit(t *testing.T) {
+	needRoot(t)
+	const script = `ls /proc/self/fd | wc -l; echo $$; readlink /proc/self/ns/pid; exec "$0" send 0 1`
+	native, err := exec.Command("sh", "-c", script, buildShim(t)).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	descriptors, _, _ := strings.Cut(string(native), "\n")
+	for _, backend := range []string{"notify", "ptrace"} {
+		path := filepath.Join(t.TempDir(), "audit")
+		out, err := exec.Command(buildShim(t), "run", "--protect-supervisor", "--backend", backend, "--audit="+path, "--",
+			"sh", "-c", script, buildShim(t)).Output()
+		said := strings.Fields(string(out))
+		if err != nil || len(said) != 3 {
+			t.Fatalf("%s: %v\n%s", backend, err, out)
+		}
+		if said[0] != descriptors {
+			t.Errorf("%s: %s descriptors, natively %s", backend, said[0], descriptors)
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		type who struct {
+			Pid   int
+			Pidns uint64
+		}
+		last := struct{ Caller, Target who }{}
+		for line := range strings.Lines(string(text)) {
+			if err := json.Unmarshal([]byte(line), &last); err != nil {
+				t.Fatal(err)
+			}
+		}
+		inner, _ := strconv.Atoi(said[1])
+		if last.Caller.Pid == inner || last.Caller.Pid == 0 || last.Target.Pid <= 1 || said[2] != fmt.Sprintf("pid:[%d]", last.Caller.Pidns) {
+			t.Errorf("%s: inside %v\n%s", backend, said, text)
+		}
+	}
+}
+
+// TestProtectedCgroupKill is what cannot be had: root that can write to the cgroup of
+// the supervisor ends it. That fails closed.
+func TestProtectedCgroupKill(t *testing.T) {
+	needRoot(t)
+	root := "/sys/fs/cgroup"
+	if _, err := os.Stat(root + "/unified/cgroup.procs"); err == nil {
+		root += "/unified"
+	}
+	ours, other := filepath.Join(root, fmt.Sprintf("shim-%d", os.Getpid())), filepath.Join(root, fmt.Sprintf("shim-%d-other", os.Getpid()))
+	for _, dir := range []string{ours, other} {
+		skip.Extra(t, os.Mkdir(dir, 0o755))
+		defer removeCgroup(t, dir)
+	}
+	_, err := os.Stat(ours + "/cgroup.kill")
+	skip.Extra(t, err) // before 5.14
+	cgroup, err := os.Open(ours)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cgroup.Close()
+	mustBuildDir(t)
+	bin, err := attackOnce["m64"]()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(buildShim(t), "run", "--protect-supervisor", "--mode", "forward", "--", "sh", "-c",
+		`echo 0 >"$2/cgroup.procs"; echo 1 >"$1/cgroup.kill"; exec "$0" dead`, bin, ours, other)
+	cmd.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(cgroup.Fd())}
+	out, _ := cmd.Output() // the end of the pipe is COMMAND's, which outlives the front
+	if string(out) != "ENOSYS\n" || !cmd.ProcessState.Sys().(syscall.WaitStatus).Signaled() {
+		t.Errorf("the front: %v, COMMAND: %q, want killed and ENOSYS", cmd.ProcessState, out)
+	}
+}
+
+// removeCgroup waits for the last process in it to be gone.
+func removeCgroup(t *testing.T, dir string) {
+	t.Helper()
+	events, err := os.Open(filepath.Join(dir, "cgroup.events"))
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer events.Close()
+	for deadline := time.Now().Add(attackDeadline); ; {
+		text := make([]byte, 256)
+		n, err := events.ReadAt(text, 0)
+		if err != nil && !errors.Is(err, io.EOF) || strings.Contains(string(text[:n]), "populated 0") {
+			break
+		}
+		left := int(time.Until(deadline).Milliseconds())
+		if left <= 0 {
+			t.Errorf("%s is not empty", dir)
+			return
+		}
+		_, _ = unix.Poll([]unix.PollFd{{Fd: int32(events.Fd()), Events: unix.POLLPRI}}, left)
+	}
+	if err := os.Remove(dir); err != nil {
+		t.Error(err)
+	}
 }

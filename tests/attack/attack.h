@@ -59,6 +59,6 @@ int privilege(void);
 int hostile(void), weird(void);
 int many(void), private_table(void), no_leader(void), flip(void), churn(void);
 int load(void);
-int protect(void);
+int protect(void), dead(void);
 
 #endif
