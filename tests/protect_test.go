@@ -150,7 +150,9 @@ func (a *protectedAttack) hand() {
 		func() (int, error) { return unix.PidfdOpen(supervisor, 0) },
 		func() (int, error) { return unix.PidfdOpen(front, 0) },
 		func() (int, error) { return unix.Open("/proc", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0) },
-		func() (int, error) { return unix.Open(fmt.Sprintf("/proc/%d/ns/mnt", front), unix.O_RDONLY|unix.O_CLOEXEC, 0) },
+		func() (int, error) {
+			return unix.Open(fmt.Sprintf("/proc/%d/ns/mnt", front), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		},
 	} {
 		fd, err := open()
 		if err != nil {
@@ -374,5 +376,45 @@ func removeCgroup(t *testing.T, dir string) {
 	}
 	if err := os.Remove(dir); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestSameUidCannotLookIn: without the flag, and without root, nobody looks into a
+// process of ours, not even as it starts. Kill them he can.
+func TestSameUidCannotLookIn(t *testing.T) {
+	needRoot(t)
+	mustBuildDir(t)
+	attack, err := attackOnce["m64"]()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.MkdirTemp("/tmp", "shim")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	programs := map[string]string{"shim": buildShim(t), "attack": attack}
+	for name, from := range programs {
+		programs[name] = filepath.Join(dir, name)
+		if out, err := exec.Command("install", "-m", "755", from, programs[name]).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	for _, way := range protectedWays {
+		rounds := soak(20, 500)
+		if way.name == "ptrace" {
+			rounds = 0 // who kills the tracer ends the tree
+		}
+		argv := slices.Concat([]string{"setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", programs["shim"], "run"},
+			way.flags, []string{"--", programs["attack"], "peek", "rounds=" + strconv.Itoa(rounds)})
+		got := attackNumbers(t, argv)
+		t.Log(way.name, got)
+		expect(t, argv, got, map[string]int{"hits": 0, "raced": 0})
+		if got["seen"] < 3 || rounds > 0 && way.name != "forward" && got["restarted"] < rounds/2 {
+			t.Errorf("%s: the attack did not try what it should: %v", way.name, got)
+		}
 	}
 }

@@ -73,7 +73,7 @@ func startRole(role string, words []string, stderr *os.File, files ...*os.File) 
 			descriptors = append(descriptors, file)
 		}
 	}
-	return os.StartProcess("/proc/self/exe", append([]string{"pidfd-shim", role}, words...), &os.ProcAttr{
+	return os.StartProcess(ownProgram(), append([]string{"pidfd-shim", role}, words...), &os.ProcAttr{
 		Env: []string{}, Files: descriptors, Sys: &syscall.SysProcAttr{Setpgid: true},
 	})
 }

@@ -60,5 +60,6 @@ int hostile(void), weird(void);
 int many(void), private_table(void), no_leader(void), flip(void), churn(void);
 int load(void);
 int protect(void), dead(void);
+int peek(void);
 
 #endif

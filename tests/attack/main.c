@@ -10,7 +10,7 @@ static const struct {
 	{"recycled", recycled}, {"recycling", recycling}, {"privilege", privilege},
 	{"hostile", hostile}, {"weird", weird},
 	{"many", many}, {"private-table", private_table}, {"no-leader", no_leader}, {"flip", flip}, {"churn", churn},
-	{"load", load}, {"protect", protect}, {"dead", dead},
+	{"load", load}, {"protect", protect}, {"dead", dead}, {"peek", peek},
 };
 
 static char **options, **arguments;
