@@ -81,12 +81,7 @@ func settleInside(children chan os.Signal) (*proc.FS, error) {
 		return nil, os.NewSyscallError("prctl(PR_SET_DUMPABLE)", err)
 	}
 	signal.Notify(children, unix.SIGCHLD)
-	for _, sig := range (everything &^ faults() &^ setOf(unix.SIGKILL, unix.SIGSTOP, unix.SIGCHLD, unix.SIGURG)).signals() {
-		if err := dispose(sig, sigDfl); err != nil {
-			return nil, err
-		}
-	}
-	for _, sig := range faults().signals() {
+	for _, sig := range (everything &^ setOf(unix.SIGKILL, unix.SIGSTOP, unix.SIGCHLD, unix.SIGURG)).signals() {
 		if err := dispose(sig, sigDfl); err != nil {
 			return nil, err
 		}

@@ -351,6 +351,7 @@ func TestProtectedJobControl(t *testing.T) {
 	term.typeIn("one\n")
 	term.expect("one\r\n")
 	for range 2 {
+		term.settle(term.front(t))
 		term.typeIn(ctrlZ)
 		term.expect("Stopped")
 		term.expect(fmt.Sprintf("status=%d", 128+unix.SIGTSTP))
@@ -358,8 +359,8 @@ func TestProtectedJobControl(t *testing.T) {
 		term.expect("$T echo\r\n")
 		term.typeIn("two\n")
 		term.expect("two\r\n")
-		term.settle(term.front(t))
 	}
+	term.settle(term.front(t))
 	term.typeIn(ctrlC)
 	term.expect("status=130")
 	term.typeIn("$T run --protect bash --norc --noprofile --noediting -i; echo ou''ter=$?\n")
