@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -108,15 +109,20 @@ func TestProtectedBirth(t *testing.T) {
 			return fmt.Sprintf("%s%016x", part[1], set&^(1<<unix.CAP_SYS_PTRACE))
 		})
 	}
-	for _, birth := range [][]string{
-		{}, {"env=A=1", "env=A=2", "env==odd"}, {"dup=9", "dup=11"}, {"nofile=40", "umask=37"}, {"ignore=3", "block=8000000000000200"},
+	all := slices.Collect(maps.Keys(probes))
+	for _, c := range []struct{ birth, probes []string }{
+		{nil, all},
+		{[]string{"env=A=1", "env=A=2", "env==odd"}, []string{"environment"}},
+		{[]string{"dup=9", "dup=11"}, []string{"descriptors", "flags"}},
+		{[]string{"nofile=40", "umask=37", "ignore=3", "block=8000000000000200"}, []string{"signals", "limits"}},
 	} {
-		for probe, argv := range probes {
-			path, err := exec.LookPath(argv[0])
+		birth := c.birth
+		for _, probe := range c.probes {
+			path, err := exec.LookPath(probes[probe][0])
 			if err != nil {
 				t.Fatal(err)
 			}
-			argv := append([]string{path}, argv[1:]...)
+			argv := append([]string{path}, probes[probe][1:]...)
 			native := outputOf(t, slices.Concat([]string{"launch"}, birth, []string{"--"}, argv))
 			under := outputOf(t, slices.Concat([]string{"launch"}, birth, []string{"--", testBinary(t), "run", "--protect"}, argv))
 			for i := range native {
