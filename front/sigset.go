@@ -134,3 +134,17 @@ func catchAll(set sigset, fd int) error {
 	}
 	return nil
 }
+
+// Hear gives sig back to the Go runtime, whose handler is one and the same for all.
+// Precondition: signal.Notify was called for it: the runtime's own way with a signal can
+// be to end the process.
+func Hear(sig unix.Signal) error {
+	handler := goHandlers[unix.SIGSEGV]
+	if handler == 0 { // nothing was caught: the runtime has it
+		return nil
+	}
+	return rtSigaction(sig, &sigaction{
+		handler: handler, restorer: restorerAddress(), mask: everything,
+		flags: saSiginfo | saRestorer | saOnstack | saRestart,
+	}, nil)
+}

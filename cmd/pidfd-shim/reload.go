@@ -7,9 +7,12 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/fsnotify/fsnotify"
+	"golang.org/x/sys/unix"
 
+	"github.com/pidfd-shim/pidfd-shim/front"
 	"github.com/pidfd-shim/pidfd-shim/session"
 )
 
@@ -22,12 +25,16 @@ func (c *runConfig) reloadPolicy(s *session.Session, log *slog.Logger) {
 	}
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
+	if err := front.Hear(unix.SIGHUP); err != nil { // the supervisor drops signals otherwise
+		log.Info("SIGHUP goes unnoticed", "error", err)
+	}
 	changes := watchFile(file, log)
 	go func() {
 		for {
 			select {
 			case <-hangups:
 			case <-changes:
+				settle(changes)
 			}
 			switch beyond, err := s.Reload(); {
 			case err != nil:
@@ -36,10 +43,24 @@ func (c *runConfig) reloadPolicy(s *session.Session, log *slog.Logger) {
 				log.Warn("policy reloaded; the filter is as it was installed, so some rules hold only for calls that it hands over",
 					"file", file, "rules", strings.Join(beyond, ", "))
 			default:
-				log.Warn("policy reloaded", "file", file)
+				log.Info("policy reloaded", "file", file)
 			}
 		}
 	}()
+}
+
+// settling is how long a file must have been left alone: one that is written in place is
+// half of a policy meanwhile.
+const settling = 100 * time.Millisecond
+
+func settle(changes <-chan struct{}) {
+	for {
+		select {
+		case <-changes:
+		case <-time.After(settling):
+			return
+		}
+	}
 }
 
 // watchFile tells of changes of a file, also of its being replaced by a rename: so it is

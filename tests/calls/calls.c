@@ -118,6 +118,7 @@ int main(void)
 	setrlimit(RLIMIT_SIGPENDING, &(struct rlimit){RLIM_INFINITY, RLIM_INFINITY});
 	setsid();
 	setpgid(0, 0);
+	setlinebuf(stdout);
 	ignore_all();
 	pids[SELF] = getpid();
 	int reaped, rest;

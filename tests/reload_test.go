@@ -1,0 +1,150 @@
+package tests
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestReload: a policy file that is replaced is in force for the calls to come, a bad one
+// leaves the old in force and says so, and SIGHUP reads it again. What the filter was
+// made of stays: the log names the rules that it does not hand over.
+func TestReload(t *testing.T) {
+	for _, way := range [][]string{{"--mode", "forward"}, {"--mode", "auto"}, {"--backend", "ptrace"}} {
+		t.Run(strings.Join(way, " "), func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "policy.yaml")
+			replace(t, file, "version: 1\nrules: [{name: a, action: deny, errno: EUNATCH, match: {target: {uid: [1000]}}}]\n")
+			r := reloading(t, file, append([]string{buildShim(t), "run", "--log-level", "info", "--policy", file}, append(way, "--", buildCalls(t, "m64"))...))
+			r.expect("child 0 9999", unix.EUNATCH)
+			r.expect("self 0 9999", 0)
+
+			replace(t, file, "version: 1\nrules: [{name: b, action: deny, errno: EXFULL, match: {target: {relation: [self]}}}]\n")
+			r.await("policy reloaded")
+			r.expect("child 0 9999", 0)
+			r.expect("self 0 9999", unix.EXFULL)
+
+			replace(t, file, "version: 1\nrules: [{name: c, action: deny, match: {target: {relation: [sibling]}}}]\n")
+			r.await("the old one stays in force")
+			r.expect("self 0 9999", unix.EXFULL)
+
+			replace(t, file, "version: 1\nsyscalls: all\n")
+			r.await("start the command anew")
+			r.expect("self 0 9999", unix.EXFULL)
+
+			// Written in place, which is noticed too; SIGHUP comes on top.
+			if err := os.WriteFile(file, []byte("version: 1\nrules: [{name: d, action: deny, errno: EUNATCH, match: {signals: [0]}}]\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			r.await("rules=\"d")
+			r.hangUp()
+			r.await("rules=\"d")
+		})
+	}
+}
+
+// replace puts a file in another's place at once.
+func replace(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(file+".new", []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(file+".new", file); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// reloader is calls.c under the shim, and what the shim logs.
+type reloader struct {
+	t     *testing.T
+	front int
+	in    io.Writer
+	out   *bufio.Scanner
+	log   *bufio.Scanner
+}
+
+func reloading(t *testing.T, file string, argv []string) *reloader {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), argv[0], argv[1:]...)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = in.Close()
+		_, _ = io.Copy(io.Discard, log)
+		_ = cmd.Wait()
+	})
+	return &reloader{t, cmd.Process.Pid, in, bufio.NewScanner(out), bufio.NewScanner(log)}
+}
+
+// expect makes a call: a target, a signal and a code of calls.c.
+func (r *reloader) expect(call string, want unix.Errno) {
+	r.t.Helper()
+	fmt.Fprintf(r.in, "pidfd_send_signal %s 0 0\n", call)
+	if !r.out.Scan() || r.out.Text() != fmt.Sprint(int(want)) {
+		r.t.Fatalf("call %q: errno %q, want %d (%v)", call, r.out.Text(), int(want), want)
+	}
+}
+
+// await reads the log until a line has the words.
+func (r *reloader) await(words string) {
+	r.t.Helper()
+	for r.log.Scan() {
+		if strings.Contains(r.log.Text(), words) {
+			return
+		}
+	}
+	r.t.Fatalf("the log ended without %q", words)
+}
+
+// hangUp sends SIGHUP to whoever answers calls: the supervisor, or its tracer.
+func (r *reloader) hangUp() {
+	r.t.Helper()
+	for _, role := range []string{"__tracer", "__supervise"} {
+		if pid := descendant(r.front, role); pid > 0 {
+			if err := unix.Kill(pid, unix.SIGHUP); err != nil {
+				r.t.Fatal(err)
+			}
+			return
+		}
+	}
+	r.t.Fatal("no supervisor found")
+}
+
+// descendant finds a process below pid by its first argument.
+func descendant(pid int, role string) int {
+	children, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, file := range children {
+		text, _ := os.ReadFile(file)
+		for word := range strings.FieldsSeq(string(text)) {
+			var child int
+			_, _ = fmt.Sscan(word, &child)
+			args, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", child))
+			if strings.HasPrefix(string(args), "pidfd-shim\x00"+role+"\x00") {
+				return child
+			}
+			if found := descendant(child, role); found > 0 {
+				return found
+			}
+		}
+	}
+	return 0
+}
