@@ -26,8 +26,12 @@ func TestRandomPolicies(t *testing.T) {
 	for _, width := range widths {
 		bin := buildCalls(t, width)
 		for _, way := range [][]string{
-			{"--mode", "auto"}, {"--mode", "auto", "--trace=/dev/null"}, {"--mode", "forward"}, {"--mode", "caller"},
-			{"--mode", "emulate"}, {"--backend", "ptrace"},
+			{"--mode", "auto"},
+			{"--mode", "auto", "--trace=/dev/null"},
+			{"--mode", "forward"},
+			{"--mode", "caller"},
+			{"--mode", "emulate"},
+			{"--backend", "ptrace"},
 		} {
 			t.Run(width+"/"+strings.Join(way, " "), func(t *testing.T) {
 				g := policyGenerator{rand.New(rand.NewPCG(7, uint64(len(width))))}
