@@ -11,11 +11,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestHostileFilesEndSoon is about files made to be slow. The bound is thirty times the
+// TestHostileFilesEndSoon is about files made to be slow. The bound is ten times the
 // processor's time that the slowest takes; without the bounds in tokens.go some take
 // minutes, or the whole stack.
 func TestHostileFilesEndSoon(t *testing.T) {
-	const bound = 10 * time.Second
+	const bound = 4 * time.Second
 	size := scaled(maxSize - 100)
 	fill := func(s string) string { return "version: 1\nrules:\n" + strings.Repeat(s, size/len(s)) }
 	for name, text := range map[string]string{

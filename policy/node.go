@@ -2,6 +2,7 @@ package policy
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"unicode/utf8"
 
@@ -102,10 +103,11 @@ func syntaxError(r *reporter, err error) {
 	r.fail(at, "not YAML: %s", oneLine(what))
 }
 
-// oneLine is what the library says less the lines of the file that it shows.
+// oneLine is what the library says, less the lines of the file that it shows: the first
+// hundred characters, since it also quotes words of any length.
 func oneLine(what string) string {
 	what, _, _ = strings.Cut(what, "\n")
-	return strings.ReplaceAll(what, "\t", `\t`)
+	return strings.ReplaceAll(fmt.Sprintf("%.100s", what), "\t", `\t`)
 }
 
 func placeOf(t *token.Token) position {
