@@ -61,7 +61,7 @@ func (f *facts) caller(want policy.Fact, q *policy.Query) {
 	if want&ids != 0 && f.h.callerCreds(f.a) == nil {
 		c := &f.a.creds
 		q.Facts.Caller.UID, q.Facts.Caller.EUID, q.Facts.Caller.GID = c.ruid, c.euid, c.rgid
-		q.Facts.Known |= want & ids
+		q.Facts.Known |= want & (f.numbered(c.ruid, policy.CallerUID) | f.numbered(c.euid, policy.CallerEUID) | f.numbered(c.rgid, policy.CallerGID))
 	}
 	q.Facts.Known |= texts(f.a.caller.dir, want, policy.CallerExe, policy.CallerComm, policy.CallerCgroup, &q.Facts.Caller)
 }
@@ -94,14 +94,23 @@ func (f *facts) targetUID(q *policy.Query) {
 			return
 		}
 		q.Facts.Target.UID = info.RUID
-		q.Facts.Known |= policy.TargetUID
+		q.Facts.Known |= f.numbered(info.RUID, policy.TargetUID)
 		return
 	}
 	var status proc.Status
 	if t.tgid > 0 && f.h.statusOf(t.tgid, &status) == nil && f.h.owns(t) {
 		q.Facts.Target.UID = status.UID[0]
-		q.Facts.Known |= policy.TargetUID
+		q.Facts.Known |= f.numbered(status.UID[0], policy.TargetUID)
 	}
+}
+
+// numbered is the fact, if the id may be believed: in a user namespace that does not have
+// them all, whoever has no number there shows as the overflow id.
+func (f *facts) numbered(id uint32, fact policy.Fact) policy.Fact {
+	if id == overflowUID && !f.h.Self.WholeUserns {
+		return 0
+	}
+	return fact
 }
 
 // targetTexts reads the leader's names, by number: good because the handle's process

@@ -23,6 +23,9 @@ func (h *SendSignal) sendGroup(a *attempt) unix.Errno {
 	}
 	var members [maxMembers]int32
 	n := h.members(a, members[:])
+	if n == len(members) {
+		h.Log.Error("a process group is too large: the rest of it is not signalled", "tid", a.call.Tid, "members", n)
+	}
 	result := unix.ESRCH
 	denied := false
 	for i, pid := range members[:n] {

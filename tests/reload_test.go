@@ -21,7 +21,7 @@ func TestReload(t *testing.T) {
 		t.Run(strings.Join(way, " "), func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "policy.yaml")
 			replace(t, file, "version: 1\nrules: [{name: a, action: deny, errno: EUNATCH, match: {target: {uid: [1000]}}}]\n")
-			r := reloading(t, file, append([]string{buildShim(t), "run", "--log-level", "info", "--policy", file}, append(way, "--", buildCalls(t, "m64"))...))
+			r := reloading(t, append([]string{buildShim(t), "run", "--log-level", "info", "--policy", file}, append(way, "--", buildCalls(t, "m64"))...))
 			r.expect("child 0 9999", unix.EUNATCH)
 			r.expect("self 0 9999", 0)
 
@@ -69,7 +69,7 @@ type reloader struct {
 	log   *bufio.Scanner
 }
 
-func reloading(t *testing.T, file string, argv []string) *reloader {
+func reloading(t *testing.T, argv []string) *reloader {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), argv[0], argv[1:]...)
 	in, err := cmd.StdinPipe()
