@@ -27,9 +27,8 @@ func NewPair(fs *proc.FS, features kernel.Features, caller, target, supervisor i
 		return nil, err
 	}
 	p := &Pair{handler: SendSignal{Config: Config{Proc: fs, Features: features, Self: self}}, supervised: supervisor > 0}
-	if p.supervised {
-		p.handler.Self.Pid, p.handler.Root = supervisor, supervisor
-	}
+	p.handler.Root = supervisor
+	p.handler.Ours = func(pid int32) bool { return p.supervised && pid == supervisor }
 	if p.attempt.caller, err = p.handler.openCaller(caller); err != nil {
 		return nil, gonePair(err, "caller", caller)
 	}

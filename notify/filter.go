@@ -78,8 +78,12 @@ func (f Filter) compileNumbers(a *assembler, abis ...arch.ABI) {
 		start   label
 	}
 	var blocks []block
+	refused := a.label()
 	for _, abi := range abis {
 		for _, syscall := range f.Syscalls {
+			for _, nr := range crossed(syscall, abi) {
+				a.jumpIfEqual(nr, refused)
+			}
 			b := block{syscall, abi, a.label()}
 			for _, nr := range numbers(syscall, abi) {
 				a.jumpIfEqual(nr, b.start)
@@ -88,6 +92,8 @@ func (f Filter) compileNumbers(a *assembler, abis ...arch.ABI) {
 		}
 	}
 	a.ret(unix.SECCOMP_RET_ALLOW)
+	a.place(refused)
+	a.ret(refuse)
 	for _, b := range blocks {
 		a.place(b.start)
 		f.compileRules(a, b.syscall, b.abi)
@@ -143,6 +149,23 @@ func (c Cond) compile(a *assembler, abi arch.ABI, otherwise label) {
 		return
 	}
 	a.place(holds)
+}
+
+// crossed are the numbers of a call with the mark of the other 64-bit ABI: 524 without
+// x32's, 129 with it. Until 5.4 (commit "x86/syscalls: Split the x32 syscalls into their
+// own table") kernels with x32 ran them; since then they are ENOSYS.
+func crossed(syscall arch.Syscall, abi arch.ABI) []uint32 {
+	var found []uint32
+	for nr := range uint32(548) {
+		plain, x32 := amd64.Syscall(nr) == syscall, amd64.SyscallX32(nr) == syscall
+		switch {
+		case abi == arch.AMD64 && x32 && !plain:
+			found = append(found, nr)
+		case abi == arch.X32 && plain && !x32:
+			found = append(found, nr|arch.X32SyscallBit)
+		}
+	}
+	return found
 }
 
 // numbers finds the numbers of a call by asking the arch packages, so that there is

@@ -110,6 +110,13 @@ var table = map[arch.ABI]map[uint32]arch.Syscall{
 	},
 }
 
+// crossedTable are numbers with the mark of the other 64-bit ABI, which kernels before 5.4
+// ran where they had x32.
+var crossedTable = map[uint32]arch.Syscall{
+	524: arch.RtSigqueueinfo, 0x40000081: arch.RtSigqueueinfo,
+	536: arch.RtTgsigqueueinfo, 0x40000129: arch.RtTgsigqueueinfo,
+}
+
 const (
 	allow  = uint32(0x7fff0000) // SECCOMP_RET_ALLOW
 	notif  = uint32(0x7fc00000) // SECCOMP_RET_USER_NOTIF
@@ -133,6 +140,9 @@ func decide(f Filter, d seccompData) uint32 {
 	}
 	called := table[abi][d.nr]
 	for _, supervised := range f.Syscalls {
+		if abi != arch.I386 && crossedTable[d.nr] == supervised {
+			return enosys
+		}
 		if called != supervised {
 			continue
 		}

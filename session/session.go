@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime"
+	"runtime/debug"
 	"time"
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
@@ -87,6 +89,7 @@ func (s *Session) Launch(start func() (int, error)) (int, error) {
 		return 0, err
 	}
 	killable := s.Features.WaitKillable
+	defer s.holdCollector()()
 	listener, pid, err := notify.Launch(program, killable, start)
 	if err != nil {
 		return 0, err
@@ -103,6 +106,18 @@ func (s *Session) Launch(start func() (int, error)) (int, error) {
 		s.ledger = &emulate.Ledger{}
 	}
 	return pid, nil
+}
+
+// holdCollector keeps the garbage collector from running while a thread of ours is under
+// a filter that has tgkill, and nobody answers yet: by that call the thread on which the
+// collector begins or ends would interrupt the others, and wait for ever.
+func (s *Session) holdCollector() (release func()) {
+	if !s.siblings {
+		return func() {}
+	}
+	percent := debug.SetGCPercent(-1)
+	runtime.GC() // the end of one that runs
+	return func() { debug.SetGCPercent(percent) }
 }
 
 // Serve answers calls until the last task under the filter has ended.
