@@ -17,8 +17,8 @@ import (
 // queues again.
 type lanes struct {
 	done       chan error
-	stop       chan struct{}
 	finishOnce sync.Once
+	slowOnce   sync.Once // the slow lane's start: most supervisors never need it
 
 	Suspicious atomic.Bool
 
@@ -50,7 +50,6 @@ func (w *Worker) replaced() bool { return w.retired.Load() }
 
 func (l *lanes) init() {
 	l.done = make(chan error, 1)
-	l.stop = make(chan struct{})
 	l.wake = sync.NewCond(&l.mu)
 }
 
@@ -59,7 +58,6 @@ func (l *lanes) finish(err error) {
 }
 
 func (l *lanes) close() {
-	close(l.stop)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = true
@@ -75,39 +73,14 @@ func (s *Supervisor) startWorker() {
 	go s.work(w)
 }
 
-// watch replaces a worker that is in the same read at two ticks.
-func (s *Supervisor) watch() {
-	ticker := time.NewTicker(tick)
-	defer ticker.Stop()
-	var last *Worker
-	var seen uint64
-	for {
-		select {
-		case <-s.lanes.stop:
-			return
-		case <-ticker.C:
-		}
-		s.lanes.mu.Lock()
-		w := s.lanes.current
-		s.lanes.mu.Unlock()
-		reads := w.reads.Load()
-		if w == last && reads == seen && reads%2 == 1 {
-			s.Log.Warn("a caller's memory does not answer: its sandbox is read by separate processes from now on")
-			s.lanes.Suspicious.Store(true)
-			w.retired.Store(true)
-			s.startWorker()
-			continue
-		}
-		last, seen = w, reads
-	}
-}
-
 // Suspicious tells handlers that reading a caller's memory has been seen to block.
 func (s *Supervisor) Suspicious() bool { return s.lanes.Suspicious.Load() }
 
 // postpone queues a copy of the call for the slow lane: calls that have not been tried
 // there come before those that have.
-func (l *lanes) postpone(c *Call) {
+func (s *Supervisor) postpone(c *Call) {
+	l := &s.lanes
+	l.slowOnce.Do(func() { go s.serveSlow() })
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if c.Slow {

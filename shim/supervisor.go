@@ -35,6 +35,9 @@ type Supervisor struct {
 	// Alone says that the worker cannot be replaced: its backend belongs to one thread.
 	Alone bool
 
+	// Watchdog, if not nil, looks after this supervisor among others; else it has its own.
+	Watchdog *Watchdog
+
 	Log *slog.Logger
 
 	lanes lanes
@@ -56,9 +59,12 @@ type Witness interface {
 func (s *Supervisor) Serve() error {
 	s.lanes.init()
 	s.startWorker() // before the watch, which looks at it
-	go s.serveSlow()
 	if !s.Alone {
-		go s.watch()
+		if s.Watchdog == nil {
+			s.Watchdog = &Watchdog{}
+		}
+		s.Watchdog.add(s)
+		defer s.Watchdog.remove(s)
 	}
 	err := <-s.lanes.done
 	s.lanes.close()
@@ -107,7 +113,7 @@ func (s *Supervisor) serveOne(c *Call, handlers *Handlers) bool {
 		if p, ok := s.Backend.(Postponer); ok && !c.Slow {
 			p.Postponed(c)
 		}
-		s.lanes.postpone(c)
+		s.postpone(c)
 		return false
 	}
 	s.answer(c, v)
