@@ -32,13 +32,20 @@ type Session struct {
 	// end of a socket pair.
 	Helper func(role string, socket *os.File) (*os.Process, error)
 
+	// CountsOnly says that the observer has no use for the siginfo and the target of a
+	// call that the kernel runs.
+	CountsOnly bool
+
+	// Watchdog, if not nil, is shared with other sessions.
+	Watchdog *shim.Watchdog
+
 	options  Options
 	policy   *policy.Policy // the one that the filter was made of
 	live     *policy.Live
 	siblings bool
 	unsafe   bool
 
-	helpers  helper.All
+	helpers  *helper.All
 	self     emulate.Self
 	ledger   *emulate.Ledger
 	watch    *emulate.Watch
@@ -67,7 +74,7 @@ func New(o Options, f kernel.Features, log *slog.Logger) (*Session, error) {
 	}
 	log.Info("chose how calls are answered", "backend", plan.Backend, "mode", plan.Mode, "why", plan.Why)
 	s := &Session{
-		Plan: plan, Features: f, Proc: fs, Log: log, self: self,
+		Plan: plan, Features: f, Proc: fs, Log: log, self: self, helpers: &helper.All{},
 		options: o, policy: o.policy, live: policy.NewLive(o.policy), siblings: o.siblings(), unsafe: o.UnsafeContinue,
 	}
 	if plan.Mode != emulate.ModeContinue && (f.Continue || plan.Backend == BackendPtrace) {
@@ -105,7 +112,8 @@ func (s *Session) Launch(start func() (int, error)) (int, error) {
 func (s *Session) Serve() error {
 	supervisor := &shim.Supervisor{
 		Backend: s.backend, Observe: s.Observer, Log: s.Log,
-		Alone: s.Plan.Backend == BackendPtrace, // a tracer cannot be replaced by another thread
+		Watchdog: s.Watchdog,
+		Alone:    s.Plan.Backend == BackendPtrace, // a tracer cannot be replaced by another thread
 	}
 	supervisor.Handlers = func() *shim.Handlers {
 		handle := emulate.New(s.config(supervisor)).Handle
@@ -174,7 +182,7 @@ func (s *Session) config(supervisor *shim.Supervisor) emulate.Config {
 		Watch:      s.watch,
 		Suspicious: supervisor.Suspicious,
 		NeverBlock: traced,
-		Observed:   s.Observer != nil,
+		Observed:   s.Observer != nil && !s.CountsOnly,
 		Continues:  traced || s.Features.Continue,
 		MayPass: s.Features.SendSignal && (traced || s.Features.Continue) &&
 			s.Plan.Rules == emulate.NativeRules(s.Features),
@@ -199,6 +207,6 @@ func (s *Session) helper(role string, spare bool) helper.Helper {
 		Command:  func(socket *os.File) (*os.Process, error) { return s.Helper(role, socket) },
 		Deadline: helperDeadline,
 		Spare:    spare,
-		All:      &s.helpers,
+		All:      s.helpers,
 	}
 }
