@@ -6,6 +6,7 @@ require (
 	github.com/fsnotify/fsnotify v1.10.1 // a policy file that is changed or replaced
 	github.com/goccy/go-yaml v1.19.2 // policy files, with the place of every word
 	github.com/google/go-cmp v0.7.0 // differences in tests, field by field
+	github.com/opencontainers/runtime-spec v1.3.0 // what container runtimes send to their seccomp agent
 	github.com/rogpeppe/go-internal v1.16.0 // testscript: the command line as its users type it
 	github.com/seccomp/libseccomp-golang v0.11.1 // the program that container runtimes will compile, to compare ours with
 	github.com/spf13/cobra v1.10.2 // subcommands, flags, help and completion

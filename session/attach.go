@@ -1,9 +1,13 @@
 package session
 
 import (
+	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/arch"
 	"github.com/pidfd-shim/pidfd-shim/emulate"
 	"github.com/pidfd-shim/pidfd-shim/helper"
 	"github.com/pidfd-shim/pidfd-shim/notify"
+	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
 // Attach makes the session of a listener that another program installed. It shares with
@@ -14,10 +18,31 @@ import (
 // may signal: they are heeded where they come, and nothing is kept meanwhile.
 func (s *Session) Attach(l *notify.Listener) *Session {
 	own := *s
-	own.listener, own.backend = l, l
+	own.listener, own.backend, own.attached = l, l, true
 	own.helpers, own.ledger, own.watch = &helper.All{}, &emulate.Ledger{}, &emulate.Watch{Partial: true}
 	if !s.Features.IDValidNew {
 		l.PretendOld()
 	}
 	return &own
+}
+
+// Denying makes a session like s that denies every call, for attaching: the policy that
+// was to decide cannot be had.
+func (s *Session) Denying() *Session {
+	own := *s
+	own.denying = true
+	return &own
+}
+
+func deny(c *shim.Call) shim.Verdict {
+	c.Record.Denied = true
+	return shim.Fail(unix.EPERM)
+}
+
+// denyAll are the handlers of a denying session.
+func denyAll() *shim.Handlers {
+	return &shim.Handlers{
+		arch.PidfdSendSignal: deny, arch.Kill: deny, arch.Tkill: deny, arch.Tgkill: deny,
+		arch.RtSigqueueinfo: deny, arch.RtTgsigqueueinfo: deny,
+	}
 }

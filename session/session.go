@@ -46,6 +46,8 @@ type Session struct {
 	unsafe   bool
 
 	helpers  *helper.All
+	attached bool // see Attach
+	denying  bool // see Denying
 	self     emulate.Self
 	ledger   *emulate.Ledger
 	watch    *emulate.Watch
@@ -108,7 +110,8 @@ func (s *Session) Launch(start func() (int, error)) (int, error) {
 	return pid, nil
 }
 
-// Serve answers calls until the last task under the filter has ended.
+// Serve answers calls until the last task under the filter has ended. An attached
+// session then holds nothing of its listener any more.
 func (s *Session) Serve() error {
 	supervisor := &shim.Supervisor{
 		Backend: s.backend, Observe: s.Observer, Log: s.Log,
@@ -116,6 +119,9 @@ func (s *Session) Serve() error {
 		Alone:    s.Plan.Backend == BackendPtrace, // a tracer cannot be replaced by another thread
 	}
 	supervisor.Handlers = func() *shim.Handlers {
+		if s.denying {
+			return denyAll()
+		}
 		handle := emulate.New(s.config(supervisor)).Handle
 		handlers := &shim.Handlers{arch.PidfdSendSignal: handle}
 		if s.siblings {
@@ -131,7 +137,11 @@ func (s *Session) Serve() error {
 		return handlers
 	}
 	defer s.helpers.Close()
-	return supervisor.Serve()
+	err := supervisor.Serve()
+	if s.attached && err == nil {
+		supervisor.Join()
+	}
+	return err
 }
 
 // StopHelpers ends the helper processes, so that no children of the supervisor are left

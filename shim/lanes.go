@@ -19,6 +19,7 @@ type lanes struct {
 	done       chan error
 	finishOnce sync.Once
 	slowOnce   sync.Once // the slow lane's start: most supervisors never need it
+	loops      sync.WaitGroup
 
 	Suspicious atomic.Bool
 
@@ -70,7 +71,7 @@ func (s *Supervisor) startWorker() {
 	s.lanes.mu.Lock()
 	s.lanes.current = w
 	s.lanes.mu.Unlock()
-	go s.work(w)
+	s.lanes.loops.Go(func() { s.work(w) })
 }
 
 // Suspicious tells handlers that reading a caller's memory has been seen to block.
@@ -80,7 +81,7 @@ func (s *Supervisor) Suspicious() bool { return s.lanes.Suspicious.Load() }
 // there come before those that have.
 func (s *Supervisor) postpone(c *Call) {
 	l := &s.lanes
-	l.slowOnce.Do(func() { go s.serveSlow() })
+	l.slowOnce.Do(func() { l.loops.Go(s.serveSlow) })
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if c.Slow {

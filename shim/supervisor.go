@@ -71,6 +71,11 @@ func (s *Supervisor) Serve() error {
 	return err
 }
 
+// Join returns when nothing of the supervisor runs any more: until then its backend
+// must stay. Precondition: Serve has returned, and every caller has ended; one that has
+// not may hold a worker in its memory for ever.
+func (s *Supervisor) Join() { s.lanes.loops.Wait() }
+
 // work is the loop of one worker. The thread is locked: it may be replaced while it
 // is stuck in a read, and then must not hold up the scheduler's other work.
 func (s *Supervisor) work(w *Worker) {

@@ -33,7 +33,8 @@ var rank = map[string]int{
 	"audit":          3,
 	"bench":          4,
 	"session":        4,
-	"cmd/pidfd-shim": 5,
+	"agent":          5,
+	"cmd/pidfd-shim": 6,
 }
 
 // neighbours are imports between packages of one height, each with its reason.

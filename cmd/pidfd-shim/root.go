@@ -71,6 +71,7 @@ func newRoot() *cobra.Command {
 // subcommands in the order of the manual.
 var subcommands = []func() *cobra.Command{
 	newRunCommand,
+	newServeCommand,
 	newSendCommand,
 	newDoctorCommand,
 	newDecodeCommand,

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -31,13 +30,12 @@ const runExample = `  pidfd-shim run -- make check                     run it; t
 // runConfig is what run's flags come to. It goes to the supervisor as one word, so
 // that nothing is put into the environment, which COMMAND would inherit.
 type runConfig struct {
-	Session   session.Options `json:"session"`
-	Trace     string          `json:"trace,omitempty"` // "-": stderr
-	Audit     string          `json:"audit,omitempty"`
-	LogLevel  string          `json:"log_level"`
-	LogFormat string          `json:"log_format"`
-	Pretend   string          `json:"pretend,omitempty"`
-	Wait      string          `json:"-"`
+	Session session.Options `json:"session"`
+	Trace   string          `json:"trace,omitempty"` // "-": stderr
+	Audit   string          `json:"audit,omitempty"`
+	logging
+	Pretend string `json:"pretend,omitempty"`
+	Wait    string `json:"-"`
 }
 
 func newRunCommand() *cobra.Command {
@@ -72,29 +70,20 @@ func (c *runConfig) addFlags(cmd *cobra.Command) {
 	f.Lookup("trace").NoOptDefVal = "-"
 	f.StringVar(&c.Audit, "audit", "", "write one JSON object a call to `FILE` or fd:N")
 	f.StringVar(&c.Wait, "wait", "command", "end with COMMAND (command), or with the last process that it left behind (all)")
-	f.StringVar(&c.LogLevel, "log-level", "warn", "what is logged to stderr: "+words(logLevels))
-	f.StringVar(&c.LogFormat, "log-format", "text", "how: "+words(logFormats))
+	c.logging.addFlags(cmd, "warn")
 }
 
-var (
-	waits      = []string{"command", "all"}
-	logLevels  = []string{"debug", "info", "warn", "error"}
-	logFormats = []string{"text", "json"}
-)
+var waits = []string{"command", "all"}
 
 func words(list []string) string { return strings.Join(list, ", ") }
 
 // check finds every mistake that can be found before anything is started.
 func (c *runConfig) check() error {
-	for _, f := range []struct {
-		flag, value string
-		words       []string
-	}{
-		{"--wait", c.Wait, waits}, {"--log-level", c.LogLevel, logLevels}, {"--log-format", c.LogFormat, logFormats},
-	} {
-		if !slices.Contains(f.words, f.value) {
-			return fmt.Errorf("%s %s: no such value, it takes %s", f.flag, f.value, words(f.words))
-		}
+	if !slices.Contains(waits, c.Wait) {
+		return fmt.Errorf("--wait %s: no such value, it takes %s", c.Wait, words(waits))
+	}
+	if err := c.logging.check(); err != nil {
+		return err
 	}
 	if err := c.Session.Check(); err != nil {
 		return err
@@ -129,10 +118,4 @@ func (c *runConfig) run(command []string) error {
 		WaitAll: c.Wait == "all",
 	})
 	return exitStatus(status)
-}
-
-func (c *runConfig) level() slog.Level {
-	var level slog.Level
-	_ = level.UnmarshalText([]byte(c.LogLevel))
-	return level
 }

@@ -111,14 +111,6 @@ func hooks(s *session.Session, c *runConfig, observers *observers) front.Hooks {
 	}
 }
 
-func (c *runConfig) logger() *slog.Logger {
-	options := &slog.HandlerOptions{Level: c.level()}
-	if c.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(os.Stderr, options))
-	}
-	return slog.New(slog.NewTextHandler(os.Stderr, options))
-}
-
 // observers are those who want to see each call, and what they write to.
 type observers struct {
 	list    awaited

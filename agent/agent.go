@@ -1,0 +1,130 @@
+package agent
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/audit"
+	"github.com/pidfd-shim/pidfd-shim/session"
+	"github.com/pidfd-shim/pidfd-shim/shim"
+)
+
+// Config is what an agent is made with.
+type Config struct {
+	Policies *Policies
+	PeerUID  uint32      // who may hand over besides root
+	Audit    *audit.JSON // nil without; stays its owner's
+	Counters *Counters
+	Log      *slog.Logger
+
+	// Limits; 0 takes the default.
+	MaxConnections int // hand-overs at once
+	MaxListeners   int
+}
+
+// The default limits. A listener costs a thread and some 40 KiB.
+const (
+	defaultConnections = 256
+	defaultListeners   = 4096
+)
+
+// Agent takes hand-overs and serves them. Make it with New.
+type Agent struct {
+	Config
+
+	watchdog shim.Watchdog
+	stopped  *os.File // hangs up when no more calls are to be taken
+	stop     *os.File // the end that makes it so
+	work     sync.WaitGroup
+
+	mu       sync.Mutex // guards below
+	served   map[*served]struct{}
+	closing  bool
+	saidFull bool
+}
+
+// New makes an agent that serves nothing yet.
+func New(c Config) (*Agent, error) {
+	if c.MaxConnections <= 0 {
+		c.MaxConnections = defaultConnections
+	}
+	if c.MaxListeners <= 0 {
+		c.MaxListeners = defaultListeners
+	}
+	stopped, stop, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("make an agent: %w", err)
+	}
+	return &Agent{Config: c, stopped: stopped, stop: stop, served: map[*served]struct{}{}}, nil
+}
+
+// Serve takes hand-overs from the socket until Stop. Listeners that it was given go on
+// being served until then, too.
+func (a *Agent) Serve(socket *Socket) error {
+	d := &doorman{agent: a, limit: a.MaxConnections}
+	err := d.run(socket.UnixListener)
+	if err != nil {
+		err = fmt.Errorf("take hand-overs: %w", err)
+	}
+	return err
+}
+
+// Stop ends the loops of all listeners, each after the call that it is in, and returns
+// when they have ended. Calls made from then on wait for whoever serves next, or get
+// ENOSYS when the last descriptor of their listener is closed.
+func (a *Agent) Stop() {
+	a.mu.Lock()
+	if !a.closing {
+		a.closing = true
+		_ = a.stop.Close()
+	}
+	a.mu.Unlock()
+	a.work.Wait()
+}
+
+// rest waits a little where only time can help. False: the agent is stopping.
+func (a *Agent) rest() bool {
+	fds := []unix.PollFd{{Fd: int32(a.stopped.Fd())}}
+	n, _ := unix.Poll(fds, int((100 * time.Millisecond).Milliseconds()))
+	return n == 0
+}
+
+// enter makes room for one more listener, or says why there is none.
+func (a *Agent) enter(s *served) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case a.closing:
+		return fmt.Errorf("the agent is stopping")
+	case len(a.served) >= a.MaxListeners:
+		if !a.saidFull {
+			a.saidFull = true
+			a.Log.Error("limit of listeners reached: containers that start now get ENOSYS (--max-listeners)", "limit", a.MaxListeners)
+		}
+		return fmt.Errorf("%d listeners are served already (--max-listeners)", len(a.served))
+	}
+	for other := range a.served {
+		if other.same(s) {
+			return fmt.Errorf("this listener is served already, for container %s", other.Container)
+		}
+	}
+	a.served[s] = struct{}{}
+	return nil
+}
+
+func (a *Agent) leave(s *served) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.served, s)
+	if len(a.served) < a.MaxListeners*9/10 {
+		a.saidFull = false
+	}
+}
+
+// template is what a policy comes to: a session that only others are made from.
+type template = session.Session
