@@ -2,7 +2,6 @@ package agent
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"os"
 	"strings"
@@ -181,38 +180,4 @@ func openDescriptors(t *testing.T) int {
 		t.Fatal(err)
 	}
 	return len(entries)
-}
-
-func TestPolicyName(t *testing.T) {
-	for _, row := range []struct{ metadata, name, refused string }{
-		{"", "", ""},
-		{"policy=web", "web", ""},
-		{"MKDIR_TMP=x\npolicy=web\nOTHER=y", "web", ""},
-		{" policy = web \r\n", "web", ""},
-		{"policy=web\npolicy=web", "web", ""},
-		{"policy=web\npolicy=db", "", "two policies"},
-		{"policy=", "", "no name"},
-		{"policy=../web", "", "no name"},
-		{"policy=.web", "", "no name"},
-		{"policy=a/b", "", "no name"},
-		{"xpolicy=web", "", ""},
-		{"policy", "", ""},
-		{`{"policy":"web"}`, "web", ""},
-		{`{"other":1}`, "", ""},
-		{`{"policy":null}`, "", ""},
-		{`{"policy":1}`, "", "read the metadata"},
-		{`{"policy":"web"`, "", "read the metadata"},
-		{`{"policy":"/etc/passwd"}`, "", "no name"},
-		{"policy=" + strings.Repeat("x", 200), "", "no name"},
-	} {
-		t.Run(fmt.Sprintf("%.40q", row.metadata), func(t *testing.T) {
-			name, err := policyName(row.metadata)
-			if row.refused == "" && err != nil || row.refused != "" && (err == nil || !strings.Contains(err.Error(), row.refused)) {
-				t.Errorf("error %v, want one with %q", err, row.refused)
-			}
-			if name != row.name {
-				t.Errorf("policy %q, want %q", name, row.name)
-			}
-		})
-	}
 }

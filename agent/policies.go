@@ -139,26 +139,22 @@ func (p *Policies) read(path string) (*loaded, error) {
 // errUnknown is a name that no policy has.
 var errUnknown = errors.New("no such policy")
 
-// pick finds what serves a container by its metadata. With an error it is what denies
-// every call.
-func (p *Policies) pick(metadata string) (string, *session.Session, error) {
+// pick finds what serves a container that asks for a policy by name, "" for none. With
+// an error it is what denies every call.
+func (p *Policies) pick(name string) (string, *session.Session, error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	name, err := policyName(metadata)
-	if err == nil {
-		if name == "" {
-			return p.chosen.name, p.chosen.template, nil
-		}
-		if l := p.named[name]; l != nil {
-			return l.name, l.template, nil
-		}
-		if p.UnknownDefault {
-			p.Log.Warn("a container asks for a policy that does not exist: it gets the default", "policy", name)
-			return p.chosen.name, p.chosen.template, nil
-		}
-		err = fmt.Errorf("%w: %s", errUnknown, name)
+	l := p.named[name]
+	switch {
+	case name == "":
+		l = p.chosen
+	case l == nil && p.UnknownDefault:
+		p.Log.Warn("a container asks for a policy that does not exist: it gets the default", "policy", name)
+		l = p.chosen
+	case l == nil:
+		return name, p.denied, fmt.Errorf("%w: %s", errUnknown, name)
 	}
-	return name, p.denied, err
+	return l.name, l.template, nil
 }
 
 // Reload reads again what has changed. A file that is bad, or gone while containers

@@ -35,7 +35,11 @@ func (m *byText) policies(dir, fallback string, unknownDefault bool) *Policies {
 
 // picked is what serves by a metadata: a file's text, "open", or "denied".
 func (m *byText) picked(p *Policies, metadata string) string {
-	_, s, _ := p.pick(metadata)
+	wishes, err := readMetadata(metadata)
+	if err != nil {
+		return "denied"
+	}
+	_, s, _ := p.pick(wishes.policy)
 	if s == p.denied {
 		return "denied"
 	}

@@ -24,8 +24,9 @@ type Identity struct {
 // served is one listener under service.
 type served struct {
 	Identity
-	listener *notify.Listener
-	tally    tally
+	listener     *notify.Listener
+	seesLandlock bool
+	tally        tally
 }
 
 // tally is what ps shows of a listener.
@@ -53,13 +54,17 @@ func (a *Agent) take(h handover, peer unix.Ucred) error {
 	if err != nil {
 		return err
 	}
-	name, template, err := a.Policies.pick(h.state.Metadata)
+	wishes, err := readMetadata(h.state.Metadata)
+	name, template := wishes.policy, a.Policies.denied
+	if err == nil {
+		name, template, err = a.Policies.pick(name)
+	}
 	if err != nil {
 		a.Log.Error("a container asks for a policy that cannot be had: its calls are denied", "container", h.state.State.ID, "error", err)
 	}
 	s := &served{
 		Identity: Identity{Container: h.state.State.ID, Peer: peer.Uid, Policy: name, Since: time.Now()},
-		listener: listener,
+		listener: listener, seesLandlock: wishes.seesLandlock,
 	}
 	if err := a.enter(s); err != nil {
 		_ = listener.Close()
@@ -72,7 +77,7 @@ func (a *Agent) take(h handover, peer unix.Ucred) error {
 
 // serve answers a listener's calls until its last task has ended, or the agent stops.
 func (a *Agent) serve(s *served, template *template) {
-	own := template.Attach(s.listener)
+	own := template.Attach(s.listener, s.seesLandlock)
 	own.Log = a.Log.With("container", s.Container)
 	own.Watchdog = &a.watchdog
 	observers := audit.Several{&counting{a.Counters, &s.tally}}

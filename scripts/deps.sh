@@ -1,20 +1,22 @@
 #!/bin/bash
 # Installs the Debian packages that a make target needs, if any is missing, and says
 # which. With all of them present it touches neither the network nor the system.
-# usage: deps.sh build|demo|test|kernels
+# usage: deps.sh build|demo|test|kernels|runtimes
 set -euo pipefail
 
 build="gcc libc6-dev libseccomp-dev pkg-config ca-certificates"
 demo="$build gcc-multilib python3"
-test="$demo make procps psmisc strace stress-ng util-linux"
+runtimes="$build gcc-multilib make util-linux runc crun"
+test="$demo make procps psmisc strace stress-ng util-linux runc crun"
 
 case "${1:-}" in
 build) wanted=$build ;;
 demo) wanted=$demo ;;
 test) wanted=$test ;;
+runtimes) wanted=$runtimes ;;
 kernels) wanted="$demo make qemu-system-x86 debian-archive-keyring" ;;
 *)
-	echo "usage: deps.sh build|demo|test|kernels" >&2
+	echo "usage: deps.sh build|demo|test|kernels|runtimes" >&2
 	exit 2
 	;;
 esac

@@ -6,6 +6,7 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/arch"
 	"github.com/pidfd-shim/pidfd-shim/emulate"
 	"github.com/pidfd-shim/pidfd-shim/helper"
+	"github.com/pidfd-shim/pidfd-shim/kernel"
 	"github.com/pidfd-shim/pidfd-shim/notify"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
@@ -15,11 +16,16 @@ import (
 //
 // How the listener's filter waits cannot be known, so restarts are told by a ledger.
 // Nor is it known whether the filter notifies of the calls that change whom a caller
-// may signal: they are heeded where they come, and nothing is kept meanwhile.
-func (s *Session) Attach(l *notify.Listener) *Session {
+// may signal: they are heeded where they come, and nothing is kept meanwhile. Unless
+// seesLandlock says that landlock_restrict_self is notified, every caller may be
+// confined: nothing is sent in its name that a domain could forbid.
+func (s *Session) Attach(l *notify.Listener, seesLandlock bool) *Session {
 	own := *s
 	own.listener, own.backend, own.attached = l, l, true
 	own.helpers, own.ledger, own.watch = &helper.All{}, &emulate.Ledger{}, &emulate.Watch{Partial: true}
+	if !seesLandlock && kernel.LandlockScopesSignals() {
+		own.watch.Confine()
+	}
 	if !s.Features.IDValidNew {
 		l.PretendOld()
 	}

@@ -107,7 +107,7 @@ func parseExceptions(r io.Reader) ([]exception, error) {
 	return list, scanner.Err()
 }
 
-var knownModes = []string{"*", "auto", "auto-trace", "continue", "forward", "caller", "emulate", "ptrace", "ptrace-emulate"}
+var knownModes = []string{"*", "auto", "auto-trace", "continue", "forward", "caller", "emulate", "ptrace", "ptrace-emulate", "served-emulate"}
 
 func parseException(line string) (exception, error) {
 	columns := strings.Split(line, " | ")

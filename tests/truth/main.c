@@ -9,7 +9,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
-enum { SHARED_FD = 100, NAMES = 32, TEXT = 3000 };
+enum { SHARED_FD = 100, NAMES = 32, TEXT = 4096 };
 static const long look_every = 20000000; /* ns */
 
 struct shared {
