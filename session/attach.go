@@ -5,7 +5,6 @@ import (
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
 	"github.com/pidfd-shim/pidfd-shim/emulate"
-	"github.com/pidfd-shim/pidfd-shim/helper"
 	"github.com/pidfd-shim/pidfd-shim/kernel"
 	"github.com/pidfd-shim/pidfd-shim/notify"
 	"github.com/pidfd-shim/pidfd-shim/shim"
@@ -22,7 +21,7 @@ import (
 func (s *Session) Attach(l *notify.Listener, seesLandlock bool) *Session {
 	own := *s
 	own.listener, own.backend, own.attached = l, l, true
-	own.helpers, own.ledger, own.watch = &helper.All{}, &emulate.Ledger{}, &emulate.Watch{Partial: true}
+	own.ledger, own.watch = &emulate.Ledger{}, &emulate.Watch{Partial: true}
 	if !seesLandlock && kernel.LandlockScopesSignals() {
 		own.watch.Confine()
 	}

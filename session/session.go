@@ -47,6 +47,7 @@ type Session struct {
 
 	helpers  *helper.All
 	attached bool // see Attach
+	pools    *pools
 	denying  bool // see Denying
 	self     emulate.Self
 	ledger   *emulate.Ledger
@@ -79,6 +80,7 @@ func New(o Options, f kernel.Features, log *slog.Logger) (*Session, error) {
 		Plan: plan, Features: f, Proc: fs, Log: log, self: self, helpers: &helper.All{},
 		options: o, policy: o.policy, live: policy.NewLive(o.policy), siblings: o.siblings(), unsafe: o.UnsafeContinue,
 	}
+	s.pools = s.newPools()
 	if plan.Mode != emulate.ModeContinue && (f.Continue || plan.Backend == BackendPtrace) {
 		s.watch = &emulate.Watch{}
 	}
@@ -136,9 +138,12 @@ func (s *Session) Serve() error {
 		}
 		return handlers
 	}
-	defer s.helpers.Close()
+	if !s.attached {
+		defer s.helpers.Close()
+		return supervisor.Serve()
+	}
 	err := supervisor.Serve()
-	if s.attached && err == nil {
+	if err == nil {
 		supervisor.Join()
 	}
 	return err
@@ -200,6 +205,8 @@ func (s *Session) config(supervisor *shim.Supervisor) emulate.Config {
 		Log: s.Log,
 	}
 	switch {
+	case s.attached:
+		s.pools.share(&c)
 	case s.tracer != nil:
 		c.Pins = s.tracer.Pins
 	case s.siblings && !s.Features.Continue:

@@ -118,7 +118,12 @@ func (l *watchedLog) add(line string) {
 // await returns the first line with all the words, when it has come.
 func (l *watchedLog) await(t *testing.T, words ...string) string {
 	t.Helper()
-	late := time.AfterFunc(agentDeadline, func() {
+	return l.awaitFor(t, agentDeadline, words...)
+}
+
+func (l *watchedLog) awaitFor(t *testing.T, patience time.Duration, words ...string) string {
+	t.Helper()
+	late := time.AfterFunc(patience, func() {
 		l.mu.Lock()
 		l.ended = true
 		l.more.Broadcast()

@@ -90,6 +90,7 @@ func (c *serveConfig) serve() error {
 	}
 	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 	signal.Ignore(syscall.SIGPIPE)
+	reap()
 	d, err := c.open()
 	if err != nil {
 		return err
@@ -187,4 +188,19 @@ func (d *daemon) reload() {
 func (d *daemon) close() {
 	_ = d.socket.Close()
 	d.Stop()
+}
+
+// reap waits for helper processes that have ended. Nothing else of serve has children.
+func reap() {
+	ended := make(chan os.Signal, 1)
+	signal.Notify(ended, syscall.SIGCHLD)
+	go func() {
+		for range ended {
+			for {
+				if pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); pid <= 0 || err != nil {
+					break
+				}
+			}
+		}
+	}()
 }
