@@ -25,8 +25,8 @@ type Policies struct {
 	// default; else each of its calls is denied.
 	UnknownDefault bool
 
-	// Make turns a file's policy into what serves by it; "" is no policy.
-	Make func(path string) (*session.Session, error)
+	// Base serves without a policy; the others are made from it.
+	Base *session.Session
 	Log  *slog.Logger
 
 	mu     sync.RWMutex // guards below
@@ -47,13 +47,9 @@ const maxPolicies = 1024
 
 // Load reads all policies for the first time: each must be good.
 func (p *Policies) Load() error {
-	open, err := p.Make("")
-	if err != nil {
-		return err
-	}
-	p.denied = open.Denying()
+	p.denied = p.Base.Denying()
 	p.named = map[string]*loaded{}
-	p.chosen = &loaded{name: p.Default, template: open}
+	p.chosen = &loaded{template: p.Base}
 	if p.Dir != "" {
 		paths, err := p.files()
 		if err != nil {
@@ -128,7 +124,7 @@ func (p *Policies) read(path string) (*loaded, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read policy: %w", err)
 	}
-	template, err := p.Make(path)
+	template, err := p.Base.Template(path)
 	if err != nil {
 		return nil, err
 	}
@@ -191,7 +187,7 @@ func (p *Policies) reloadDir() error {
 		}
 		l, err := p.again(old)
 		failed = append(failed, err)
-		if l.template != nil {
+		if l != nil && l.template != nil {
 			named[name] = l
 		}
 	}
@@ -212,10 +208,12 @@ func (p *Policies) again(old *loaded) (*loaded, error) {
 	if err != nil {
 		return old, fmt.Errorf("read policy: %w", err)
 	}
-	l, err := p.read(old.path)
-	if err != nil {
+	if old.template == nil {
+		return p.read(old.path)
+	}
+	if err := old.template.Renew(); err != nil {
 		return old, err
 	}
-	p.Log.Info("policy loaded", "policy", l.name, "file", l.path)
-	return l, nil
+	p.Log.Warn("policy reloaded", "policy", old.name, "file", old.path)
+	return &loaded{name: old.name, path: old.path, text: text, template: old.template}, nil
 }

@@ -45,9 +45,7 @@ func (s *Session) newPools() *pools {
 func (p *pools) share(c *emulate.Config) {
 	c.Reader = func() *emulate.Reader { return &emulate.Reader{Helper: helper.Helper{Pool: p.readers}} }
 	c.Pinner = func() *emulate.Pinner { return &emulate.Pinner{Helper: helper.Helper{Pool: p.pinners}} }
-	if c.Mode == emulate.ModeCaller {
-		c.Hopper = func() emulate.Hopper { return &pooledHopper{pool: p.hoppers} }
-	}
+	c.Hopper = func() emulate.Hopper { return &pooledHopper{pool: p.hoppers} }
 }
 
 // pooledHopper holds callers by a Hopper that it has for as long as it holds one.

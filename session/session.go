@@ -48,7 +48,8 @@ type Session struct {
 	helpers  *helper.All
 	attached bool // see Attach
 	pools    *pools
-	denying  bool // see Denying
+	sandbox  *emulate.Sandbox // nil unless attached
+	denying  bool             // see Denying
 	self     emulate.Self
 	ledger   *emulate.Ledger
 	watch    *emulate.Watch
@@ -125,6 +126,9 @@ func (s *Session) Serve() error {
 			return denyAll()
 		}
 		handle := emulate.New(s.config(supervisor)).Handle
+		if s.attached {
+			return s.attachedHandlers(handle)
+		}
 		handlers := &shim.Handlers{arch.PidfdSendSignal: handle}
 		if s.siblings {
 			for _, call := range s.policy.Syscalls() {
@@ -145,6 +149,7 @@ func (s *Session) Serve() error {
 	err := supervisor.Serve()
 	if err == nil {
 		supervisor.Join()
+		s.sandbox.Close()
 	}
 	return err
 }
@@ -201,7 +206,7 @@ func (s *Session) config(supervisor *shim.Supervisor) emulate.Config {
 		Continues:  traced || s.Features.Continue,
 		MayPass: s.Features.SendSignal && (traced || s.Features.Continue) &&
 			s.Plan.Rules == emulate.NativeRules(s.Features),
-		Policy: s.live, Unsafe: s.unsafe,
+		Policy: s.live, Unsafe: s.unsafe, Sandbox: s.sandbox,
 		Log: s.Log,
 	}
 	switch {

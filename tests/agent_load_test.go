@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -29,6 +30,11 @@ const callersEach = 8
 // when the returned function is called.
 func startLoaders(t *testing.T, socket string, n, seconds int) ([]*loader, func()) {
 	t.Helper()
+	return startLoadersWith(t, socket, "notifies=landlock_restrict_self", n, seconds)
+}
+
+func startLoadersWith(t *testing.T, socket, metadata string, n, seconds int) ([]*loader, func()) {
+	t.Helper()
 	bin := buildLoad(t)
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -38,7 +44,7 @@ func startLoaders(t *testing.T, socket string, n, seconds int) ([]*loader, func(
 	var all []*loader
 	for i := range n {
 		l := &loader{log: newWatchedLog()}
-		l.cmd = exec.Command(bin, "--agent", socket, fmt.Sprintf("load-%d", i), "notifies=landlock_restrict_self", strconv.Itoa(callersEach), strconv.Itoa(seconds))
+		l.cmd = exec.Command(bin, "--agent", socket, fmt.Sprintf("load-%d", i), metadata, strconv.Itoa(callersEach), strconv.Itoa(seconds))
 		l.cmd.Stdin, l.cmd.Stdout = r, l.log.pipe(t)
 		l.cmd.Stderr = l.cmd.Stdout
 		if err := l.cmd.Start(); err != nil {
@@ -62,11 +68,24 @@ func startLoaders(t *testing.T, socket string, n, seconds int) ([]*loader, func(
 	return all, func() { w.Close() }
 }
 
+var loadOnce = sync.OnceValues(func() (string, error) {
+	bin, err := filepath.Abs(filepath.Join(buildDir, "container-load"))
+	if err != nil {
+		return "", err
+	}
+	out, err := exec.Command("gcc", "-static", "-O1", "-Wall", "-Wextra", "-Werror", "-o", bin, "container/load.c").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("gcc: %w\n%s", err, out)
+	}
+	return bin, nil
+})
+
 func buildLoad(t *testing.T) string {
 	t.Helper()
-	bin := filepath.Join(mustBuildDir(t), "container-load")
-	if out, err := exec.Command("gcc", "-static", "-O1", "-Wall", "-Wextra", "-Werror", "-o", bin, "container/load.c").CombinedOutput(); err != nil {
-		t.Fatalf("gcc: %v\n%s", err, out)
+	mustBuildDir(t)
+	bin, err := loadOnce()
+	if err != nil {
+		t.Fatal(err)
 	}
 	return bin
 }

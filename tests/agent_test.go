@@ -100,12 +100,16 @@ func (l *watchedLog) pipe(t *testing.T) io.Writer {
 		for scanner.Scan() {
 			l.add(scanner.Text())
 		}
-		l.mu.Lock()
-		l.ended = true
-		l.more.Broadcast()
-		l.mu.Unlock()
+		l.end()
 	}()
 	return w
+}
+
+func (l *watchedLog) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended = true
+	l.more.Broadcast()
 }
 
 func (l *watchedLog) add(line string) {
@@ -123,19 +127,29 @@ func (l *watchedLog) await(t *testing.T, words ...string) string {
 
 func (l *watchedLog) awaitFor(t *testing.T, patience time.Duration, words ...string) string {
 	t.Helper()
-	late := time.AfterFunc(patience, func() {
-		l.mu.Lock()
-		l.ended = true
-		l.more.Broadcast()
-		l.mu.Unlock()
-	})
+	late := time.AfterFunc(patience, l.end)
 	defer late.Stop()
+	return l.wait(t, 1, words)
+}
+
+// awaitCount waits until n lines have all the words.
+func (l *watchedLog) awaitCount(t *testing.T, n int, words ...string) {
+	t.Helper()
+	late := time.AfterFunc(agentDeadline, l.end)
+	defer late.Stop()
+	l.wait(t, n, words)
+}
+
+func (l *watchedLog) wait(t *testing.T, n int, words []string) string {
+	t.Helper()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for seen := 0; ; {
 		for ; seen < len(l.lines); seen++ {
 			if hasAll(l.lines[seen], words) {
-				return l.lines[seen]
+				if n--; n == 0 {
+					return l.lines[seen]
+				}
 			}
 		}
 		if l.ended {

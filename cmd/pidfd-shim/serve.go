@@ -6,9 +6,12 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 
+	"github.com/fsnotify/fsnotify"
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
@@ -117,7 +120,7 @@ func (c *serveConfig) open() (*daemon, error) {
 	}
 	policies := &agent.Policies{
 		Dir: c.PolicyDir, Default: c.DefaultPolicy, UnknownDefault: c.UnknownPolicy == "default",
-		Make: func(path string) (*session.Session, error) { return c.template(base, path) }, Log: log,
+		Base: base, Log: log,
 	}
 	if err := policies.Load(); err != nil {
 		return nil, err
@@ -151,18 +154,11 @@ func (c *serveConfig) base(log *slog.Logger) (*session.Session, error) {
 	return s, err
 }
 
-// template is the session that serves by a policy.
-func (c *serveConfig) template(base *session.Session, path string) (*session.Session, error) {
-	if path != "" {
-		return nil, fmt.Errorf("read policy %s: not built in yet", path)
-	}
-	return base, nil
-}
-
 func (d *daemon) run(ctx context.Context) error {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
+	changes := d.watchPolicies()
 	ended := make(chan error, 1)
 	go func() { ended <- d.Serve(d.socket) }()
 	d.log.Info("ready", "version", version)
@@ -171,6 +167,8 @@ func (d *daemon) run(ctx context.Context) error {
 		case err := <-ended:
 			return err
 		case <-hangups:
+			d.reload()
+		case <-changes:
 			d.reload()
 		case <-ctx.Done():
 			d.log.Info("stopping")
@@ -183,6 +181,22 @@ func (d *daemon) reload() {
 	if err := d.policies.Reload(); err != nil {
 		d.log.Error("reload: what could not be read stays as it was", "error", err)
 	}
+}
+
+// watchPolicies tells of changes where policies are. A Kubernetes volume is changed by
+// a rename of its "..data".
+func (d *daemon) watchPolicies() <-chan struct{} {
+	var dirs []string
+	if d.policies.Dir != "" {
+		dirs = append(dirs, d.policies.Dir)
+	}
+	if strings.ContainsRune(d.policies.Default, '/') {
+		dirs = append(dirs, filepath.Dir(d.policies.Default))
+	}
+	return watchDirs(dirs, d.log, func(event fsnotify.Event) bool {
+		name := filepath.Base(event.Name)
+		return strings.HasSuffix(name, ".yaml") || strings.HasPrefix(name, "..") || name == filepath.Base(d.policies.Default)
+	})
 }
 
 func (d *daemon) close() {
