@@ -24,6 +24,7 @@ type doorman struct {
 	mu   sync.Mutex // guards below
 	open list.List  // of *net.UnixConn, oldest first
 	full bool       // said so
+	over bool       // nobody is let in any more
 }
 
 // run accepts until the socket is closed.
@@ -49,14 +50,14 @@ func (d *doorman) run(socket *net.UnixListener) error {
 func (d *doorman) admit(conn *net.UnixConn) {
 	d.mu.Lock()
 	at := d.open.PushBack(conn)
-	over := d.open.Len() > d.limit
-	if over {
+	full := d.open.Len() > d.limit
+	for d.open.Len() > d.limit || d.over && d.open.Len() > 0 {
 		oldest := d.open.Front()
 		_ = oldest.Value.(*net.UnixConn).Close()
 		d.open.Remove(oldest)
 	}
-	say := over && !d.full
-	d.full = over
+	say := full && !d.full
+	d.full = full
 	d.mu.Unlock()
 	if say {
 		d.agent.Log.Warn("limit of connections reached: the oldest is closed for each new one", "limit", d.limit)
@@ -67,6 +68,17 @@ func (d *doorman) admit(conn *net.UnixConn) {
 		defer d.mu.Unlock()
 		d.open.Remove(at) // nothing, if it has made room for another
 	})
+}
+
+// shut hangs up on whoever is under way, and on those that still come.
+func (d *doorman) shut() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.over = true
+	for e := d.open.Front(); e != nil; e = e.Next() {
+		_ = e.Value.(*net.UnixConn).Close()
+	}
+	d.open.Init()
 }
 
 // greet is one connection from its peer's credentials to the end. Whatever comes of it
@@ -98,7 +110,7 @@ func (a *Agent) greet(conn *net.UnixConn) {
 var errStranger = errors.New("neither root nor the uid that may hand over (--peer-uid)")
 
 func (a *Agent) refused(peer unix.Ucred, err error) {
-	a.Counters.refused.Add(1)
+	a.refusals.Add(1)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		err = errors.New("took too long")
 	}

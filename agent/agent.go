@@ -1,15 +1,18 @@
 package agent
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/audit"
+	"github.com/pidfd-shim/pidfd-shim/metrics"
 	"github.com/pidfd-shim/pidfd-shim/session"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
@@ -19,7 +22,7 @@ type Config struct {
 	Policies *Policies
 	PeerUID  uint32      // who may hand over besides root
 	Audit    *audit.JSON // nil without; stays its owner's
-	Counters *Counters
+	Metrics  *metrics.Calls
 	Log      *slog.Logger
 
 	// Limits; 0 takes the default.
@@ -41,6 +44,9 @@ type Agent struct {
 	stopped  *os.File // hangs up when no more calls are to be taken
 	stop     *os.File // the end that makes it so
 	work     sync.WaitGroup
+	door     doorman
+
+	taken, refusals atomic.Uint64 // hand-overs
 
 	mu       sync.Mutex // guards below
 	served   map[*served]struct{}
@@ -60,18 +66,42 @@ func New(c Config) (*Agent, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make an agent: %w", err)
 	}
-	return &Agent{Config: c, stopped: stopped, stop: stop, served: map[*served]struct{}{}}, nil
+	a := &Agent{Config: c, stopped: stopped, stop: stop, served: map[*served]struct{}{}}
+	a.door = doorman{agent: a, limit: a.MaxConnections}
+	a.measure()
+	return a, nil
+}
+
+// measure adds what the agent itself counts to the metrics of calls.
+func (a *Agent) measure() {
+	m := a.Metrics
+	m.Gauge("pidfd_shim_listeners", "Listeners that are served.", func() float64 {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		return float64(len(a.served))
+	})
+	m.Gauge("pidfd_shim_containers", "Containers that are served.", func() float64 { return float64(len(a.Containers())) })
+	m.Counter("pidfd_shim_handovers_total", "Listeners that were handed over.", func() float64 { return float64(a.taken.Load()) })
+	m.Counter("pidfd_shim_handovers_refused_total", "Hand-overs that were refused.", func() float64 { return float64(a.refusals.Load()) })
+}
+
+// Healthy tells whether hand-overs are taken.
+func (a *Agent) Healthy() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.closing {
+		return errors.New("stopping")
+	}
+	return nil
 }
 
 // Serve takes hand-overs from the socket until Stop. Listeners that it was given go on
 // being served until then, too.
 func (a *Agent) Serve(socket *Socket) error {
-	d := &doorman{agent: a, limit: a.MaxConnections}
-	err := d.run(socket.UnixListener)
-	if err != nil {
-		err = fmt.Errorf("take hand-overs: %w", err)
+	if err := a.door.run(socket.UnixListener); err != nil {
+		return fmt.Errorf("take hand-overs: %w", err)
 	}
-	return err
+	return nil
 }
 
 // Stop ends the loops of all listeners, each after the call that it is in, and returns
@@ -84,6 +114,7 @@ func (a *Agent) Stop() {
 		_ = a.stop.Close()
 	}
 	a.mu.Unlock()
+	a.door.shut()
 	a.work.Wait()
 }
 

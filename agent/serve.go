@@ -2,7 +2,6 @@ package agent
 
 import (
 	"errors"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -27,21 +26,6 @@ type served struct {
 	listener     *notify.Listener
 	seesLandlock bool
 	tally        tally
-}
-
-// tally is what ps shows of a listener.
-type tally struct {
-	calls, denied atomic.Uint64
-	last          atomic.Pointer[Denial]
-}
-
-// Denial is the last call that a policy refused.
-type Denial struct {
-	Time   time.Time `json:"time"`
-	Tid    int32     `json:"tid"`
-	Target int32     `json:"target,omitempty"`
-	Signal int32     `json:"signal"`
-	Rule   string    `json:"rule,omitempty"`
 }
 
 // same tells whether two descriptors are of one listener: its calls would be answered
@@ -70,6 +54,7 @@ func (a *Agent) take(h handover, peer unix.Ucred) error {
 		_ = listener.Close()
 		return err
 	}
+	a.taken.Add(1)
 	a.Log.Info("serving", "container", s.Container, "policy", s.Policy, "peer", peer.Pid, "uid", peer.Uid)
 	a.work.Go(func() { a.serve(s, template) })
 	return nil
@@ -80,7 +65,7 @@ func (a *Agent) serve(s *served, template *template) {
 	own := template.Attach(s.listener, s.seesLandlock)
 	own.Log = a.Log.With("container", s.Container)
 	own.Watchdog = &a.watchdog
-	observers := audit.Several{&counting{a.Counters, &s.tally}}
+	observers := audit.Several{&s.tally, a.Metrics}
 	if a.Audit != nil {
 		lines := a.Audit.Of(s.Container)
 		defer lines.Close()

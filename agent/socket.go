@@ -53,25 +53,38 @@ func (s *Socket) Close() error {
 	err := s.UnixListener.Close()
 	if s.lock != nil {
 		_ = os.Remove(s.path)
+		_ = os.Remove(s.path + ".lock")
 		_ = s.lock.Close()
 	}
 	return err
 }
 
+// takeLock locks a file that goes away with the lock: who has opened it meanwhile finds
+// that it is not the one that stands there any more, and looks again.
 func takeLock(path string) (*os.File, error) {
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	switch err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); {
-	case errors.Is(err, unix.EWOULDBLOCK):
+	for {
+		file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+		if err != nil {
+			return nil, err
+		}
+		switch err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); {
+		case errors.Is(err, unix.EWOULDBLOCK):
+			_ = file.Close()
+			return nil, errors.New("another agent serves it: stop that one, or take over from it with --upgrade")
+		case err != nil:
+			_ = file.Close()
+			return nil, os.NewSyscallError("flock", err)
+		}
+		ours, err := file.Stat()
+		if err != nil {
+			_ = file.Close()
+			return nil, err
+		}
+		if there, err := os.Lstat(path); err == nil && os.SameFile(ours, there) {
+			return file, nil
+		}
 		_ = file.Close()
-		return nil, errors.New("another agent serves it: stop that one, or take over from it with --upgrade")
-	case err != nil:
-		_ = file.Close()
-		return nil, os.NewSyscallError("flock", err)
 	}
-	return file, nil
 }
 
 // listenAlone binds a socket that nobody else may connect to, not even for a moment: the

@@ -143,6 +143,7 @@ func (h *SendSignal) emulate(a *attempt, t *target) unix.Errno {
 	n := number{scope: a.scope(), tgid: t.tgid, pid: t.pid, sig: a.req.sig, info: info, droppable: !a.hasInfo || a.info.Code() == arch.SI_USER}
 	errno, guard := h.guarded(a, t, &n)
 	r.Sent, r.Guard = n.sent, guard
+	r.Averted = errno == unix.ESRCH && n.sent == shim.SentNone
 	return errno
 }
 

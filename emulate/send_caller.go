@@ -108,7 +108,9 @@ func (h *SendSignal) holdForCaller(a *attempt, t *target) bool {
 	default:
 		r.Guard = shim.GuardNarrowed
 	}
-	return h.owns(t)
+	owned := h.owns(t)
+	r.Averted = !owned
+	return owned
 }
 
 // numberFor translates a number of the supervisor's pid namespace into the caller's.

@@ -69,6 +69,7 @@ type Record struct {
 	Rule      string
 	Denied    bool
 	Duplicate bool
+	Averted   bool // the target's number was not its own any more: nothing was sent
 
 	Notes any // the observer's, from Sending or Before to After
 }

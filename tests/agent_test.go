@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -176,6 +177,19 @@ func (l *watchedLog) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return strings.Join(l.lines, "\n")
+}
+
+// awaitFile waits for a file to be there.
+func awaitFile(t *testing.T, path string) {
+	t.Helper()
+	for end := time.Now().Add(agentDeadline); ; runtime.Gosched() {
+		if _, err := os.Lstat(path); err == nil {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%s is still not there", path)
+		}
+	}
 }
 
 func hasAll(line string, words []string) bool {

@@ -31,6 +31,7 @@ var rank = map[string]int{
 	"policy":         3,
 	"front":          3,
 	"audit":          3,
+	"metrics":        3,
 	"bench":          4,
 	"session":        4,
 	"agent":          5,

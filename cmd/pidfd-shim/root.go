@@ -72,6 +72,7 @@ func newRoot() *cobra.Command {
 var subcommands = []func() *cobra.Command{
 	newRunCommand,
 	newServeCommand,
+	newPsCommand,
 	newSendCommand,
 	newDoctorCommand,
 	newDecodeCommand,

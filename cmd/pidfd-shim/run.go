@@ -33,6 +33,7 @@ type runConfig struct {
 	Session session.Options `json:"session"`
 	Trace   string          `json:"trace,omitempty"` // "-": stderr
 	Audit   string          `json:"audit,omitempty"`
+	Metrics string          `json:"metrics,omitempty"`
 	logging
 	Pretend string `json:"pretend,omitempty"`
 	Wait    string `json:"-"`
@@ -69,6 +70,7 @@ func (c *runConfig) addFlags(cmd *cobra.Command) {
 	f.StringVar(&c.Trace, "trace", "", "write one strace-like line a call, to stderr or to `FILE`")
 	f.Lookup("trace").NoOptDefVal = "-"
 	f.StringVar(&c.Audit, "audit", "", "write one JSON object a call to `FILE` or fd:N")
+	f.StringVar(&c.Metrics, "metrics", "", "serve /metrics for Prometheus and /healthz on `HOST:PORT` or unix:PATH while anything runs")
 	f.StringVar(&c.Wait, "wait", "command", "end with COMMAND (command), or with the last process that it left behind (all)")
 	c.logging.addFlags(cmd, "warn")
 }
@@ -106,7 +108,7 @@ func (c *runConfig) run(command []string) error {
 	if err := c.check(); err != nil {
 		return err
 	}
-	c.Session.Observed = c.Trace != "" || c.Audit != ""
+	c.Session.Observed = c.Trace != "" || c.Audit != "" || c.Metrics != ""
 	c.Pretend = pretended()
 	word, err := json.Marshal(c)
 	if err != nil {

@@ -2,20 +2,15 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"log/slog"
-	"os"
 	"os/signal"
-	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 
-	"github.com/fsnotify/fsnotify"
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
-	"github.com/pidfd-shim/pidfd-shim/agent"
 	"github.com/pidfd-shim/pidfd-shim/session"
 )
 
@@ -42,6 +37,8 @@ type serveConfig struct {
 	DefaultPolicy  string
 	UnknownPolicy  string
 	Audit          string
+	Metrics        string
+	Control        string
 	MaxConnections int
 	MaxListeners   int
 }
@@ -65,6 +62,8 @@ func newServeCommand() *cobra.Command {
 	f.StringVar(&c.Session.Mode, "mode", "auto", "how calls are answered: "+words(session.Modes)+"; auto takes the cheapest that is exact")
 	f.StringVar(&c.Session.Semantics, "semantics", "native", "the rules that containers meet: "+words(session.Semantics))
 	f.StringVar(&c.Audit, "audit", "", "append one JSON object a call to `FILE`")
+	f.StringVar(&c.Metrics, "metrics", "", "serve /metrics for Prometheus and /healthz on `HOST:PORT` or unix:PATH")
+	f.StringVar(&c.Control, "control", "", "`PATH` of the unix socket where \"pidfd-shim ps\" asks; SOCKET.control without")
 	f.IntVar(&c.MaxListeners, "max-listeners", 0, "how many listeners are served at most: one a container, one more for each exec that runs; 0: 4096")
 	f.IntVar(&c.MaxConnections, "max-connections", 0, "how many hand-overs may be under way; the oldest makes room; 0: 256")
 	c.logging.addFlags(cmd, "warn")
@@ -79,6 +78,9 @@ func (c *serveConfig) check() error {
 		return usageError{fmt.Errorf("serve: --socket PATH is needed: the listenerPath of the containers' profile")}
 	case !slices.Contains(unknownPolicies, c.UnknownPolicy):
 		return usageError{fmt.Errorf("--unknown-policy %s: no such value, it takes %s", c.UnknownPolicy, words(unknownPolicies))}
+	}
+	if c.Control == "" {
+		c.Control = c.Socket + ".control"
 	}
 	c.Session.Backend = session.BackendNotify
 	if err := c.Session.Check(); err != nil {
@@ -98,123 +100,7 @@ func (c *serveConfig) serve() error {
 	if err != nil {
 		return err
 	}
-	defer d.close()
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer cancel()
-	return d.run(ctx)
-}
-
-// daemon is a running serve.
-type daemon struct {
-	*agent.Agent
-	socket   *agent.Socket
-	policies *agent.Policies
-	log      *slog.Logger
-}
-
-func (c *serveConfig) open() (*daemon, error) {
-	log := c.logger()
-	base, err := c.base(log)
-	if err != nil {
-		return nil, err
-	}
-	policies := &agent.Policies{
-		Dir: c.PolicyDir, Default: c.DefaultPolicy, UnknownDefault: c.UnknownPolicy == "default",
-		Base: base, Log: log,
-	}
-	if err := policies.Load(); err != nil {
-		return nil, err
-	}
-	a, err := agent.New(agent.Config{
-		Policies: policies, PeerUID: c.PeerUID, Counters: &agent.Counters{}, Log: log,
-		MaxConnections: c.MaxConnections, MaxListeners: c.MaxListeners,
-	})
-	if err != nil {
-		return nil, err
-	}
-	socket, err := agent.OpenSocket(c.Socket)
-	if err != nil {
-		return nil, err
-	}
-	return &daemon{a, socket, policies, log}, nil
-}
-
-// base is the session that all others are made from.
-func (c *serveConfig) base(log *slog.Logger) (*session.Session, error) {
-	features, err := features()
-	if err != nil {
-		return nil, err
-	}
-	o := c.Session
-	o.Observed = true // every call of a runtime's filter comes to us, whatever we would like
-	s, err := session.New(o, features, log)
-	if err == nil {
-		s.Helper = startHelper
-	}
-	return s, err
-}
-
-func (d *daemon) run(ctx context.Context) error {
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	defer signal.Stop(hangups)
-	changes := d.watchPolicies()
-	ended := make(chan error, 1)
-	go func() { ended <- d.Serve(d.socket) }()
-	d.log.Info("ready", "version", version)
-	for {
-		select {
-		case err := <-ended:
-			return err
-		case <-hangups:
-			d.reload()
-		case <-changes:
-			d.reload()
-		case <-ctx.Done():
-			d.log.Info("stopping")
-			return nil
-		}
-	}
-}
-
-func (d *daemon) reload() {
-	if err := d.policies.Reload(); err != nil {
-		d.log.Error("reload: what could not be read stays as it was", "error", err)
-	}
-}
-
-// watchPolicies tells of changes where policies are. A Kubernetes volume is changed by
-// a rename of its "..data".
-func (d *daemon) watchPolicies() <-chan struct{} {
-	var dirs []string
-	if d.policies.Dir != "" {
-		dirs = append(dirs, d.policies.Dir)
-	}
-	if strings.ContainsRune(d.policies.Default, '/') {
-		dirs = append(dirs, filepath.Dir(d.policies.Default))
-	}
-	return watchDirs(dirs, d.log, func(event fsnotify.Event) bool {
-		name := filepath.Base(event.Name)
-		return strings.HasSuffix(name, ".yaml") || strings.HasPrefix(name, "..") || name == filepath.Base(d.policies.Default)
-	})
-}
-
-func (d *daemon) close() {
-	_ = d.socket.Close()
-	d.Stop()
-}
-
-// reap waits for helper processes that have ended. Nothing else of serve has children.
-func reap() {
-	ended := make(chan os.Signal, 1)
-	signal.Notify(ended, syscall.SIGCHLD)
-	go func() {
-		for range ended {
-			for {
-				if pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); pid <= 0 || err != nil {
-					break
-				}
-			}
-		}
-	}()
+	return errors.Join(d.run(ctx), d.close())
 }
