@@ -26,6 +26,9 @@ func (h *SendSignal) Send(a *attempt) shim.Verdict {
 			}
 		}
 	}
+	if a.req.sig != 0 {
+		a.call.Commit()
+	}
 	var errno unix.Errno
 	switch {
 	case a.group():

@@ -24,7 +24,8 @@ type Listener struct {
 	reruns reruns
 
 	adopted bool // calls are waited for by poll: see Adopt
-	stop    int  // -1, or a descriptor that hangs up when no call is to be taken any more
+	memory  *Memory
+	stop    int // -1, or a descriptor that hangs up when no call is to be taken any more
 }
 
 // struct seccomp_notif_sizes { __u16 seccomp_notif, seccomp_notif_resp, seccomp_data; };
@@ -88,13 +89,53 @@ func (l *Listener) PretendOld() { l.validIO = idValidWrongDir }
 
 // Next implements shim.Backend.
 func (l *Listener) Next(c *shim.Call) error {
+	if l.before(c) {
+		return nil
+	}
+	l.makeRoom(c)
+	err := l.receive(c)
+	if err != nil {
+		c.Finished()
+	}
+	return err
+}
+
+// before finds a call that has been received already: while another was waited for, or by
+// a supervisor that has died.
+func (l *Listener) before(c *shim.Call) bool {
+	if kept, ok := l.reruns.take(); ok {
+		c.Buffer, c.Mark = kept.buffer, kept.mark
+		l.decode(c)
+		return true
+	}
+	if l.memory == nil {
+		return false
+	}
+	left := l.memory.leftover()
+	if left == nil {
+		return false
+	}
+	c.Buffer, c.Mark = left.received(l.size), left
+	l.decode(c)
+	return true
+}
+
+// makeRoom makes a buffer to receive into.
+func (l *Listener) makeRoom(c *shim.Call) {
+	if l.memory != nil {
+		if s := l.memory.take(); s != nil {
+			s.open(l.size)
+			c.Buffer, c.Mark = s.received(l.size), s
+			return
+		}
+		c.Buffer = nil // which was a slot's
+	}
 	if len(c.Buffer) != l.size {
 		c.Buffer = make([]byte, l.size)
 	}
-	if l.reruns.take(c.Buffer) {
-		l.decode(c)
-		return nil
-	}
+}
+
+func (l *Listener) receive(c *shim.Call) error {
 	for {
 		if l.adopted {
 			if err := l.await(); err != nil {

@@ -147,11 +147,13 @@ func (s *Session) Serve() error {
 		return supervisor.Serve()
 	}
 	err := supervisor.Serve()
-	if err == nil {
-		supervisor.Join()
-		s.sandbox.Close()
+	if err != nil { // others go on with the listener, and must not meet us there
+		supervisor.JoinFor(time.Second)
+		return err
 	}
-	return err
+	supervisor.Join()
+	s.sandbox.Close()
+	return nil
 }
 
 // StopHelpers ends the helper processes, so that no children of the supervisor are left

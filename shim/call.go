@@ -34,8 +34,39 @@ type Call struct {
 	// backend that cannot rewrite calls by itself.
 	Runner Runner
 
+	// Mark, if set by the backend, keeps how far the call has come.
+	Mark Mark
+
 	worker  *Worker
 	witness Witness
+}
+
+// Mark keeps how far a call has come where it outlives the supervisor.
+type Mark interface {
+	Sending()          // from here on the signal may be out
+	Decided(v Verdict) // and if so, this is the answer
+	Done()             // nobody needs to know any more
+}
+
+// Commit says that what comes next cannot be done twice.
+func (c *Call) Commit() {
+	if c.Mark != nil {
+		c.Mark.Sending()
+	}
+}
+
+func (c *Call) decided(v Verdict) {
+	if c.Mark != nil {
+		c.Mark.Decided(v)
+	}
+}
+
+// Finished says that the call has ended, or was none.
+func (c *Call) Finished() {
+	if c.Mark != nil {
+		c.Mark.Done()
+		c.Mark = nil
+	}
 }
 
 // Sending says that the target is known (Record.TargetPid) and still as the signal

@@ -104,7 +104,9 @@ func (s *Supervisor) serveSlow() {
 			return
 		}
 		c.Slow, c.worker, c.Settled, c.Done, c.Runner, c.Record = true, worker, nil, nil, nil, Record{}
-		if s.Backend.Blocked(&c) == nil && !s.serveOne(&c, handlers) {
+		if s.Backend.Blocked(&c) != nil {
+			c.Finished()
+		} else if !s.serveOne(&c, handlers) {
 			s.lanes.rest()
 		}
 	}

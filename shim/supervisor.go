@@ -76,6 +76,19 @@ func (s *Supervisor) Serve() error {
 // not may hold a worker in its memory for ever.
 func (s *Supervisor) Join() { s.lanes.loops.Wait() }
 
+// JoinFor is Join that gives up: a caller that lives may hold a worker for ever.
+func (s *Supervisor) JoinFor(patience time.Duration) {
+	ended := make(chan struct{})
+	go func() {
+		s.Join()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(patience):
+	}
+}
+
 // work is the loop of one worker. The thread is locked: it may be replaced while it
 // is stuck in a read, and then must not hold up the scheduler's other work.
 func (s *Supervisor) work(w *Worker) {
@@ -111,14 +124,17 @@ func (s *Supervisor) serveOne(c *Call, handlers *Handlers) bool {
 	if handle := handlers[c.Decode()]; handle != nil {
 		v = handle(c)
 	}
+	c.decided(v)
 	switch v.Kind {
 	case KindGone:
+		c.Finished()
 		return true
 	case KindLater:
 		if p, ok := s.Backend.(Postponer); ok && !c.Slow {
 			p.Postponed(c)
 		}
 		s.postpone(c)
+		c.Mark = nil // the copy's
 		return false
 	}
 	s.answer(c, v)
@@ -131,6 +147,7 @@ func (s *Supervisor) answer(c *Call, v Verdict) {
 		s.Observe.Before(c, v)
 	}
 	err := s.Backend.Answer(c, v)
+	c.Finished()
 	if c.Done != nil && c.Runner != nil { // else the backend tells
 		c.Done()
 	}
