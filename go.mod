@@ -3,6 +3,7 @@ module github.com/pidfd-shim/pidfd-shim
 go 1.26.0
 
 require (
+	github.com/coreos/go-systemd/v22 v22.7.0 // sockets, the watchdog and kept descriptors from systemd
 	github.com/fsnotify/fsnotify v1.10.1 // a policy file that is changed or replaced
 	github.com/goccy/go-yaml v1.19.2 // policy files, with the place of every word
 	github.com/google/go-cmp v0.7.0 // differences in tests, field by field
@@ -23,7 +24,6 @@ require (
 	github.com/BurntSushi/toml v1.4.1-0.20240526193622-a339e1f7089c // indirect
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
-	github.com/coreos/go-systemd/v22 v22.7.0 // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
 	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
 	github.com/prometheus/procfs v0.22.0 // indirect

@@ -27,14 +27,14 @@ type doorman struct {
 	over bool       // nobody is let in any more
 }
 
-// run accepts until the socket is closed.
+// run accepts until the socket is closed, or Stop.
 func (d *doorman) run(socket *net.UnixListener) error {
 	for {
 		conn, err := socket.AcceptUnix()
 		switch {
 		case err == nil:
 			d.admit(conn)
-		case errors.Is(err, net.ErrClosed):
+		case errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded): // see Stop
 			return nil
 		case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE), errors.Is(err, unix.ENOMEM), errors.Is(err, unix.ENOBUFS):
 			d.agent.Log.Error("no descriptors or memory left for a hand-over: it waits", "error", err)
@@ -79,6 +79,12 @@ func (d *doorman) shut() {
 		_ = e.Value.(*net.UnixConn).Close()
 	}
 	d.open.Init()
+}
+
+func (d *doorman) reopen() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.over = false
 }
 
 // greet is one connection from its peer's credentials to the end. Whatever comes of it

@@ -13,7 +13,6 @@ import (
 
 	"github.com/pidfd-shim/pidfd-shim/audit"
 	"github.com/pidfd-shim/pidfd-shim/metrics"
-	"github.com/pidfd-shim/pidfd-shim/session"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
@@ -23,6 +22,7 @@ type Config struct {
 	PeerUID  uint32      // who may hand over besides root
 	Audit    *audit.JSON // nil without; stays its owner's
 	Metrics  *metrics.Calls
+	Keeper   *Keeper // nil where nobody keeps descriptors
 	Log      *slog.Logger
 
 	// Limits; 0 takes the default.
@@ -45,8 +45,10 @@ type Agent struct {
 	stop     *os.File // the end that makes it so
 	work     sync.WaitGroup
 	door     doorman
+	socket   *Socket // the one that hand-overs come by
 
 	taken, refusals atomic.Uint64 // hand-overs
+	unknown         atomic.Uint64 // calls of a dead agent: sent or not
 
 	mu       sync.Mutex // guards below
 	served   map[*served]struct{}
@@ -82,6 +84,8 @@ func (a *Agent) measure() {
 	})
 	m.Gauge("pidfd_shim_containers", "Containers that are served.", func() float64 { return float64(len(a.Containers())) })
 	m.Counter("pidfd_shim_handovers_total", "Listeners that were handed over.", func() float64 { return float64(a.taken.Load()) })
+	m.Counter("pidfd_shim_restart_unknown_total", "Calls of a dead agent that were answered without knowing whether their signal had been sent.",
+		func() float64 { return float64(a.unknown.Load()) })
 	m.Counter("pidfd_shim_handovers_refused_total", "Hand-overs that were refused.", func() float64 { return float64(a.refusals.Load()) })
 }
 
@@ -98,6 +102,13 @@ func (a *Agent) Healthy() error {
 // Serve takes hand-overs from the socket until Stop. Listeners that it was given go on
 // being served until then, too.
 func (a *Agent) Serve(socket *Socket) error {
+	a.mu.Lock()
+	a.socket = socket
+	closing := a.closing
+	a.mu.Unlock()
+	if closing {
+		return nil
+	}
 	if err := a.door.run(socket.UnixListener); err != nil {
 		return fmt.Errorf("take hand-overs: %w", err)
 	}
@@ -105,17 +116,45 @@ func (a *Agent) Serve(socket *Socket) error {
 }
 
 // Stop ends the loops of all listeners, each after the call that it is in, and returns
-// when they have ended. Calls made from then on wait for whoever serves next, or get
-// ENOSYS when the last descriptor of their listener is closed.
+// when they have ended. The socket stays open, and who connects waits. Calls made from
+// then on wait for whoever serves next, or get ENOSYS when the last descriptor of their
+// listener is closed.
 func (a *Agent) Stop() {
 	a.mu.Lock()
 	if !a.closing {
 		a.closing = true
 		_ = a.stop.Close()
+		if a.socket != nil {
+			_ = a.socket.SetDeadline(time.Now())
+		}
 	}
 	a.mu.Unlock()
 	a.door.shut()
 	a.work.Wait()
+}
+
+// Resume serves again what Stop has left, where nobody has taken it over: the socket's
+// owner then calls Serve again. Precondition: Stop has returned.
+func (a *Agent) Resume() error {
+	stopped, stop, err := os.Pipe()
+	if err != nil {
+		return fmt.Errorf("serve again: %w", err)
+	}
+	_ = a.stopped.Close()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.stopped, a.stop, a.closing = stopped, stop, false
+	if a.socket != nil {
+		_ = a.socket.SetDeadline(time.Time{})
+	}
+	a.door.reopen()
+	for s := range a.served {
+		s.listener.StopAt(stopped)
+		r := s.listener.Remember(s.memory)
+		a.unknown.Add(uint64(r.Unknown))
+		a.work.Go(func() { a.serve(s) })
+	}
+	return nil
 }
 
 // rest waits a little where only time can help. False: the agent is stopping.
@@ -156,6 +195,3 @@ func (a *Agent) leave(s *served) {
 		a.saidFull = false
 	}
 }
-
-// template is what a policy comes to: a session that only others are made from.
-type template = session.Session

@@ -18,12 +18,14 @@ type Socket struct {
 }
 
 // OpenSocket makes the socket, in the place of one that a dead agent left.
-func OpenSocket(path string) (*Socket, error) {
+func OpenSocket(path string) (*Socket, error) { return openSocket(path, unix.SOCK_STREAM) }
+
+func openSocket(path string, kind int) (*Socket, error) {
 	lock, err := takeLock(path + ".lock")
 	if err != nil {
 		return nil, fmt.Errorf("open socket %s: %w", path, err)
 	}
-	listener, err := listenAlone(path)
+	listener, err := listenAlone(path, kind)
 	if err != nil {
 		_ = lock.Close()
 		return nil, fmt.Errorf("open socket %s: %w", path, err)
@@ -46,6 +48,14 @@ func AdoptSocket(file *os.File) (*Socket, error) {
 	}
 	listener.SetUnlinkOnClose(false)
 	return &Socket{UnixListener: listener}, nil
+}
+
+// Leave stops listening and leaves the socket to whoever has another descriptor of it.
+func (s *Socket) Leave() {
+	_ = s.UnixListener.Close()
+	if s.lock != nil {
+		_ = s.lock.Close()
+	}
 }
 
 // Close stops listening, and removes what OpenSocket made.
@@ -90,11 +100,11 @@ func takeLock(path string) (*os.File, error) {
 // listenAlone binds a socket that nobody else may connect to, not even for a moment: the
 // mode that a socket has when it is bound is its file's (net/unix/af_unix.c,
 // unix_bind_bsd). Precondition: the lock is held.
-func listenAlone(path string) (*net.UnixListener, error) {
-	if err := removeSocket(path); err != nil {
+func listenAlone(path string, kind int) (*net.UnixListener, error) {
+	if err := removeSocket(path, kind); err != nil {
 		return nil, err
 	}
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	fd, err := unix.Socket(unix.AF_UNIX, kind|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
 	}
@@ -120,7 +130,7 @@ func listenAlone(path string) (*net.UnixListener, error) {
 
 // removeSocket clears the place of a socket that nobody listens on. Anything else that
 // stands there stays, and so does the socket of somebody who takes no lock.
-func removeSocket(path string) error {
+func removeSocket(path string, kind int) error {
 	info, err := os.Lstat(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
@@ -130,7 +140,11 @@ func removeSocket(path string) error {
 	case info.Mode().Type() != os.ModeSocket:
 		return errors.New("something that is not a socket stands there")
 	}
-	conn, err := net.Dial("unix", path)
+	network := "unix"
+	if kind == unix.SOCK_SEQPACKET {
+		network = "unixpacket"
+	}
+	conn, err := net.Dial(network, path)
 	if err == nil {
 		_ = conn.Close()
 		return errors.New("another program listens on it")

@@ -33,10 +33,13 @@ func Adopt(file *os.File, stop *os.File) (*Listener, error) {
 	}
 	l.adopted = true
 	if stop != nil {
-		l.stop = int(stop.Fd())
+		l.StopAt(stop)
 	}
 	return l, nil
 }
+
+// StopAt has Next end when stop hangs up. Precondition: nobody is in Next.
+func (l *Listener) StopAt(stop *os.File) { l.stop = int(stop.Fd()) }
 
 // checkListener looks at the link first: an ioctl on a file of somebody's FUSE server
 // would wait for that server. A file's link begins with a slash, so it cannot pretend.
@@ -82,6 +85,9 @@ func (l *Listener) await() error {
 		}
 	}
 }
+
+// File is the descriptor to keep; it stays the Listener's.
+func (l *Listener) File() *os.File { return l.file }
 
 // Same tells whether both are descriptors of one listener (kcmp(2), KCMP_FILE). Where
 // that cannot be told it says no.

@@ -128,14 +128,14 @@ type Remains struct {
 }
 
 // Remember has calls received into m from now on, and takes care of what m holds.
-// Precondition: nobody else serves this listener.
+// Precondition: nobody serves this listener.
 func (l *Listener) Remember(m *Memory) (r Remains) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if receiveAt+l.size > slotSize { // a kernel of the future, with longer notifications
 		return r
 	}
-	l.memory = m
+	l.memory, m.free, m.left = m, nil, nil
 	for i := range min(atomic.LoadUint32(m.used()), slotCount) { // the pages of the others do not exist
 		s := m.slot(i)
 		state := atomic.LoadUint32(s.state())

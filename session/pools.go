@@ -22,6 +22,10 @@ type pools struct {
 // would be lost with it.
 const pinDeadline = 2 * time.Second
 
+// hopDeadline is long enough for a machine where hundreds of containers want to run, and
+// short enough for others where a caller cannot run because it is frozen.
+const hopDeadline = 500 * time.Millisecond
+
 func (s *Session) newPools() *pools {
 	few := runtime.GOMAXPROCS(0) + 2
 	return &pools{
@@ -36,7 +40,9 @@ func (s *Session) newPools() *pools {
 			return &h
 		}},
 		hoppers: &helper.Pool[*ptrace.Hopper]{Limit: few, New: func() *ptrace.Hopper {
-			return &ptrace.Hopper{Helper: s.helper("__hopper", true)}
+			h := s.helper("__hopper", true)
+			h.Deadline = hopDeadline
+			return &ptrace.Hopper{Helper: h}
 		}},
 	}
 }

@@ -55,7 +55,8 @@ func (c *Call) Commit() {
 	}
 }
 
-func (c *Call) decided(v Verdict) {
+// Committed says that it has been done, and what the answer is to be.
+func (c *Call) Committed(v Verdict) {
 	if c.Mark != nil {
 		c.Mark.Decided(v)
 	}

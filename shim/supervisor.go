@@ -124,7 +124,7 @@ func (s *Supervisor) serveOne(c *Call, handlers *Handlers) bool {
 	if handle := handlers[c.Decode()]; handle != nil {
 		v = handle(c)
 	}
-	c.decided(v)
+	c.Committed(v)
 	switch v.Kind {
 	case KindGone:
 		c.Finished()

@@ -22,7 +22,7 @@ type loader struct {
 }
 
 // loadResult is what its callers' calls came to.
-type loadResult struct{ calls, least, errors, errno, slowest int }
+type loadResult struct{ calls, least, errors, errno, slowest, got, doubled int }
 
 const callersEach = 8
 
@@ -35,6 +35,11 @@ func startLoaders(t *testing.T, socket string, n, seconds int) ([]*loader, func(
 
 func startLoadersWith(t *testing.T, socket, metadata string, n, seconds int) ([]*loader, func()) {
 	t.Helper()
+	return startLoadersAs(t, socket, metadata, n, strconv.Itoa(callersEach), strconv.Itoa(seconds))
+}
+
+func startLoadersAs(t *testing.T, socket, metadata string, n int, words ...string) ([]*loader, func()) {
+	t.Helper()
 	bin := buildLoad(t)
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -44,7 +49,7 @@ func startLoadersWith(t *testing.T, socket, metadata string, n, seconds int) ([]
 	var all []*loader
 	for i := range n {
 		l := &loader{log: newWatchedLog()}
-		l.cmd = exec.Command(bin, "--agent", socket, fmt.Sprintf("load-%d", i), metadata, strconv.Itoa(callersEach), strconv.Itoa(seconds))
+		l.cmd = exec.Command(bin, append([]string{"--agent", socket, fmt.Sprintf("load-%d", i), metadata}, words...)...)
 		l.cmd.Stdin, l.cmd.Stdout = r, l.log.pipe(t)
 		l.cmd.Stderr = l.cmd.Stdout
 		if err := l.cmd.Start(); err != nil {
@@ -97,7 +102,8 @@ func (l *loader) wait(t *testing.T) {
 	if err := l.cmd.Wait(); err != nil {
 		t.Errorf("a loader ended with %v", err)
 	}
-	if _, err := fmt.Sscanf(line, "calls=%d least=%d errors=%d errno=%d slowest_us=%d", &l.calls, &l.least, &l.errors, &l.errno, &l.slowest); err != nil {
+	if _, err := fmt.Sscanf(line, "calls=%d least=%d errors=%d errno=%d slowest_us=%d got=%d doubled=%d",
+		&l.calls, &l.least, &l.errors, &l.errno, &l.slowest, &l.got, &l.doubled); err != nil {
 		t.Errorf("a loader printed %q: %v", line, err)
 	}
 }

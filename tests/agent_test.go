@@ -17,7 +17,7 @@ import (
 )
 
 // agentDeadline is for what an agent does at once: reaching it means that it hangs.
-const agentDeadline = time.Minute
+const agentDeadline = 20 * time.Second
 
 // serving is a `pidfd-shim serve` under test.
 type serving struct {

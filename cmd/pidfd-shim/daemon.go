@@ -30,12 +30,23 @@ type daemon struct {
 	lines    *audit.Writer // nil without --audit
 	log      *slog.Logger
 
-	socket, control *agent.Socket
-	scraped         net.Listener // nil without --metrics
+	sockets map[string]*agent.Socket
+	scraped net.Listener // nil without --metrics
+	keeper  *agent.Keeper
+	ended   chan error
+
+	replaced bool // another agent serves now
 }
 
 func (c *serveConfig) open() (*daemon, error) {
-	d := &daemon{config: c, calls: metrics.New(), log: c.logger()}
+	d := &daemon{
+		config: c, calls: metrics.New(), log: c.logger(), sockets: map[string]*agent.Socket{},
+		keeper: agent.NewKeeper(), ended: make(chan error, 4),
+	}
+	kept, err := d.inherited()
+	if err != nil {
+		return nil, err
+	}
 	base, err := c.base(d.log)
 	if err != nil {
 		return nil, err
@@ -52,11 +63,22 @@ func (c *serveConfig) open() (*daemon, error) {
 		return nil, err
 	}
 	d.Agent, err = agent.New(agent.Config{
-		Policies: d.policies, PeerUID: c.PeerUID, Audit: observer, Metrics: d.calls, Log: d.log,
+		Policies: d.policies, PeerUID: c.PeerUID, Audit: observer, Metrics: d.calls, Keeper: d.keeper, Log: d.log,
 		MaxConnections: c.MaxConnections, MaxListeners: c.MaxListeners,
 	})
 	if err != nil {
 		return nil, err
+	}
+	if c.Upgrade {
+		if err := d.takeOver(); err != nil {
+			return nil, err
+		}
+	}
+	for _, files := range kept {
+		if err := d.Restore(files.listener, files.memory); err != nil {
+			d.log.Error("cannot go on with a listener: its container gets ENOSYS", "name", files.name, "error", err)
+			d.keeper.Forget(files.name)
+		}
 	}
 	return d, d.listen()
 }
@@ -96,20 +118,40 @@ func (d *daemon) openAudit(base *session.Session) (*audit.JSON, error) {
 }
 
 // listen opens what others connect to, the runtimes' socket last: who can hand over to
-// us is served.
-func (d *daemon) listen() (err error) {
+// us is served. What systemd or an agent before us has opened is taken.
+func (d *daemon) listen() error {
 	c := d.config
-	if c.Metrics != "" {
-		if d.scraped, err = openMetrics(c.Metrics); err != nil {
+	for _, s := range []struct {
+		name, path string
+		open       func(string) (*agent.Socket, error)
+	}{
+		{socketControl, c.Control, agent.OpenSocket},
+		{socketUpgrade, c.Socket + ".upgrade", agent.OpenUpgrade},
+		{socketAgent, c.Socket, agent.OpenSocket},
+	} {
+		if d.sockets[s.name] != nil {
+			continue
+		}
+		socket, err := s.open(s.path)
+		if err != nil {
 			return err
 		}
+		d.sockets[s.name] = socket
 	}
-	if d.control, err = agent.OpenSocket(c.Control); err != nil {
-		return err
+	if c.Metrics == "" {
+		return nil
 	}
-	d.socket, err = agent.OpenSocket(c.Socket)
+	var err error
+	d.scraped, err = openMetrics(c.Metrics)
 	return err
 }
+
+// The sockets by name: what systemd's FileDescriptorName= has to be.
+const (
+	socketAgent   = "agent"
+	socketControl = "control"
+	socketUpgrade = "upgrade"
+)
 
 // openMetrics listens where --metrics says.
 func openMetrics(where string) (net.Listener, error) {
@@ -132,27 +174,48 @@ func (d *daemon) run(ctx context.Context) error {
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
 	changes := d.watchPolicies()
-	ended := make(chan error, 3)
-	go func() { ended <- d.Serve(d.socket) }()
-	go func() { ended <- metrics.Serve(d.control, d.Handler(d.calls.Handler(d.Healthy))) }()
+	successors := make(chan *net.UnixConn)
+	d.serveAgent()
+	go func() { d.ended <- metrics.Serve(d.sockets[socketControl], d.Handler(d.calls.Handler(d.Healthy))) }()
+	go func() { d.ended <- awaitSuccessors(d.sockets[socketUpgrade], successors) }()
 	if d.scraped != nil {
-		go func() { ended <- metrics.Serve(d.scraped, d.calls.Handler(d.Healthy)) }()
+		go func() { d.ended <- metrics.Serve(d.scraped, d.calls.Handler(d.Healthy)) }()
 	}
+	watchdog := d.watchdogTicks()
+	d.tell("READY=1")
 	d.log.Info("ready", "version", version)
 	for {
 		select {
-		case err := <-ended:
+		case err := <-d.ended:
 			return err
 		case <-hangups:
 			d.reload()
 			d.rotate()
 		case <-changes:
 			d.reload()
+		case <-watchdog:
+			if d.Healthy() == nil {
+				d.tell("WATCHDOG=1")
+			}
+		case conn := <-successors:
+			if d.handOver(conn) {
+				return nil
+			}
 		case <-ctx.Done():
+			d.tell("STOPPING=1")
 			d.log.Info("stopping")
 			return nil
 		}
 	}
+}
+
+// serveAgent takes hand-overs. Its end is ours, unless it was told to stop.
+func (d *daemon) serveAgent() {
+	go func() {
+		if err := d.Serve(d.sockets[socketAgent]); err != nil {
+			d.ended <- err
+		}
+	}()
 }
 
 func (d *daemon) reload() {
@@ -193,7 +256,14 @@ func (d *daemon) watchPolicies() <-chan struct{} {
 // close ends the service and writes out what is queued.
 func (d *daemon) close() error {
 	d.Stop()
-	failed := []error{d.socket.Close(), d.control.Close()}
+	var failed []error
+	for _, s := range d.sockets {
+		if d.replaced {
+			s.Leave()
+		} else {
+			failed = append(failed, s.Close())
+		}
+	}
 	if d.scraped != nil {
 		failed = append(failed, d.scraped.Close())
 	}

@@ -39,6 +39,7 @@ type serveConfig struct {
 	Audit          string
 	Metrics        string
 	Control        string
+	Upgrade        bool
 	MaxConnections int
 	MaxListeners   int
 }
@@ -64,6 +65,7 @@ func newServeCommand() *cobra.Command {
 	f.StringVar(&c.Audit, "audit", "", "append one JSON object a call to `FILE`")
 	f.StringVar(&c.Metrics, "metrics", "", "serve /metrics for Prometheus and /healthz on `HOST:PORT` or unix:PATH")
 	f.StringVar(&c.Control, "control", "", "`PATH` of the unix socket where \"pidfd-shim ps\" asks; SOCKET.control without")
+	f.BoolVar(&c.Upgrade, "upgrade", false, "take everything over from the agent that serves --socket, and have it end: no call is lost")
 	f.IntVar(&c.MaxListeners, "max-listeners", 0, "how many listeners are served at most: one a container, one more for each exec that runs; 0: 4096")
 	f.IntVar(&c.MaxConnections, "max-connections", 0, "how many hand-overs may be under way; the oldest makes room; 0: 256")
 	c.logging.addFlags(cmd, "warn")
