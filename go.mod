@@ -7,11 +7,12 @@ require (
 	github.com/fsnotify/fsnotify v1.10.1 // a policy file that is changed or replaced
 	github.com/goccy/go-yaml v1.19.2 // policy files, with the place of every word
 	github.com/google/go-cmp v0.7.0 // differences in tests, field by field
-	github.com/opencontainers/runtime-spec v1.3.0 // what container runtimes send to their seccomp agent
+	github.com/opencontainers/runtime-spec v1.3.0 // what runtimes send to an agent, and the profiles that they read
 	github.com/prometheus/client_golang v1.25.0 // counters that Prometheus reads
 	github.com/prometheus/client_model v0.6.3 // what a scrape is parsed into, in tests
 	github.com/prometheus/common v0.72.0 // Prometheus's own parser, in tests
 	github.com/rogpeppe/go-internal v1.16.0 // testscript: the command line as its users type it
+	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3 // the published schema of policies, in tests
 	github.com/seccomp/libseccomp-golang v0.11.1 // the program that container runtimes will compile, to compare ours with
 	github.com/spf13/cobra v1.10.2 // subcommands, flags, help and completion
 	github.com/spf13/pflag v1.0.9 // cobra's flags: which one a user got wrong
@@ -29,7 +30,8 @@ require (
 	github.com/prometheus/procfs v0.22.0 // indirect
 	golang.org/x/exp/typeparams v0.0.0-20231108232855-2478ac86f678 // indirect
 	golang.org/x/mod v0.41.0 // indirect
-	golang.org/x/sync v0.23.0 // indirect
+	golang.org/x/sync v0.24.0 // indirect
+	golang.org/x/text v0.43.0 // indirect
 	golang.org/x/tools v0.51.0 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
 	honnef.co/go/tools v0.8.2 // indirect

@@ -18,7 +18,7 @@ import (
 var update = flag.Bool("update", false, "write the golden files")
 
 // patience bounds every wait for an event that has to come.
-const patience = 10 * time.Second
+const patience = time.Minute
 
 func TestMain(m *testing.M) {
 	switch os.Getenv("AUDIT_TEST_ROLE") {

@@ -188,6 +188,9 @@ func appendRemark(dst []byte, r *shim.Record, v shim.Verdict, answered error) []
 			dst = append(append(dst, ": "...), r.Sent.String()...)
 		}
 	}
+	if r.Unsafe {
+		remark("unsafe: decided on what may have changed since")
+	}
 	if r.Duplicate {
 		remark("duplicate")
 	}

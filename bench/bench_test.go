@@ -3,8 +3,11 @@ package bench
 import (
 	"context"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -28,7 +31,7 @@ func needPrograms(t *testing.T) programs {
 }
 
 func smokeContext(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -56,26 +59,42 @@ func TestSmoke(t *testing.T) {
 	}
 }
 
-// The floors must do what they are compared for: the calls that a supervisor answers
-// are dearer than those that the kernel answers alone.
-func TestFloorsCostWhatTheyDo(t *testing.T) {
+// The floors must do what they are compared for: who sends, by the receiver's siginfo,
+// and whether each call waits for a supervisor, by the switches of the caller.
+func TestFloorsDoWhatTheyAreComparedFor(t *testing.T) {
 	p := needPrograms(t)
-	cost := func(c command) float64 {
-		var fastest []float64
-		for range 3 {
-			s, err := take(smokeContext(t), c.argv(p, scale{millis: 3}), true)
-			if err != nil {
-				t.Fatal(err)
-			}
-			fastest = append(fastest, s.cost())
-		}
-		return least(fastest)
+	cc, err := compiler()
+	if err != nil {
+		t.Fatal(err)
 	}
-	denied := cost(command{under: floor, mode: "errno", call: "null", errno: int(unix.EPERM)})
-	alone, continued, forwarded := cost(native), cost(cContinue), cost(cForward)
-	if !(denied < alone && 3*alone < continued && continued < forwarded) {
-		t.Errorf("ns a call: denied %.0f, native %.0f, C continue %.0f, C forward %.0f: not in this order",
-			denied, alone, continued, forwarded)
+	sender := filepath.Join(t.TempDir(), "sender")
+	if out, err := exec.Command(cc, "-O2", "-o", sender, "testdata/sender.c").CombinedOutput(); err != nil {
+		t.Fatalf("compile sender.c: %v: %s", err, out)
+	}
+	const calls = 400
+	for _, floor := range []struct {
+		mode, sender string
+		waits        bool
+	}{
+		{"allow-nr", "itself", false},
+		{"allow-args", "itself", false},
+		{"allow-all", "itself", false},
+		{"errno", "EPERM", false},
+		{"continue", "itself", true},
+		{"forward", "its parent", true},
+	} {
+		cmd := exec.CommandContext(smokeContext(t), p.floor, "run", "--mode", floor.mode, "--", sender, strconv.Itoa(calls))
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s: %v: %s", floor.mode, err, out)
+		}
+		if got := strings.TrimSpace(string(out)); got != floor.sender {
+			t.Errorf("%s: %s sent, want %s", floor.mode, got, floor.sender)
+		}
+		usage, _ := cmd.ProcessState.SysUsage().(*syscall.Rusage)
+		if waits := usage.Nvcsw > calls/2; waits != floor.waits {
+			t.Errorf("%s: %d waits in %d calls", floor.mode, usage.Nvcsw, calls)
+		}
 	}
 }
 

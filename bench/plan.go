@@ -56,6 +56,7 @@ var (
 	nativeInfo = command{call: "info"}
 	cContinue  = command{under: floor, mode: "continue", call: "null"}
 	cForward   = command{under: floor, mode: "forward", call: "info"}
+	cCaller    = command{under: floor, mode: "caller", call: "rt-null"}
 )
 
 // controls compare a thing with itself. What they show is the error of all the rest.
@@ -111,6 +112,10 @@ func plan() []comparison {
 			base: cForward, subject: command{under: shim, mode: "emulate", call: "info"},
 		},
 		{
+			name: "caller mode under notify", against: "C", bar: 1.3,
+			base: cCaller, subject: command{under: shim, mode: "caller", call: "rt-null"},
+		},
+		{
 			name: "64 callers, calls a second", against: "C forward", bar: 0.85, atLeast: true, measure: speed,
 			base: crowded(floor), subject: crowded(shim),
 		},
@@ -126,7 +131,6 @@ func unmeasured() []string {
 	return []string{
 		"forward with 100 rules and audit on: run takes no policy yet",
 		"ptrace backend, and strace beside it: not built yet",
-		"mode caller under notify: not built yet",
 		"allocations a call: a Go benchmark of the packages",
 	}
 }

@@ -15,7 +15,7 @@ func (h *SendSignal) guarded(a *attempt, t *target, n *number) (unix.Errno, shim
 		return h.narrowed(t, n), shim.GuardTracee
 	}
 	if t.tgid != a.caller.tgid && h.pinner != nil {
-		return h.pinner.send(h, t, n)
+		return h.pinner.send(h, a, t, n)
 	}
 	return h.narrowed(t, n), shim.GuardNarrowed
 }

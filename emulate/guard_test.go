@@ -2,6 +2,8 @@ package emulate
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -12,37 +14,100 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/pidfd-shim/pidfd-shim/helper"
 	"github.com/pidfd-shim/pidfd-shim/kernel"
 	"github.com/pidfd-shim/pidfd-shim/proc"
 	"github.com/pidfd-shim/pidfd-shim/shim"
+	"github.com/pidfd-shim/pidfd-shim/tracee"
 )
 
-// asPinner makes the test binary a pinner.
-const asPinner = "EMULATE_TEST_PINNER"
+// testPinner makes the test's thread a tracer. letGo is what follows a call's answer.
+func testPinner(t *testing.T) *Pinner {
+	t.Helper()
+	runtime.LockOSThread() // and never unlocked: the thread ends with the test, and lets go
+	return &Pinner{Set: &tracee.Set{Held: &tracee.Held{}}}
+}
+
+// pin is a call's.
+func (p *Pinner) pin(pid int32) unix.Errno { return p.seize(&shim.Call{}, pid) }
+
+// asParent makes the test binary the parent of other processes: whose child a thread of
+// ours traces it must not be ours, or our own wait would take its end.
+const asParent = "EMULATE_TEST_PARENT"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(asPinner) != "" {
-		runtime.LockOSThread()
-		_ = ServePins(os.NewFile(3, "supervisor"))
+	if os.Getenv(asParent) != "" {
+		beParent()
 		os.Exit(0)
 	}
 	os.Exit(m.Run())
 }
 
-func testPinner(t *testing.T) *Pinner {
-	t.Helper()
-	all := &helper.All{}
-	t.Cleanup(all.Stop)
-	return &Pinner{Helper: helper.Helper{
-		Deadline: 5 * time.Second, Spare: true, All: all,
-		Command: func(socket *os.File) (*os.Process, error) {
-			return os.StartProcess("/proc/self/exe", os.Args[:1], &os.ProcAttr{
-				Env: []string{asPinner + "=1"}, Files: []*os.File{nil, nil, os.Stderr, socket},
-			})
-		},
-	}}
+// beParent starts a process for each 0 that it reads and tells its number; another number
+// is a process to be reaped, soon, or at leisure if it is negative: 1 says that it was.
+func beParent() {
+	for {
+		var pid int32
+		if _, err := fmt.Scan(&pid); err != nil {
+			return
+		}
+		switch {
+		case pid == 0:
+			process, err := os.StartProcess("/bin/sleep", []string{"sleep", "1000"}, &os.ProcAttr{})
+			if err != nil {
+				return
+			}
+			fmt.Println(process.Pid)
+		case pid > 0 && reaped(pid, soon), pid < 0 && reaped(-pid, atLeisure):
+			fmt.Println(1)
+		default:
+			fmt.Println(0)
+		}
+	}
 }
+
+// parent is such a process.
+type parent struct {
+	t   *testing.T
+	in  io.Writer
+	out io.Reader
+}
+
+func newParent(t *testing.T) *parent {
+	t.Helper()
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), asParent+"=1")
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		in.Close()
+		_ = cmd.Wait()
+	})
+	return &parent{t, in, out}
+}
+
+func (p *parent) ask(question int32) (answer int32) {
+	p.t.Helper()
+	if _, err := fmt.Fprintln(p.in, question); err != nil {
+		p.t.Fatal(err)
+	}
+	if _, err := fmt.Fscan(p.out, &answer); err != nil {
+		p.t.Fatal(err)
+	}
+	return answer
+}
+
+func (p *parent) child() int32         { p.t.Helper(); return p.ask(0) }
+func (p *parent) reaps(pid int32) bool { p.t.Helper(); return p.ask(pid) == 1 }
 
 // child starts a process that waits for ever. The test reaps it by itself.
 func child(t *testing.T) int32 {
@@ -81,8 +146,9 @@ func TestSeizeKeepsTheNumber(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	parent := newParent(t)
 	for _, pinned := range []bool{false, true} {
-		pid := child(t)
+		pid := parent.child()
 		fd, err := unix.PidfdOpen(int(pid), 0)
 		if err != nil {
 			t.Skipf("pidfd_open: %v", err)
@@ -91,7 +157,7 @@ func TestSeizeKeepsTheNumber(t *testing.T) {
 		h := &SendSignal{Config: Config{Proc: fs, Features: kernel.ForRun(), Log: slog.New(slog.DiscardHandler)}}
 		h.beforeSend = func() {
 			_ = unix.Kill(int(pid), unix.SIGKILL)
-			reaped = reapedSoon(pid)
+			reaped = parent.reaps(pid)
 			if reaped {
 				taken = takeNumber(t, pid)
 			}
@@ -99,10 +165,13 @@ func TestSeizeKeepsTheNumber(t *testing.T) {
 		if pinned {
 			h.pinner = testPinner(t)
 		}
-		a := attempt{caller: &caller{tgid: 1}}
+		a := attempt{call: &shim.Call{}, caller: &caller{tgid: 1}}
 		tt := target{fd: fd, pid: pid, tgid: pid}
 		n := number{pid: pid, tgid: pid, sig: int32(unix.SIGCONT)}
 		errno, guard := h.guarded(&a, &tt, &n)
+		if pinned {
+			h.pinner.Set.LetGo(func() bool { return true })
+		}
 		t.Logf("pinned %t: errno %v, guard %v, reaped %t, number taken %t", pinned, errno, guard, reaped, taken)
 		switch {
 		case pinned && (reaped || taken || guard != shim.GuardSeize || errno != 0):
@@ -112,17 +181,19 @@ func TestSeizeKeepsTheNumber(t *testing.T) {
 		}
 		if taken {
 			_ = unix.Kill(int(pid), unix.SIGKILL)
-		}
-		if pinned || taken {
 			waitFor(t, pid)
+		}
+		if pinned && !reaped && !parent.reaps(-pid) {
+			t.Errorf("process %d is never handed to its parent", pid)
 		}
 		_ = unix.Close(fd)
 	}
 }
 
-// reapedSoon tries to reap a killed child. A pinned one is never handed to us.
-func reapedSoon(pid int32) bool {
-	for range 200 {
+// reaped tries to reap a killed child, for so many milliseconds. One that is pinned is
+// never handed to its parent.
+func reaped(pid int32, patience int) bool {
+	for range patience {
 		if n, _ := unix.Wait4(int(pid), nil, unix.WNOHANG, nil); n == int(pid) {
 			return true
 		}
@@ -130,6 +201,8 @@ func reapedSoon(pid int32) bool {
 	}
 	return false
 }
+
+const soon, atLeisure = 200, 20000
 
 // waitFor reaps the child, which a pinner that forgets it would keep for ever.
 func waitFor(t *testing.T, pid int32) {
@@ -151,25 +224,30 @@ func waitFor(t *testing.T, pid int32) {
 // the stop in which they are let go, reach their parent; and so do those that two calls
 // pin at once.
 func TestPinnedTargetsAreHandedBack(t *testing.T) {
-	p := testPinner(t)
+	p, parent := testPinner(t), newParent(t)
 	for round := range 200 {
-		pid := child(t)
-		if errno := p.do(pinSeize, pid); errno != 0 {
+		pid := parent.child()
+		if errno := p.pin(pid); errno != 0 {
 			t.Fatalf("seize: %v", errno)
 		}
-		if round%3 == 0 {
-			_ = p.do(pinSeize, pid)
-			_ = p.do(pinRelease, pid)
+		if round%3 == 0 { // again, before it has been let go
+			_ = p.Set.Release(pid)
+			if errno := p.pin(pid); errno != 0 {
+				t.Fatalf("seize once more: %v", errno)
+			}
 		}
 		if round%2 == 0 {
 			_ = unix.Kill(int(pid), unix.SIGCONT) // something to stop for
 		}
-		_ = p.do(pinRelease, pid)
+		_ = p.Set.Release(pid)
 		for range (round % 10) * 100 {
 			runtime.Gosched()
 		}
 		_ = unix.Kill(int(pid), unix.SIGKILL)
-		waitFor(t, pid)
+		p.Set.LetGo(func() bool { return true })
+		if !parent.reaps(-pid) {
+			t.Fatalf("process %d is never handed to its parent", pid)
+		}
 	}
 }
 
@@ -192,7 +270,7 @@ func TestZombieIsNotSentTo(t *testing.T) {
 	_ = unix.Waitid(unix.P_PID, int(pid), nil, unix.WEXITED|unix.WNOWAIT, nil)
 	for _, want := range []unix.Errno{0, unix.ESRCH} {
 		n := number{pid: pid, tgid: pid, sig: int32(unix.SIGCONT)}
-		errno, guard := h.guarded(&attempt{caller: &caller{tgid: 1}}, &target{fd: fd, pid: pid, tgid: pid}, &n)
+		errno, guard := h.guarded(&attempt{call: &shim.Call{}, caller: &caller{tgid: 1}}, &target{fd: fd, pid: pid, tgid: pid}, &n)
 		if errno != want || guard != shim.GuardNone {
 			t.Errorf("errno %v, guard %v, want %v", errno, guard, want)
 		}
@@ -229,9 +307,12 @@ func TestStaleHandleSendsNothing(t *testing.T) {
 				h.pinner = testPinner(t)
 			}
 			n := number{pid: owner, tgid: owner, sig: int32(unix.SIGKILL)}
-			a := attempt{caller: &caller{tgid: 1}}
+			a := attempt{call: &shim.Call{}, caller: &caller{tgid: 1}}
 			if errno, _ := h.guarded(&a, &tt, &n); errno != unix.ESRCH || n.sent != shim.SentNone {
 				t.Errorf("%s, %s: errno %v, sent by %v: want ESRCH and nothing sent", way, handle, errno, n.sent)
+			}
+			if h.pinner != nil {
+				h.pinner.Set.LetGo(func() bool { return true })
 			}
 			_ = unix.Kill(int(owner), unix.SIGKILL)
 			waitFor(t, owner)

@@ -2,6 +2,7 @@ package emulate
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -20,6 +21,12 @@ func calling(tid int32) *attempt {
 	a.target = target{pid: 99, tgid: 99}
 	a.call.Frame.IP = 0x401000
 	return a
+}
+
+// inNoTime runs a test by a clock that stands still: what the ledger takes for a restart
+// depends on how long ago the caller was interrupted.
+func inNoTime(test func(t *testing.T)) func(t *testing.T) {
+	return func(t *testing.T) { synctest.Test(t, test) }
 }
 
 // TestLedger: when the second of two calls is taken for a restart of the first.
@@ -47,7 +54,7 @@ func TestLedger(t *testing.T) {
 		{"the tid's next owner", gone, func(a *attempt) { a.caller.start++ }, false},
 		{"garbage in unused registers", gone, func(a *attempt) { a.call.Frame.Raw[5]++; a.call.Args[5]++ }, true},
 	} {
-		t.Run(c.name, func(t *testing.T) {
+		t.Run(c.name, inNoTime(func(t *testing.T) {
 			l := &Ledger{}
 			first := calling(1)
 			l.sent(first, shim.Return(0))
@@ -61,22 +68,24 @@ func TestLedger(t *testing.T) {
 			if restarted && (v != shim.Return(0) || !again.call.Record.Duplicate || again.call.Settled == nil || l.Suppressed.Load() != 1) {
 				t.Errorf("verdict %v, record %+v", v, again.call.Record)
 			}
-		})
+		}))
 	}
 }
 
 // TestLedgerSelf: a signal to oneself is a storm of its own.
 func TestLedgerSelf(t *testing.T) {
-	l := &Ledger{}
-	a := calling(1)
-	a.target.tgid = 1
-	l.sent(a, shim.Return(0))
-	l.settled(a.call, shim.Return(0), nil)
-	again := calling(1)
-	again.target.tgid = 1
-	if _, restarted := l.restart(again); !restarted {
-		t.Error("the restart after the first signal to oneself is not known")
-	}
+	inNoTime(func(t *testing.T) {
+		l := &Ledger{}
+		a := calling(1)
+		a.target.tgid = 1
+		l.sent(a, shim.Return(0))
+		l.settled(a.call, shim.Return(0), nil)
+		again := calling(1)
+		again.target.tgid = 1
+		if _, restarted := l.restart(again); !restarted {
+			t.Error("the restart after the first signal to oneself is not known")
+		}
+	})(t)
 }
 
 // TestLedgerRunOfEqualCalls: of equal calls in a storm at most the second is lost.

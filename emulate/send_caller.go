@@ -15,20 +15,59 @@ import (
 // self-signals are the kernel's own. What was decided sits in registers, but for a
 // siginfo, which the kernel reads again from where the caller has it.
 //
-// Numbers are the caller's: as its pid namespace counts. False: this one cannot be said
-// with a number, and is sent from outside.
+// False: this one cannot be said with a number, or the caller cannot be held, and it is
+// sent from outside.
 func (h *SendSignal) byCaller(a *attempt) (shim.Verdict, bool) {
 	if a.req.byNumber() {
 		return h.runByCaller(a, a.req.what, a.call.Args)
 	}
+	what, args, ok := h.inNumbers(a)
+	if !ok {
+		return shim.Verdict{}, false
+	}
+	return h.runByCaller(a, what, args)
+}
+
+// runByCaller holds caller and target and has the caller make the call.
+func (h *SendSignal) runByCaller(a *attempt, what arch.Syscall, args [6]uint64) (shim.Verdict, bool) {
+	if h.hopper != nil {
+		// A seized init would lose its protection from this one.
+		if unix.Signal(a.req.sig) == unix.SIGSTOP && !a.group() && h.initOfOwn(a) {
+			return shim.Fail(h.checkPermissionOutside(a)), true
+		}
+		if !h.hopper.Hold(a.call) {
+			return shim.Verdict{}, false // traced already, or may not be
+		}
+		a.call.After = h.after
+	}
+	if !h.holdForCaller(a, &a.target) {
+		h.drop(a)
+		return shim.Fail(unix.ESRCH), true
+	}
+	if h.hopper != nil {
+		if h.Backend.Blocked(a.call) != nil { // a signal came first, or may have
+			h.drop(a)
+			h.Ledger.hopped(a.call.Tid, false)
+			return shim.Gone(), true
+		}
+		a.call.Runner, a.call.Settled = h.hopper, h.hopped
+	}
+	r := &a.call.Record
+	r.Path, r.Sent = shim.PathCaller, sentAs(what)
+	return shim.Run(shim.Rewrite{Nr: numberOf(what, a.call.ABI), Args: args}), true
+}
+
+// inNumbers says a call with numbers, as the caller's pid namespace counts. False: it
+// cannot be said so.
+func (h *SendSignal) inNumbers(a *attempt) (what arch.Syscall, args [6]uint64, ok bool) {
 	t := &a.target
 	number, ok := h.numberFor(a.caller, t.pid)
 	group := a.group()
 	// A group's number is given negative, and kill(-1) means everybody.
 	if !ok || group && (number == 1 || a.hasInfo) {
-		return shim.Verdict{}, false
+		return 0, args, false
 	}
-	what, args := arch.Kill, [6]uint64{uint64(uint32(number)), uint64(uint32(a.req.sig))}
+	what, args = arch.Kill, [6]uint64{uint64(uint32(number)), uint64(uint32(a.req.sig))}
 	withInfo := a.hasInfo && !h.asPlainKill(a)
 	switch {
 	case group:
@@ -36,7 +75,7 @@ func (h *SendSignal) byCaller(a *attempt) (shim.Verdict, bool) {
 	case a.scope() == scopeThread:
 		process, ok := h.numberFor(a.caller, t.tgid)
 		if !ok {
-			return shim.Verdict{}, false
+			return 0, args, false
 		}
 		what = arch.Tgkill
 		if withInfo {
@@ -46,45 +85,19 @@ func (h *SendSignal) byCaller(a *attempt) (shim.Verdict, bool) {
 	case withInfo:
 		what, args[2] = arch.RtSigqueueinfo, a.req.info
 	}
-	return h.runByCaller(a, what, args)
+	return what, args, true
 }
 
-// runByCaller holds caller and target and has the caller make the call.
-func (h *SendSignal) runByCaller(a *attempt, what arch.Syscall, args [6]uint64) (shim.Verdict, bool) {
-	t, group := &a.target, a.group()
+// drop lets go of caller and target: nothing is run. They go when the caller has its
+// answer, or is known to have left.
+func (h *SendSignal) drop(a *attempt) {
 	if h.hopper != nil {
-		// A seized init would lose its protection from this one.
-		if unix.Signal(a.req.sig) == unix.SIGSTOP && !group && h.initOfOwn(a) {
-			return shim.Fail(h.checkPermissionOutside(a)), true
-		}
-		if !h.hopper.Hold(a.call) {
-			return shim.Verdict{}, false // traced already, or may not be
-		}
-		a.call.Runner = h.hopper
-		a.call.Settled = h.hopped
-	}
-	owned := h.holdForCaller(a, t)
-	if h.hopper != nil && (!owned || h.Backend.Blocked(a.call) != nil) {
 		h.hopper.Drop()
-		a.call.Settled = nil
-		if a.call.Done != nil {
-			a.call.Done()
-		}
-		if owned {
-			h.Ledger.hopped(a.call.Tid, false)
-			return shim.Gone(), true
-		}
 	}
-	if !owned {
-		if a.call.Done != nil && h.hopper == nil {
-			a.call.Done()
-		}
+	if a.call.Done != nil {
+		a.call.Done()
 		a.call.Done = nil
-		return shim.Fail(unix.ESRCH), true
 	}
-	r := &a.call.Record
-	r.Path, r.Sent = shim.PathCaller, sentAs(what)
-	return shim.Run(shim.Rewrite{Nr: numberOf(what, a.call.ABI), Args: args}), true
 }
 
 // hopped learns whether a caller that was held ran its call.
@@ -101,16 +114,40 @@ func (h *SendSignal) holdForCaller(a *attempt, t *target) bool {
 		r.Guard = shim.GuardTracee
 	case h.Pins != nil && h.Pins(t.pid):
 		r.Guard = shim.GuardTracee
-	case h.pinner != nil && h.pinner.do(pinSeize, t.pid) == 0:
+	case h.pinner != nil && h.pinner.seize(a.call, t.pid) == 0:
 		r.Guard = shim.GuardSeize
-		pid := t.pid
-		a.call.Done = func() { h.pinner.do(pinRelease, pid) }
+		h.unpinAfter(a.call, t.pid)
 	default:
 		r.Guard = shim.GuardNarrowed
 	}
 	owned := h.owns(t)
 	r.Averted = !owned
 	return owned
+}
+
+// unpinAfter has a target released when the call has returned. Only the thread that has
+// pinned it can do that.
+func (h *SendSignal) unpinAfter(c *shim.Call, pid int32) {
+	release := func() { _ = h.pinner.Set.Release(pid) }
+	c.Done, c.After = release, h.after
+	switch {
+	case h.hopper != nil: // then After comes after Done
+	case !c.Slow: // both on the tracer's thread, whose loop sees the target stop
+		c.Done = func() {
+			release()
+			h.letGo(nil)
+		}
+	default: // the tracer's thread says so, and this one waits for it
+		returned := make(chan struct{})
+		c.Done = func() { close(returned) }
+		c.After = func(w *shim.Worker) {
+			w.EnterWait()
+			<-returned
+			w.Leave()
+			release()
+			h.letGo(w)
+		}
+	}
 }
 
 // numberFor translates a number of the supervisor's pid namespace into the caller's.

@@ -22,6 +22,7 @@ type SendSignal struct {
 	reader  *Reader
 	pinner  *Pinner
 	hopper  Hopper // nil where the backend rewrites calls
+	after   func(*shim.Worker)
 
 	beforeSend func() // tests only: the moment in which a number must not change hands
 
@@ -36,7 +37,29 @@ func New(config Config) *SendSignal {
 	if config.Hopper != nil {
 		h.hopper = config.Hopper()
 	}
+	h.after = h.letGo
 	return h
+}
+
+// end lets go of what the call had open.
+func (h *SendSignal) end(a *attempt) {
+	w := a.call.Worker()
+	a.target.close(w)
+	if w.Replaced() {
+		h.callers.dropAll()
+	}
+}
+
+// letGo lets go of those who were pinned or held for a call, now that it has its answer.
+// They may take their time to stop: then another worker goes on, with its own handler.
+func (h *SendSignal) letGo(w *shim.Worker) {
+	h.pinner.Set.LetGo(func() bool {
+		behind := w.StayBehind()
+		if behind {
+			h.callers.dropAll()
+		}
+		return behind
+	})
 }
 
 // Handle is one call's way from its registers to a Verdict: Resolve, Decide, Send. Who
@@ -55,7 +78,7 @@ func (h *SendSignal) Handle(c *shim.Call) shim.Verdict {
 		h.look(c, a.req)
 		return h.pass(c)
 	}
-	defer a.target.close(c.Worker())
+	defer h.end(a)
 	switch h.Resolve(a) {
 	case gone:
 		return shim.Gone()
@@ -65,6 +88,7 @@ func (h *SendSignal) Handle(c *shim.Call) shim.Verdict {
 	if h.passes(a) {
 		denied := h.judge(a)
 		if denied == 0 {
+			c.Record.Unsafe = a.asks()&^lasting != 0
 			return h.pass(c)
 		}
 		if errno := h.Decide(a); errno != 0 { // a check of the kernel's may come first

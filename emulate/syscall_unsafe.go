@@ -77,9 +77,3 @@ func processVMReadv(tid int32, addr uint64, into []byte) (int, unix.Errno) {
 	}
 	return int(n), 0
 }
-
-// ptraceDetach is ptrace(PTRACE_DETACH) with a signal to deliver.
-func ptraceDetach(pid int32, sig int) unix.Errno {
-	_, _, errno := unix.RawSyscall6(unix.SYS_PTRACE, unix.PTRACE_DETACH, uintptr(pid), 0, uintptr(sig), 0, 0)
-	return errno
-}

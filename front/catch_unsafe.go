@@ -39,6 +39,7 @@ type sigaction struct {
 }
 
 const (
+	saNoStops  = 0x1 // SA_NOCLDSTOP
 	saSiginfo  = 0x4
 	saRestorer = 0x04000000
 	saOnstack  = 0x08000000
@@ -53,6 +54,9 @@ func catch(sig unix.Signal) error {
 	act := sigaction{
 		handler: handlerAddress(), restorer: restorerAddress(), mask: everything,
 		flags: saSiginfo | saRestorer | saOnstack | saRestart,
+	}
+	if sig == unix.SIGCHLD { // each stop of a tracee would wake the main thread otherwise
+		act.flags |= saNoStops
 	}
 	return rtSigaction(sig, &act, nil)
 }
@@ -105,13 +109,18 @@ func queueinfo(pid int, sig unix.Signal, info *note) error {
 	return nil
 }
 
-// nextChild waits for an event of any child and leaves it there to be taken; the
-// kernel fills si_pid.
-func nextChild() (pid int, err error) {
+// nextChild waits for an event of any child and leaves it there to be taken.
+func nextChild(flags int) (pid int, err error) {
+	return child(unix.WEXITED | unix.WSTOPPED | unix.WCONTINUED | flags)
+}
+
+// child finds a child with one of the events asked for and leaves it there; the kernel
+// fills si_pid. 0: there is none, and WNOHANG was given.
+func child(flags int) (pid int, err error) {
 	var info note
 	for {
 		_, _, errno := unix.Syscall6(unix.SYS_WAITID, unix.P_ALL, 0, uintptr(unsafe.Pointer(&info)),
-			unix.WEXITED|unix.WSTOPPED|unix.WCONTINUED|unix.WNOWAIT, 0, 0)
+			uintptr(flags|unix.WNOWAIT), 0, 0)
 		switch errno {
 		case 0:
 			return int(info.pid()), nil

@@ -2,7 +2,9 @@ package front
 
 import (
 	"errors"
+	"os"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -10,7 +12,8 @@ import (
 // command is COMMAND as its parent has it: the supervisor, or the front if the
 // supervisor has died. Its number is its own until take reaps it.
 type command struct {
-	pid int
+	pid  int
+	reap func(pid int, take func()) // Hooks.Reap, or nil
 
 	mu     sync.Mutex
 	reaped bool // guarded by mu
@@ -42,8 +45,11 @@ func (c *command) kill(sig unix.Signal) {
 // watch reaps every child until none is left, and reports what COMMAND does.
 // alone, if not nil, ends children that are not COMMAND's.
 func (c *command) watch(report func(message), alone func()) error {
+	if err := c.awaitInheritance(); err != nil {
+		return err
+	}
 	for {
-		pid, err := nextChild()
+		pid, err := nextChild(c.waitFlags())
 		if errors.Is(err, unix.ECHILD) {
 			return nil
 		}
@@ -56,12 +62,47 @@ func (c *command) watch(report func(message), alone func()) error {
 	}
 }
 
+// waitFlags keep the main thread to its own children: tracees of other threads are theirs.
+func (c *command) waitFlags() int {
+	if c.reap == nil {
+		return 0
+	}
+	return unix.WNOTHREAD
+}
+
+// awaitInheritance waits until COMMAND is the calling thread's child: the one that has
+// forked it is about to end.
+func (c *command) awaitInheritance() error {
+	for c.reap != nil {
+		err := unix.Waitid(unix.P_PID, c.pid, nil, unix.WEXITED|unix.WNOWAIT|unix.WNOHANG|unix.WNOTHREAD, nil)
+		switch {
+		case err == nil:
+			return nil
+		case !errors.Is(err, unix.ECHILD) && !errors.Is(err, unix.EINTR):
+			return os.NewSyscallError("waitid", err)
+		}
+		time.Sleep(20 * time.Microsecond) //nolint:forbidigo // nothing tells of a thread's end
+	}
+	return nil
+}
+
+// wait takes an event of child pid.
+func (c *command) wait(pid int, status *unix.WaitStatus, options int) (got int, err error) {
+	take := func() { got, err = unix.Wait4(pid, status, options|unix.WNOHANG|c.waitFlags(), nil) }
+	if c.reap == nil {
+		take()
+	} else {
+		c.reap(pid, take)
+	}
+	return got, err
+}
+
 // take consumes the event of child pid, and says what it means for COMMAND.
 func (c *command) take(pid int, alone func()) (message, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var status unix.WaitStatus
-	got, err := unix.Wait4(pid, &status, unix.WNOHANG|unix.WUNTRACED|unix.WCONTINUED, nil)
+	got, err := c.wait(pid, &status, unix.WUNTRACED|unix.WCONTINUED)
 	if c.reaped && alone != nil {
 		alone()
 	}
@@ -78,7 +119,7 @@ func (c *command) take(pid int, alone func()) (message, bool) {
 	if alone != nil {
 		alone()
 	}
-	if reapDead() {
+	if c.reapDead() {
 		return message{endedLeaving, int32(status)}, true
 	}
 	return message{ended, int32(status)}, true
@@ -87,14 +128,13 @@ func (c *command) take(pid int, alone func()) (message, bool) {
 // reapDead reaps the children that have ended, and tells whether others live. The
 // orphans of a child are ours before its end is seen (exit_notify in
 // kernel/exit.c calls forget_original_parent first).
-func reapDead() (left bool) {
+func (c *command) reapDead() (left bool) {
 	for {
-		pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil)
-		switch {
-		case err == unix.EINTR || pid > 0:
-		default:
+		pid, err := child(unix.WEXITED | unix.WNOHANG | c.waitFlags())
+		if err != nil || pid == 0 {
 			return err == nil
 		}
+		_, _ = c.wait(pid, nil, 0)
 	}
 }
 

@@ -214,6 +214,9 @@ func (f *front) waitSupervisor() (status unix.WaitStatus) {
 // waitForAll waits until no descendant is left. There is no COMMAND to pass a
 // signal to any more, so signals do what they do by default.
 func (f *front) waitForAll() {
+	// funnel's may still be pending for a thread that has not run since, and we would
+	// die of it; to ignore it takes it away.
+	_ = dispose(funnelled, sigIgn)
 	for _, sig := range (everything &^ faults() &^ threadSignals() &^
 		setOf(unix.SIGKILL, unix.SIGSTOP, unix.SIGURG, unix.SIGCHLD)).signals() {
 		_ = dispose(sig, sigDfl)

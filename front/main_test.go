@@ -18,8 +18,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// limit is the deadline of every wait for an event.
-const limit = 20 * time.Second
+// limit is the deadline of every wait for an event, and of every process under test.
+const limit = 2 * time.Minute
 
 // The test binary is also the program under test ("run") and the programs around
 // it: "launch" sets up a birth and executes, "signals" tells what it is sent.
@@ -92,7 +92,7 @@ func forkOnEndingThread(fork Fork) (pid int, err error) {
 }
 
 // launch executes a program born in a certain way:
-// block=HEX ignore=HEX close=FD dup=FD nofile=N env=WORD... -- PROGRAM [ARG...]
+// block=HEX ignore=HEX close=FD dup=FD nofile=N sigpending=N env=WORD... -- PROGRAM [ARG...]
 func launch(args []string) {
 	runtime.LockOSThread()
 	env := os.Environ()
@@ -113,6 +113,8 @@ func launch(args []string) {
 			check(unix.Dup3(1, int(n), 0))
 		case "nofile":
 			check(syscall.Setrlimit(unix.RLIMIT_NOFILE, &syscall.Rlimit{Cur: n, Max: 4096}))
+		case "sigpending":
+			check(unix.Setrlimit(unix.RLIMIT_SIGPENDING, &unix.Rlimit{Cur: n, Max: n}))
 		case "umask":
 			unix.Umask(int(n))
 		case "env":

@@ -20,6 +20,9 @@ func (n *note) signal() unix.Signal { return unix.Signal(n.int32At(0)) }
 func (n *note) code() int32         { return n.int32At(8) }
 func (n *note) pid() int32          { return n.int32At(16) }
 
+// isAnonymous: the siginfo was lost, or a process outside of our pid namespace sent it.
+func (n *note) isAnonymous() bool { return n.code() == siUser && n.pid() == 0 }
+
 func (n *note) int32At(offset int) int32 {
 	return int32(binary.LittleEndian.Uint32(n[offset:]))
 }

@@ -97,9 +97,14 @@ func (f *front) isGroupsAgain(n *note) bool {
 }
 
 // isOurs tells whether n is between us and ourselves: the Go runtime's SIGURG, the
-// SIGPIPE of a write, the supervisor's SIGCONT, the end of a child.
+// SIGPIPE of a write, the supervisor's SIGCONT, the end of a child. At the user's limit
+// of queued signals (RLIMIT_SIGPENDING) the kernel delivers a thread's signal without
+// its siginfo (kernel/signal.c, collect_signal): of those that we send to our threads it
+// is then not known who sent them, and funnel's own would kill COMMAND.
 func (f *front) isOurs(n *note) bool {
 	switch {
+	case n.isAnonymous() && setOf(funnelled, unix.SIGURG).has(n.signal()):
+		return true
 	case n.code() == siUser, n.code() == siTkill, n.code() == siQueue:
 		sender := int(n.pid())
 		return sender == os.Getpid() || sender == f.supervisor && f.supervisor != 0

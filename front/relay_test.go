@@ -112,6 +112,19 @@ func queueValue(pid int, sig unix.Signal, value int) error {
 	return queueinfo(pid, sig, &info)
 }
 
+// TestNoRoomForSiginfo: what the front sends its own threads arrives without a sender at
+// the limit of queued signals, and is not COMMAND's for that.
+func TestNoRoomForSiginfo(t *testing.T) {
+	for range 20 {
+		s := start(t, "launch", "sigpending=0", "--", testBinary(t), "run", "sh", "-c", "echo $$; read line; exit 7")
+		pidLine(t, s)
+		s.in.Close()
+		if got := s.status(); got != 7 {
+			t.Fatalf("status %d (stderr %q), want 7", got, s.err.String())
+		}
+	}
+}
+
 // TestWitnessLost: without its witness the front still passes signals on.
 func TestWitnessLost(t *testing.T) {
 	s, _, supervisor := startSignals(t)

@@ -69,11 +69,14 @@ func funnel() error {
 	for _, task := range tasks {
 		tid, err := strconv.Atoi(task.Name())
 		if err == nil && tid != int(taker) && tid != unix.Gettid() {
-			_ = unix.Tgkill(int(ownPid), tid, unix.SIGPROF)
+			_ = unix.Tgkill(int(ownPid), tid, funnelled)
 		}
 	}
 	return nil
 }
+
+// funnelled is what each other thread is interrupted by.
+const funnelled = unix.SIGPROF
 
 // spareThreads makes n threads, which the runtime keeps when they are free.
 func spareThreads(n int) {

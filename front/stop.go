@@ -5,6 +5,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -32,7 +33,7 @@ func (f *front) stop(sig unix.Signal) {
 		takePending(sig)
 		return
 	}
-	if !isIn(f.command.pid, stoppedStates) {
+	if !comesToRest(f.command.pid) {
 		takePending(sig)
 	} else {
 		setMask(everything &^ setOf(sig)) // here the front stops
@@ -81,6 +82,22 @@ const (
 func isIn(pid int, states string) bool {
 	fields, err := stat(pid)
 	return err == nil && strings.Contains(states, fields[0])
+}
+
+// restTime is how long a task may take to get back into a stop that a tracer has let it
+// out of: threads of the supervisor trace COMMAND while it sends, or is sent to.
+const restTime = 20 * time.Millisecond
+
+// comesToRest tells whether a process that was said to be stopped is so.
+func comesToRest(pid int) bool {
+	for start := time.Now(); ; time.Sleep(50 * time.Microsecond) { //nolint:forbidigo // no event tells of it
+		if isIn(pid, stoppedStates) {
+			return true
+		}
+		if time.Since(start) > restTime {
+			return false
+		}
+	}
 }
 
 func parentOf(pid int) (int, error) {

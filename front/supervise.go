@@ -19,6 +19,10 @@ type Hooks struct {
 	// Ended, if not nil, is called when COMMAND has ended and before the front
 	// says so to the shell: what was written about COMMAND is to be on its way.
 	Ended func()
+	// Reap, if not nil, calls take to take an event of a child: threads of the supervisor
+	// trace processes, which can be its children. It is then the main thread alone that
+	// reaps, and only its own children: not those of threads that still live.
+	Reap func(pid int, take func())
 	// Alone, if not nil, is called when COMMAND, or after it another child, has ended: it
 	// ends the children that the supervisor has for itself, so that those left are
 	// COMMAND's.
@@ -109,7 +113,7 @@ func (s *supervisor) start(open Open) (err error) {
 	if err != nil {
 		return err
 	}
-	s.command = &command{pid: pid}
+	s.command = &command{pid: pid, reap: s.Reap}
 	return s.leave()
 }
 
@@ -188,7 +192,7 @@ func (s *supervisor) report(m message) {
 		s.mirrored = true
 		if unix.Signal(m.value) != unix.SIGSTOP {
 			m.sendNow(s.sock)
-		} else if isIn(s.command.pid, stoppedStates) {
+		} else if comesToRest(s.command.pid) {
 			s.shell.send(unix.SIGSTOP)
 		}
 	case continued:

@@ -129,7 +129,8 @@ func TestTerminalSignalsOnce(t *testing.T) {
 
 // TestHangup: a session leader's SIGHUP is COMMAND's, which is not the leader.
 func TestHangup(t *testing.T) {
-	term := newTerminal(t, self(), "run", "sh", "-c", "trap 'exit 42' HUP; echo ready; while :; do read x || :; done")
+	// env, for whoever runs us under nohup.
+	term := newTerminal(t, "env", "--default-signal=HUP", testBinary(t), "run", "sh", "-c", "trap 'exit 42' HUP; echo ready; while :; do read x || :; done")
 	term.expect("ready")
 	term.master.Close()
 	if got := term.status(); got != 42 {

@@ -98,9 +98,11 @@ func (w *witness) take(sig unix.Signal) bool {
 	if _, err := unix.Write(w.sock, question[:]); err != nil {
 		return false
 	}
-	if !readable(w.sock, time.Second) { // someone has killed or stopped it
-		w.stop()
-		return false
+	for tries := 0; !readable(w.sock, time.Second); tries++ {
+		if tries == 10 || !isIn(w.pid, "RSD") { // someone has killed or stopped it
+			w.stop()
+			return false
+		}
 	}
 	if _, err := unix.Read(w.sock, answer[:]); err != nil {
 		return false

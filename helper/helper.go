@@ -27,9 +27,6 @@ type Helper struct {
 	Command  func(socket *os.File) (*os.Process, error)
 	Deadline time.Duration
 
-	// Spare lets a late helper finish by itself instead of killing it.
-	Spare bool
-
 	// All lists the helpers that live.
 	All *All
 
@@ -43,25 +40,20 @@ type Helper struct {
 // All are the helper processes of a supervisor, which are its children: whoever
 // waits for the last descendant of COMMAND has to end them first.
 type All struct {
-	mu     sync.Mutex // guards below
-	live   map[int]liveHelper
+	mu     sync.Mutex  // guards below
+	live   map[int]int // pid by socket
 	closed bool
-}
-
-type liveHelper struct {
-	pid   int
-	spare bool
 }
 
 // Stop ends every helper and waits for it to end, without reaping it. The next question
 // starts another. Precondition: called by the thread that reaps, so that a number that
-// is still our child's stays so.
+// is still our child's stays so: what remove has not been told of is not reaped by us.
 func (hs *All) Stop() {
 	hs.mu.Lock()
 	defer hs.mu.Unlock()
-	for socket, helper := range hs.live {
+	for socket, pid := range hs.live {
 		_ = unix.Shutdown(socket, unix.SHUT_RDWR)
-		helper.end()
+		end(pid)
 		delete(hs.live, socket)
 	}
 }
@@ -77,31 +69,28 @@ func (hs *All) Close() {
 	}
 }
 
-// stopPatience is for a helper that lets go of a tracee; one that never gets there
-// outlives us, and ends when its tracee does.
+// stopPatience is for one that is killed while it holds what others wait for.
 const stopPatience = time.Second
 
-func (l liveHelper) end() {
+func end(pid int) {
 	wait := func() { time.Sleep(200 * time.Microsecond) } //nolint:forbidigo // waitid has no deadline, and old kernels no pidfd to poll
 	for deadline := time.Now().Add(stopPatience); time.Now().Before(deadline); wait() {
 		var info unix.Siginfo
-		err := unix.Waitid(unix.P_PID, l.pid, &info, unix.WEXITED|unix.WNOWAIT|unix.WNOHANG, nil)
+		err := unix.Waitid(unix.P_PID, pid, &info, unix.WEXITED|unix.WNOWAIT|unix.WNOHANG, nil)
 		if err != nil || info.Signo != 0 {
 			return
 		}
-		if !l.spare {
-			_ = unix.Kill(l.pid, unix.SIGKILL) //nolint:forbidigo // our child, not reaped: see Stop
-		}
+		_ = unix.Kill(pid, unix.SIGKILL) //nolint:forbidigo // our child, not reaped: see Stop
 	}
 }
 
-func (hs *All) add(socket int, helper liveHelper) {
+func (hs *All) add(socket, pid int) {
 	hs.mu.Lock()
 	defer hs.mu.Unlock()
 	if hs.live == nil {
-		hs.live = map[int]liveHelper{}
+		hs.live = map[int]int{}
 	}
-	hs.live[socket] = helper
+	hs.live[socket] = pid
 	if hs.closed {
 		_ = unix.Shutdown(socket, unix.SHUT_RDWR)
 	}
@@ -174,20 +163,28 @@ func (h *Helper) start() error {
 		return err
 	}
 	h.socket = fds[0]
-	h.All.add(h.socket, liveHelper{h.process.Pid, h.Spare})
+	h.All.add(h.socket, h.process.Pid)
 	return nil
 }
 
-// stop leaves the process to whoever reaps our children. A spared one ends when it
-// finds its socket closed.
+// stop kills the process. It is the child of a thread that does not wait for children,
+// and the one that does looks at its own only.
 func (h *Helper) stop() {
 	h.All.remove(h.socket)
-	if !h.Spare {
-		_ = h.process.Signal(syscall.SIGKILL)
-	}
+	pid := h.process.Pid
+	_ = h.process.Signal(syscall.SIGKILL)
 	_ = h.process.Release()
 	_ = unix.Close(h.socket)
 	h.process = nil
+	go reap(pid)
+}
+
+func reap(pid int) {
+	for {
+		if _, err := unix.Wait4(pid, nil, 0, nil); !errors.Is(err, unix.EINTR) {
+			return
+		}
+	}
 }
 
 // Serve is the helper's side: it answers questions until the socket closes.

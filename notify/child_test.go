@@ -19,7 +19,7 @@ import (
 // the built callers are.
 var callers = flag.String("callers", "", "run as the child of a test, with callers from this directory")
 
-const deadline = 20 * time.Second
+const deadline = time.Minute
 
 // The main goroutine stays on the main thread, as Launch demands.
 func init() { runtime.LockOSThread() }
@@ -76,12 +76,12 @@ func inChild(t *testing.T, body func(t *testing.T)) {
 // childCommand runs the child and returns what it and everyone it started printed.
 func childCommand(t *testing.T) (string, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), deadline+5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*deadline)
 	defer cancel()
 	name := "^" + strings.ReplaceAll(t.Name(), "/", "$/^") + "$"
 	cmd := exec.CommandContext(ctx, os.Args[0], "-test.v", "-test.run", name, "-callers", *callers)
 	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0") // else a second for each child
-	cmd.WaitDelay = time.Second
+	cmd.WaitDelay = deadline
 	out, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {
 		err = errors.Join(err, ctx.Err())

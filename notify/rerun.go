@@ -88,27 +88,31 @@ func (l *Listener) finish(c *shim.Call) error {
 	if err != nil {
 		return fmt.Errorf("wait for a caller: eventfd: %w", err)
 	}
-	done := make(chan error, 1)
-	go func() {
-		done <- c.Runner.Finish()
-		var one [8]byte
-		binary.LittleEndian.PutUint64(one[:], 1)
-		_, _ = unix.Write(wake, one[:])
+	defer unix.Close(wake)
+	received := make(chan struct{})
+	go func() { // not Finish, which is the tracing thread's
+		defer close(received)
+		l.receiveUntil(wake, c.Worker())
 	}()
-	l.receiveUntil(wake)
-	err = <-done
-	_ = unix.Close(wake)
+	err = c.Runner.Finish()
+	var one [8]byte
+	binary.LittleEndian.PutUint64(one[:], 1)
+	_, _ = unix.Write(wake, one[:])
+	<-received
 	return err
 }
 
-// receiveUntil receives until wake can be read.
-func (l *Listener) receiveUntil(wake int) {
+// receiveUntil receives until wake can be read, or another worker does: a frozen caller
+// can keep this one waiting.
+func (l *Listener) receiveUntil(wake int, w *shim.Worker) {
+	const look = 20 // ms
 	fds := []unix.PollFd{{Fd: int32(wake), Events: unix.POLLIN}, {Fd: int32(l.fd), Events: unix.POLLIN}}
 	for {
-		if n, err := unix.Poll(fds, -1); err != nil || n == 0 {
-			continue
-		}
+		n, err := unix.Poll(fds, look)
 		switch {
+		case w.Replaced():
+			return
+		case err != nil || n == 0:
 		case fds[0].Revents != 0:
 			return
 		case fds[1].Revents&unix.POLLIN == 0: // hung up: the caller has ended

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
 	libseccomp "github.com/seccomp/libseccomp-golang"
 	"golang.org/x/sys/unix"
 
@@ -41,25 +43,89 @@ func CompileByLibseccomp(syscalls []arch.Syscall) ([]unix.SockFilter, error) {
 	return export(filter)
 }
 
-// export goes through a file because libseccomp before 2.6 can write to nothing else.
+// CompileProfile has libseccomp compile a container runtime's profile, entry by entry as
+// runc does, and returns the program and libseccomp's own reading of it (PFC).
+func CompileProfile(profile *specs.LinuxSeccomp) (program []unix.SockFilter, pfc string, err error) {
+	filter, err := libseccomp.NewFilter(libseccomp.ActAllow)
+	if err != nil {
+		return nil, "", fmt.Errorf("make a libseccomp filter: %w", err)
+	}
+	defer filter.Release()
+	for _, name := range profile.Architectures {
+		abi, err := libseccomp.GetArchFromString(strings.ToLower(strings.TrimPrefix(string(name), "SCMP_ARCH_")))
+		if err == nil {
+			err = filter.AddArch(abi)
+		}
+		if err != nil {
+			return nil, "", fmt.Errorf("add %v to a libseccomp filter: %w", name, err)
+		}
+	}
+	for _, entry := range profile.Syscalls {
+		if err := addEntry(filter, entry); err != nil {
+			return nil, "", fmt.Errorf("add %v %v to a libseccomp filter: %w", entry.Names, entry.Args, err)
+		}
+	}
+	if program, err = export(filter); err != nil {
+		return nil, "", err
+	}
+	text, err := exported(filter.ExportPFC)
+	return program, string(text), err
+}
+
+func addEntry(filter *libseccomp.ScmpFilter, entry specs.LinuxSyscall) error {
+	action := libseccomp.ActNotify
+	if entry.Action == specs.ActErrno {
+		action = libseccomp.ActErrno.SetReturnCode(int16(*entry.ErrnoRet))
+	}
+	var conditions []libseccomp.ScmpCondition
+	for _, arg := range entry.Args {
+		op := libseccomp.CompareMaskedEqual
+		switch arg.Op {
+		case specs.OpEqualTo:
+			op = libseccomp.CompareEqual
+		case specs.OpNotEqual:
+			op = libseccomp.CompareNotEqual
+		}
+		condition, err := libseccomp.MakeCondition(arg.Index, op, arg.Value, arg.ValueTwo)
+		if err != nil {
+			return err
+		}
+		conditions = append(conditions, condition)
+	}
+	for _, name := range entry.Names {
+		number, err := libseccomp.GetSyscallFromName(name)
+		if err == nil && len(conditions) == 0 {
+			err = filter.AddRule(number, action)
+		} else if err == nil {
+			err = filter.AddRuleConditional(number, action, conditions)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func export(filter *libseccomp.ScmpFilter) ([]unix.SockFilter, error) {
+	raw, err := exported(filter.ExportBPF)
+	return parseProgram(raw), err
+}
+
+// exported goes through a file because libseccomp before 2.6 can write to nothing else.
+func exported(write func(*os.File) error) ([]byte, error) {
 	fd, err := unix.MemfdCreate("libseccomp", unix.MFD_CLOEXEC)
 	if err != nil {
 		return nil, os.NewSyscallError("memfd_create", err)
 	}
 	file := os.NewFile(uintptr(fd), "libseccomp's program")
 	defer file.Close()
-	if err := filter.ExportBPF(file); err != nil {
+	if err := write(file); err != nil {
 		return nil, fmt.Errorf("export libseccomp's program: %w", err)
 	}
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
 		return nil, err
 	}
-	raw, err := io.ReadAll(file)
-	if err != nil {
-		return nil, err
-	}
-	return parseProgram(raw), nil
+	return io.ReadAll(file)
 }
 
 // parseProgram reads struct sock_filter { __u16 code; __u8 jt; __u8 jf; __u32 k; }

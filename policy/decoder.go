@@ -81,6 +81,9 @@ func (d decoder) word(n *node, key string, known []string) (string, bool) {
 	if n.kind == text && slices.Contains(known, n.text) {
 		return n.text, true
 	}
+	if d.full() { // nobody would read the way out
+		return "", false
+	}
 	hint := fmt.Sprintf("give one of %d names, such as %s", len(known), known[0])
 	if len(known) <= 10 {
 		hint = "give " + join(known, "or")
@@ -136,6 +139,9 @@ func (d decoder) spans(items []*node, want numbers) spans {
 	for _, item := range items {
 		if s, ok := d.span(item, want); ok {
 			all = append(all, s)
+		}
+		if d.full() {
+			break
 		}
 	}
 	return merge(all)

@@ -1,8 +1,10 @@
 package policy
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
+	"unicode/utf8"
 )
 
 // position is a place in a policy file. Columns count characters from 1.
@@ -48,15 +50,24 @@ type reporter struct {
 // maxErrors is how many errors are worth reading.
 const maxErrors = 20
 
+func (r *reporter) full() bool { return len(r.list) >= maxErrors }
+
 func (r *reporter) fail(at position, format string, args ...any) {
-	if len(r.list) < maxErrors {
+	if !r.full() {
 		r.list = append(r.list, &Error{r.file, at.line, at.column, fmt.Sprintf(format, args...)})
 	}
 }
 
-func (r *reporter) err() error {
+// err is all of it, each at a place that the text has: the YAML library counts some
+// columns of broken texts, those of escapes, beyond the end of the line.
+func (r *reporter) err(text []byte) error {
 	if len(r.list) == 0 {
 		return nil
+	}
+	lines := bytes.Split(text, []byte("\n"))
+	for _, e := range r.list {
+		e.Line = min(e.Line, len(lines))
+		e.Column = min(e.Column, utf8.RuneCount(lines[e.Line-1])+1)
 	}
 	slices.SortStableFunc(r.list, func(a, b *Error) int {
 		if a.Line != b.Line {

@@ -23,22 +23,16 @@ type example struct {
 	rule  string     // "": any
 }
 
-// Failure is an example that came out otherwise than expected.
-type Failure struct {
-	Error
-	Name string
-}
-
 // Tests is how many examples the file has.
 func (p *Policy) Tests() int { return len(p.examples) }
 
 // Test runs the file's examples and returns those that fail.
-func (p *Policy) Test() []Failure {
-	var failures []Failure
+func (p *Policy) Test() []Error {
+	var failures []Error
 	for i := range p.examples {
 		e := &p.examples[i]
 		if what := p.run(e); what != "" {
-			failures = append(failures, Failure{Error{p.name, e.at.line, e.at.column, e.title(i) + ": " + what}, e.name})
+			failures = append(failures, Error{p.name, e.at.line, e.at.column, e.title(i) + ": " + what})
 		}
 	}
 	return failures

@@ -3,11 +3,12 @@ package policy
 import (
 	"bytes"
 	"errors"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/pidfd-shim/pidfd-shim/tests/randpolicy"
 )
 
 // seeds are every file of ours, good and bad, and what the generator writes.
@@ -26,9 +27,9 @@ func seeds(f *testing.F) {
 			f.Add(text)
 		}
 	}
-	g := generator{rand.New(rand.NewPCG(3, 4))}
+	g := randpolicy.New(3)
 	for range 20 {
-		f.Add([]byte(g.policy()))
+		f.Add([]byte(g.Policy()))
 	}
 }
 
@@ -51,7 +52,7 @@ func FuzzParse(f *testing.F) {
 		}
 		lines := bytes.Split(text, []byte("\n"))
 		for _, e := range list {
-			if e.Line < 1 || e.Line > len(lines)+1 || e.Column < 1 || e.Column > len(text)+1 {
+			if e.Line < 1 || e.Line > len(lines) || e.Column < 1 || e.Column > len(lines[e.Line-1])+1 {
 				t.Errorf("%v lies outside of a file of %d lines", e, len(lines))
 			}
 			if strings.ContainsAny(e.Error(), "\r\n\x00\x1b") || len(e.What) > 1000 {
@@ -70,7 +71,7 @@ func FuzzDecide(f *testing.F) {
 		if err != nil {
 			return
 		}
-		g := generator{rand.New(rand.NewPCG(5, uint64(len(text))))}
+		g := randpolicy.New(uint64(len(text)))
 		lines := p.Registers()
 		for range 50 {
 			agree(t, p, lines, g)

@@ -41,15 +41,15 @@ func (p *part) has(b byte) bool { return p.bytes[b/64]>>(b%64)&1 != 0 }
 func parseGlob(text string, inPath bool) (glob, error) {
 	g := glob{text: text}
 	for rest := text; rest != ""; {
+		if len(g.parts) == maxGlob {
+			return glob{}, fmt.Errorf("it has more than %d characters", maxGlob)
+		}
 		p, n, err := parsePart(rest, inPath)
 		if err != nil {
 			return glob{}, err
 		}
 		g.parts = append(g.parts, p)
 		rest = rest[n:]
-	}
-	if len(g.parts) > maxGlob {
-		return glob{}, fmt.Errorf("it has more than %d characters", maxGlob)
 	}
 	return g, nil
 }

@@ -59,10 +59,11 @@ func (d decoder) filled(n *node, what string, known []string) map[string]*node {
 func (d decoder) check(k key, n *node) check {
 	c := check{key: k}
 	items := d.items(n, k.String())
+	var words []string
 	for _, item := range items {
-		c.wanted += ", " + item.text
+		words = append(words, item.text)
 	}
-	c.wanted = strings.TrimPrefix(c.wanted, ", ")
+	c.wanted = strings.Join(words, ", ")
 	switch k {
 	case keySignals:
 		c.spans = d.spans(items, numbers{k.String(), signalNumber, signalHint})
@@ -101,6 +102,10 @@ func (d decoder) bits(items []*node, k key, known []string) uint {
 }
 
 func signalHint(text string) string {
+	word := strings.ToUpper(text)
+	if strings.Trim(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == "" && word != "" && word != "NULL" && !strings.HasPrefix(word, "SIG") {
+		text = "SIG" + word
+	}
 	return nearestOr(text, signalNames(), "give a name as kill -l prints them, a number from 0 to 64, or a range LOW..HIGH")
 }
 

@@ -41,10 +41,11 @@ func (k kind) String() string {
 // parseYAML reads one document of the part of YAML that a policy may use: no anchors,
 // aliases, tags or merges, nothing deep.
 func parseYAML(r *reporter, text []byte) (root *node) {
-	if !checkText(r, text) {
+	if !checkText(r, text) || !checkSigns(r, text) {
 		return nil
 	}
-	tokens := lexer.Tokenize(string(text))
+	// The library counts a comment that ends in CR LF as two lines (goccy/go-yaml 1.19).
+	tokens := lexer.Tokenize(strings.ReplaceAll(string(text), "\r\n", "\n"))
 	if !checkTokens(r, tokens) {
 		return nil
 	}
@@ -72,7 +73,11 @@ func checkText(r *reporter, text []byte) bool {
 	at := position{1, 1}
 	for len(text) > 0 {
 		c, n := utf8.DecodeRune(text)
-		if c == utf8.RuneError && n == 1 || c < ' ' && c != '\t' && c != '\n' && c != '\r' || c == 0xfeff {
+		control := c < ' ' && c != '\t' && c != '\n' || c == 0x7f
+		if c == '\r' && len(text) > 1 && text[1] == '\n' {
+			control = false // on its own it ends a line for YAML, and for no editor
+		}
+		if c == utf8.RuneError && n == 1 || control || c == 0xfeff {
 			r.fail(at, "byte %#02x is not text: a policy is UTF-8, without control characters and byte order mark", text[0])
 			return false
 		}
@@ -134,8 +139,8 @@ func convertMap(n ast.Node, values ...*ast.MappingValueNode) *node {
 	out := &node{at: placeOf(n.GetToken()), kind: mapping}
 	for i, v := range values {
 		e := entry{convertKey(v.Key), convert(v.Value)}
-		if e.value.kind == null && e.value.at == (position{1, 1}) {
-			e.value.at = e.key.at
+		if e.value.kind == null && e.value.text == "" {
+			e.value.at = e.key.at // nothing is written where it would be
 		}
 		if i == 0 && n.GetToken().Type != token.MappingStartType {
 			out.at = e.key.at

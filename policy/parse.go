@@ -14,14 +14,13 @@ func Parse(name string, text []byte) (*Policy, error) {
 	r := &reporter{file: name}
 	root := parseYAML(r, text)
 	if root == nil {
-		return nil, r.err()
+		return nil, r.err(text)
 	}
 	d := decoder{reporter: r}
 	p := d.policy(root)
-	if err := r.err(); err != nil {
+	if err := r.err(text); err != nil {
 		return nil, err
 	}
-	p.warnings = p.warn()
 	return p, nil
 }
 
@@ -110,9 +109,16 @@ func (d decoder) syscalls(n *node) []arch.Syscall {
 
 const everything = "all"
 
+// maxRules keeps what is done for each pair of rules, and for each call, within bounds.
+const maxRules = 1000
+
 func (d decoder) rules(n *node, errno unix.Errno) []rule {
 	if n.kind != list {
 		d.fail(n.at, "rules: %s is no list of rules", n.quoted())
+		return nil
+	}
+	if len(n.items) > maxRules {
+		d.fail(n.items[maxRules].at, "rules: a policy has at most %d: this is one more", maxRules)
 		return nil
 	}
 	rules := make([]rule, 0, len(n.items))

@@ -17,7 +17,6 @@ type Policy struct {
 	errno    unix.Errno
 	rules    []rule
 	examples []example
-	warnings []Error
 }
 
 // rule matches if all its checks do.
@@ -31,6 +30,15 @@ type rule struct {
 
 // Syscalls are the calls that are under the policy. The caller does not write to it.
 func (p *Policy) Syscalls() []arch.Syscall { return p.syscalls }
+
+// Rules are the names of the rules, in their order.
+func (p *Policy) Rules() []string {
+	var names []string
+	for i := range p.rules {
+		names = append(names, p.rules[i].name)
+	}
+	return names
+}
 
 // Covers tells whether the call is one of Syscalls.
 func (p *Policy) Covers(s arch.Syscall) bool { return slices.Contains(p.syscalls, s) }

@@ -1,20 +1,20 @@
 package policy
 
 import (
-	"math/rand/v2"
 	"testing"
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
+	"github.com/pidfd-shim/pidfd-shim/tests/randpolicy"
 )
 
 // TestRegistersAgreeWithEarlyAndEarlyWithDecide is over 100,000 pairs of a random
 // policy and a random call.
 func TestRegistersAgreeWithEarlyAndEarlyWithDecide(t *testing.T) {
-	const policies, calls = 1000, 100
-	g := generator{rand.New(rand.NewPCG(1, 2))}
+	policies, calls := scaled(1000), 100
+	g := randpolicy.New(1)
 	outcomes := map[Action]int{}
 	for range policies {
-		text := g.policy()
+		text := g.Policy()
 		p, err := Parse("random.yaml", []byte(text))
 		if err != nil {
 			t.Fatalf("%v\n%s", err, text)
@@ -38,9 +38,9 @@ func TestRegistersAgreeWithEarlyAndEarlyWithDecide(t *testing.T) {
 // agree makes up a call and asks three of one thing: the list that a filter is made
 // of, the supervisor's look at registers, and the whole decision, which a fourth,
 // written for being read, must agree with.
-func agree(t *testing.T, p *Policy, lines []RegisterRule, g generator) Action {
+func agree(t *testing.T, p *Policy, lines []RegisterRule, g randpolicy.Generator) Action {
 	t.Helper()
-	s, abi, raw := g.frame()
+	s, abi, raw := g.Call()
 	if !p.Covers(s) {
 		s = p.Syscalls()[0]
 	}
@@ -50,7 +50,7 @@ func agree(t *testing.T, p *Policy, lines []RegisterRule, g generator) Action {
 	if decided != (line.Then != Ask) || decided && early != (Verdict{line.Then == Allow, line.Errno, line.Rule}) {
 		t.Errorf("registers say %+v, Early %+v %v of %+v", line, early, decided, q)
 	}
-	facts := g.facts()
+	facts := makeFacts(g)
 	want := slow(p, q, facts)
 	got := p.Decide(&q, facts)
 	if got != want || decided && got != early {
@@ -150,8 +150,8 @@ default: deny
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := generator{rand.New(rand.NewPCG(1, 2))}
-	facts := g.facts()
+	g := randpolicy.New(1)
+	facts := makeFacts(g)
 	facts.has = ^Fact(0)
 	q := new(Query)
 	if n := testing.AllocsPerRun(100, func() {

@@ -24,7 +24,7 @@ type RegisterRule struct {
 // Cond tests one argument by its low 32 bits, or whether a pointer is NULL.
 type Cond struct {
 	Arg  int
-	In   []Range // any may hold
+	In   []Range // any may hold; sorted, and apart from each other
 	Mask uint32  // if not 0, only these bits are looked at
 	Not  bool
 	Null bool // In is ignored: holds if the argument, a pointer of the ABI's width, is NULL

@@ -1,7 +1,9 @@
 package policy
 
 import (
+	"cmp"
 	"math"
+	"slices"
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
 )
@@ -65,6 +67,7 @@ func descriptorTerms(noFlags Cond, self, other int32, anyway bool) []term {
 		for _, n := range numbers {
 			c.In = append(c.In, Range{uint32(n), uint32(n)})
 		}
+		slices.SortFunc(c.In, func(a, b Range) int { return cmp.Compare(a.Low, b.Low) })
 		return c
 	}
 	if anyway {

@@ -88,3 +88,5 @@ func killScope(pid int32) Scope {
 	}
 	return ScopeGroup
 }
+
+func (s Scope) String() string { return [...]string{"by descriptor", "process", "thread", "group"}[s] }

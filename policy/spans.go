@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"slices"
 )
 
@@ -31,7 +32,7 @@ func (list spans) within(other spans) bool {
 
 // merge sorts the list and joins what touches or overlaps.
 func merge(list spans) spans {
-	slices.SortFunc(list, func(a, b span) int { return int(min(max(a.low-b.low, -1), 1)) })
+	slices.SortFunc(list, func(a, b span) int { return cmp.Compare(a.low, b.low) })
 	var joined spans
 	for _, s := range list {
 		if last := len(joined) - 1; last >= 0 && s.low <= joined[last].high+1 {

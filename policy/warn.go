@@ -6,9 +6,7 @@ import (
 )
 
 // Warnings are what is allowed in the file and probably not meant.
-func (p *Policy) Warnings() []Error { return p.warnings }
-
-func (p *Policy) warn() []Error {
+func (p *Policy) Warnings() []Error {
 	var list []Error
 	add := func(at position, format string, args ...any) {
 		list = append(list, Error{p.name, at.line, at.column, fmt.Sprintf(format, args...)})
@@ -21,7 +19,7 @@ func (p *Policy) warn() []Error {
 		if r.never() {
 			add(r.at, "rule %q never matches: it wants values of calls that have no siginfo", r.name)
 		}
-		if j := slices.IndexFunc(p.rules[:i], func(before rule) bool { return before.covers(r) }); j >= 0 {
+		if j := p.before(i); j >= 0 {
 			add(r.at, "rule %q is never reached: rule %q in line %d catches all its calls", r.name, p.rules[j].name, p.rules[j].at.line)
 		}
 		for _, c := range r.checks {
@@ -34,6 +32,11 @@ func (p *Policy) warn() []Error {
 		}
 	}
 	return list
+}
+
+// before finds the first rule that catches all that rule i could, or -1.
+func (p *Policy) before(i int) int {
+	return slices.IndexFunc(p.rules[:i], func(earlier rule) bool { return earlier.covers(&p.rules[i]) })
 }
 
 // free are the signal calls that the policy does not cover.

@@ -94,6 +94,9 @@ type Plan struct {
 
 	// Unasked lets the filter allow what registers allow: auto where the kernel has the call.
 	Unasked bool
+
+	// Unsafe says that the kernel runs calls although the policy cannot be enforced so.
+	Unsafe bool
 }
 
 // Resolve chooses, or says why a choice cannot be had here.
@@ -148,7 +151,7 @@ func (o Options) resolveContinue(p Plan, f kernel.Features, ownRules bool) (Plan
 	case len(o.mutable()) > 0 && !o.UnsafeContinue:
 		return p, fmt.Errorf("--mode continue: %s: %s, which can change before the kernel looks: use another mode, or --unsafe-continue", o.PolicyFile, o.mutable()[0])
 	}
-	p.Mode, p.Why = emulate.ModeContinue, "asked for"
+	p.Mode, p.Why, p.Unsafe = emulate.ModeContinue, "asked for", len(o.mutable()) > 0
 	return p, nil
 }
 

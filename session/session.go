@@ -15,6 +15,7 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/policy"
 	"github.com/pidfd-shim/pidfd-shim/proc"
 	"github.com/pidfd-shim/pidfd-shim/shim"
+	"github.com/pidfd-shim/pidfd-shim/tracee"
 )
 
 // Session is a supervisor and what it holds. It is made before the command starts, so
@@ -28,8 +29,8 @@ type Session struct {
 	// Observer sees every call; nil where nobody asked.
 	Observer shim.Observer
 
-	// Helper starts this program in a role of its own (`__reader`, `__pinner`) on one
-	// end of a socket pair.
+	// Helper starts this program in a role of its own (`__reader`) on one end of a socket
+	// pair.
 	Helper func(role string, socket *os.File) (*os.Process, error)
 
 	// CountsOnly says that the observer has no use for the siginfo and the target of a
@@ -43,11 +44,11 @@ type Session struct {
 	policy   *policy.Policy // the one that the filter was made of
 	live     *policy.Live
 	siblings bool
-	unsafe   bool
 
 	helpers  *helper.All
+	held     *tracee.Held
 	attached bool // see Attach
-	pools    *pools
+	readers  *helper.Pool[*helper.Helper]
 	sandbox  *emulate.Sandbox // nil unless attached
 	denying  bool             // see Denying
 	self     emulate.Self
@@ -78,10 +79,10 @@ func New(o Options, f kernel.Features, log *slog.Logger) (*Session, error) {
 	}
 	log.Info("chose how calls are answered", "backend", plan.Backend, "mode", plan.Mode, "why", plan.Why)
 	s := &Session{
-		Plan: plan, Features: f, Proc: fs, Log: log, self: self, helpers: &helper.All{},
-		options: o, policy: o.policy, live: policy.NewLive(o.policy), siblings: o.siblings(), unsafe: o.UnsafeContinue,
+		Plan: plan, Features: f, Proc: fs, Log: log, self: self, helpers: &helper.All{}, held: &tracee.Held{},
+		options: o, policy: o.policy, live: policy.NewLive(o.policy), siblings: o.siblings(),
 	}
-	s.pools = s.newPools()
+	s.readers = s.newReaders()
 	if plan.Mode != emulate.ModeContinue && (f.Continue || plan.Backend == BackendPtrace) {
 		s.watch = &emulate.Watch{}
 	}
@@ -106,6 +107,7 @@ func (s *Session) Launch(start func() (int, error)) (int, error) {
 	if s.siblings {
 		listener.ExpectReruns()
 	}
+	s.held.Keep(int32(pid))
 	s.listener, s.backend = listener, listener
 	if !killable {
 		s.ledger = &emulate.Ledger{}
@@ -160,6 +162,9 @@ func (s *Session) Serve() error {
 // but COMMAND's.
 func (s *Session) StopHelpers() { s.helpers.Stop() }
 
+// Reap takes an event of a child of ours, when no thread of ours traces it.
+func (s *Session) Reap(pid int, take func()) { s.held.Reap(pid, take) }
+
 // WaitEnd returns when nobody is left under the filter. Precondition: every descendant
 // has been reaped. A task can still be left where it moved into another pid namespace
 // and lost its parent; only a listener that hangs up (5.9) tells of that. The loop may
@@ -190,17 +195,17 @@ func (s *Session) Suppressed() uint64 {
 // takes microseconds.
 const helperDeadline = 50 * time.Millisecond
 
+// config is one worker's.
 func (s *Session) config(supervisor *shim.Supervisor) emulate.Config {
+	tracees := &tracee.Set{Held: s.held}
 	traced := s.Plan.Backend == BackendPtrace
 	c := emulate.Config{
 		Mode: s.Plan.Mode, Rules: s.Plan.Rules, Features: s.Features,
 		Proc: s.Proc, Self: s.self, Backend: s.backend, Ledger: s.ledger,
 		Reader: func() *emulate.Reader {
-			return &emulate.Reader{Helper: s.helper("__reader", false)}
+			return &emulate.Reader{Helper: s.helper("__reader")}
 		},
-		Pinner: func() *emulate.Pinner {
-			return &emulate.Pinner{Helper: s.helper("__pinner", true)}
-		},
+		Pinner:     func() *emulate.Pinner { return &emulate.Pinner{Set: tracees} },
 		Watch:      s.watch,
 		Suspicious: supervisor.Suspicious,
 		NeverBlock: traced,
@@ -208,29 +213,27 @@ func (s *Session) config(supervisor *shim.Supervisor) emulate.Config {
 		Continues:  traced || s.Features.Continue,
 		MayPass: s.Features.SendSignal && (traced || s.Features.Continue) &&
 			s.Plan.Rules == emulate.NativeRules(s.Features),
-		Policy: s.live, Unsafe: s.unsafe, Sandbox: s.sandbox,
+		Policy: s.live, Unsafe: s.Plan.Unsafe, Sandbox: s.sandbox,
 		Log: s.Log,
 	}
+	if s.attached {
+		c.Reader = func() *emulate.Reader { return &emulate.Reader{Helper: helper.Helper{Pool: s.readers}} }
+	}
 	switch {
-	case s.attached:
-		s.pools.share(&c)
 	case s.tracer != nil:
 		c.Pins = s.tracer.Pins
-	case s.siblings && !s.Features.Continue:
+	case (s.siblings || s.attached) && !s.Features.Continue:
 		// The caller's own call would be notified again, and could not be let through.
-	case s.Plan.Mode == emulate.ModeCaller, s.policy != nil:
-		c.Hopper = func() emulate.Hopper {
-			return &ptrace.Hopper{Helper: s.helper("__hopper", true)}
-		}
+	case s.Plan.Mode == emulate.ModeCaller, s.policy != nil, s.attached:
+		c.Hopper = func() emulate.Hopper { return &ptrace.Hopper{Set: tracees} }
 	}
 	return c
 }
 
-func (s *Session) helper(role string, spare bool) helper.Helper {
+func (s *Session) helper(role string) helper.Helper {
 	return helper.Helper{
 		Command:  func(socket *os.File) (*os.Process, error) { return s.Helper(role, socket) },
 		Deadline: helperDeadline,
-		Spare:    spare,
 		All:      s.helpers,
 	}
 }

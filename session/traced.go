@@ -24,6 +24,7 @@ func (s *Session) LaunchTraced(l *ptrace.Launcher) (int, error) {
 func (s *Session) ServeTraced(pid int32, seized func(error)) error {
 	s.tracer = ptrace.New(pid, seized, s.Log)
 	s.tracer.Init, s.tracer.Tagged = s.isInit, s.Features.NoSyscallInfo
+	s.tracer.Pinned = s.held.Stopped
 	s.backend = s.tracer
 	return s.Serve()
 }

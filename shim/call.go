@@ -37,6 +37,10 @@ type Call struct {
 	// Mark, if set by the backend, keeps how far the call has come.
 	Mark Mark
 
+	// After, if set by the handler, is called when the caller has its answer, or is gone:
+	// for what it need not wait for. The worker may stay behind with it.
+	After func(w *Worker)
+
 	worker  *Worker
 	witness Witness
 }
@@ -68,6 +72,11 @@ func (c *Call) Finished() {
 		c.Mark.Done()
 		c.Mark = nil
 	}
+}
+
+// forget drops what the handler of the call before has set.
+func (c *Call) forget() {
+	c.Settled, c.Done, c.After, c.Runner, c.Record = nil, nil, nil, nil, Record{}
 }
 
 // Sending says that the target is known (Record.TargetPid) and still as the signal
@@ -102,6 +111,7 @@ type Record struct {
 	Denied    bool
 	Duplicate bool
 	Averted   bool // the target's number was not its own any more: nothing was sent
+	Unsafe    bool // run by the kernel although what was decided on may have changed
 
 	Notes any // the observer's, from Sending or Before to After
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
-const deadline = 20 * time.Second
+const deadline = time.Minute
 
 // fake is a backend whose calls are typed in by a test. It counts answers.
 type fake struct {

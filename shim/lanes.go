@@ -1,6 +1,7 @@
 package shim
 
 import (
+	"cmp"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -23,34 +24,28 @@ type lanes struct {
 
 	Suspicious atomic.Bool
 
+	pause time.Duration // of the slow lane's rest
+
 	mu      sync.Mutex // guards below
 	fresh   []Call
 	stuck   []Call
 	wake    *sync.Cond
 	closed  bool
-	current *Worker
+	current [laneCount]*Worker
+
+	behind atomic.Int32 // workers that were replaced and still have a call
 }
 
-// Worker is one loop. Memory readers mark on it when they enter and leave a read.
-type Worker struct {
-	reads   atomic.Uint64 // odd while in a read
-	retired atomic.Bool
-}
-
-// Enter marks the start of something that a caller can make block.
-func (w *Worker) Enter() {
-	if w != nil { // nobody watches: a test's call
-		w.reads.Add(1)
-	}
-}
-
-// Leave marks its end.
-func (w *Worker) Leave() { w.Enter() }
-
-func (w *Worker) replaced() bool { return w.retired.Load() }
+// The lanes.
+const (
+	fast = iota
+	slow
+	laneCount
+)
 
 func (l *lanes) init() {
 	l.done = make(chan error, 1)
+	l.pause = cmp.Or(l.pause, tick)
 	l.wake = sync.NewCond(&l.mu)
 }
 
@@ -67,11 +62,38 @@ func (l *lanes) close() {
 
 // startWorker begins a new fast lane.
 func (s *Supervisor) startWorker() {
-	w := &Worker{}
-	s.lanes.mu.Lock()
-	s.lanes.current = w
-	s.lanes.mu.Unlock()
+	w := &Worker{behind: &s.lanes.behind}
+	if !s.Alone {
+		w.replace = s.startWorker
+	}
+	s.lanes.set(fast, w)
 	s.lanes.loops.Go(func() { s.work(w) })
+}
+
+func (s *Supervisor) startSlowWorker() {
+	w := &Worker{behind: &s.lanes.behind, replace: s.startSlowWorker}
+	s.lanes.set(slow, w)
+	s.lanes.loops.Go(func() { s.serveSlow(w) })
+}
+
+func (l *lanes) set(lane int, w *Worker) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.current[lane] = w
+}
+
+func (l *lanes) workers() [laneCount]*Worker {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.current
+}
+
+func (s *Supervisor) replaceStuck(w *Worker) {
+	if w.reads.Load() && !s.lanes.Suspicious.Load() {
+		s.Log.Warn("a caller's memory does not answer: its sandbox is read by separate processes from now on")
+		s.lanes.Suspicious.Store(true)
+	}
+	w.StayBehind()
 }
 
 // Suspicious tells handlers that reading a caller's memory has been seen to block.
@@ -81,7 +103,7 @@ func (s *Supervisor) Suspicious() bool { return s.lanes.Suspicious.Load() }
 // there come before those that have.
 func (s *Supervisor) postpone(c *Call) {
 	l := &s.lanes
-	l.slowOnce.Do(func() { l.loops.Go(s.serveSlow) })
+	l.slowOnce.Do(s.startSlowWorker)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if c.Slow {
@@ -94,16 +116,17 @@ func (s *Supervisor) postpone(c *Call) {
 
 // serveSlow is the loop of the slow lane. A call that is still not ready goes to the
 // end of the queue, and the lane rests before it tries the next.
-func (s *Supervisor) serveSlow() {
-	runtime.LockOSThread()
+func (s *Supervisor) serveSlow(w *Worker) {
+	runtime.LockOSThread() // see work
+	defer w.end()
 	handlers := s.Handlers()
-	worker := &Worker{}
-	for {
+	for !w.Replaced() {
 		c, ok := s.lanes.takeSlow()
 		if !ok {
 			return
 		}
-		c.Slow, c.worker, c.Settled, c.Done, c.Runner, c.Record = true, worker, nil, nil, nil, Record{}
+		c.Slow, c.worker = true, w
+		c.forget()
 		if s.Backend.Blocked(&c) != nil {
 			c.Finished()
 		} else if !s.serveOne(&c, handlers) {
@@ -133,7 +156,7 @@ func (l *lanes) takeSlow() (c Call, ok bool) {
 // rest spares the machine while nothing but stuck calls is left. A fresh call ends it.
 func (l *lanes) rest() {
 	rested := false
-	timer := time.AfterFunc(tick, func() {
+	timer := time.AfterFunc(l.pause, func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		rested = true

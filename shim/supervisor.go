@@ -59,13 +59,11 @@ type Witness interface {
 func (s *Supervisor) Serve() error {
 	s.lanes.init()
 	s.startWorker() // before the watch, which looks at it
-	if !s.Alone {
-		if s.Watchdog == nil {
-			s.Watchdog = &Watchdog{}
-		}
-		s.Watchdog.add(s)
-		defer s.Watchdog.remove(s)
+	if s.Watchdog == nil {
+		s.Watchdog = &Watchdog{}
 	}
+	s.Watchdog.add(s)
+	defer s.Watchdog.remove(s)
 	err := <-s.lanes.done
 	s.lanes.close()
 	return err
@@ -92,10 +90,11 @@ func (s *Supervisor) JoinFor(patience time.Duration) {
 // work is the loop of one worker. The thread is locked: it may be replaced while it
 // is stuck in a read, and then must not hold up the scheduler's other work.
 func (s *Supervisor) work(w *Worker) {
-	runtime.LockOSThread()
+	runtime.LockOSThread() // and never unlocked: the thread ends, and lets go of its tracees
+	defer w.end()
 	handlers := s.Handlers()
 	var c Call
-	for !w.replaced() {
+	for !w.Replaced() {
 		err := s.Backend.Next(&c)
 		switch {
 		case err == nil:
@@ -108,7 +107,8 @@ func (s *Supervisor) work(w *Worker) {
 			s.lanes.finish(fmt.Errorf("receive a call: %w", err))
 			return
 		}
-		c.Slow, c.Received, c.worker, c.Settled, c.Done, c.Runner, c.Record = false, 0, w, nil, nil, nil, Record{}
+		c.Slow, c.Received, c.worker = false, 0, w
+		c.forget()
 		s.serveOne(&c, handlers)
 	}
 }
@@ -128,6 +128,9 @@ func (s *Supervisor) serveOne(c *Call, handlers *Handlers) bool {
 	switch v.Kind {
 	case KindGone:
 		c.Finished()
+		if c.After != nil {
+			c.After(c.worker)
+		}
 		return true
 	case KindLater:
 		if p, ok := s.Backend.(Postponer); ok && !c.Slow {
@@ -159,6 +162,9 @@ func (s *Supervisor) answer(c *Call, v Verdict) {
 	}
 	if err != nil && !errors.Is(err, ErrGone) {
 		s.Log.Error("answer", "tid", c.Tid, "verdict", v, "error", err)
+	}
+	if c.After != nil {
+		c.After(c.worker)
 	}
 }
 

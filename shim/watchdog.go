@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Watchdog replaces workers that are in the same read at two of its ticks. One serves
+// Watchdog replaces workers that are in the same read, or wait, at two of its ticks. One serves
 // any number of supervisors, and rests while there is none.
 type Watchdog struct {
 	mu      sync.Mutex // guards below
@@ -13,10 +13,10 @@ type Watchdog struct {
 	running bool
 }
 
-// sight is what the last tick saw of a supervisor.
-type sight struct {
-	worker *Worker
-	reads  uint64
+// sight is what the last tick saw of a supervisor's lanes.
+type sight [laneCount]struct {
+	worker  *Worker // nil: not started
+	entered uint64
 }
 
 func (d *Watchdog) add(s *Supervisor) {
@@ -60,18 +60,17 @@ func (d *Watchdog) look() bool {
 	return d.running
 }
 
-// look replaces the worker if it is still where it was last seen.
+// look replaces workers that are still where they were last seen.
 func (s *Supervisor) look(last sight) sight {
-	s.lanes.mu.Lock()
-	now := sight{worker: s.lanes.current}
-	s.lanes.mu.Unlock()
-	now.reads = now.worker.reads.Load()
-	if now != last || now.reads%2 == 0 {
-		return now
+	var now sight
+	for lane, w := range s.lanes.workers() {
+		if w == nil {
+			continue
+		}
+		now[lane].worker, now[lane].entered = w, w.entered.Load()
+		if now[lane] == last[lane] && now[lane].entered%2 == 1 && w.replace != nil {
+			s.replaceStuck(w)
+		}
 	}
-	s.Log.Warn("a caller's memory does not answer: its sandbox is read by separate processes from now on")
-	s.lanes.Suspicious.Store(true)
-	now.worker.retired.Store(true)
-	s.startWorker()
-	return last
+	return now
 }

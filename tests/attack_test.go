@@ -20,7 +20,7 @@ import (
 var supervised = []string{"continue", "forward", "emulate"}
 
 // attackDeadline is for one attack: reaching it means that somebody hangs.
-const attackDeadline = 2 * time.Minute
+const attackDeadline = 5 * time.Minute
 
 // soaking is true under make soak, where races run for long.
 var soaking = os.Getenv("PIDFD_SHIM_SOAK") != ""
@@ -113,7 +113,7 @@ func attackOutput(t *testing.T, argv []string) string {
 	defer cancel()
 	var stdout, stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &stdout, &stderr, 5*time.Second
+	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &stdout, &stderr, time.Minute
 	err := cmd.Run()
 	if err = errors.Join(err, ctx.Err()); err != nil || stderr.Len() > 0 {
 		t.Fatalf("%s: %v\n%s%s", shellLine(argv), err, stdout.String(), stderr.String())

@@ -26,7 +26,7 @@ func TestSupervisorKilled(t *testing.T) {
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
-			hangs := time.AfterFunc(30*time.Second, func() { _ = cmd.Process.Kill() })
+			hangs := time.AfterFunc(attackDeadline, func() { _ = cmd.Process.Kill() })
 			defer hangs.Stop()
 			got := map[string]int{}
 			for lines := bufio.NewScanner(stdout); lines.Scan(); {
@@ -46,6 +46,9 @@ func TestSupervisorKilled(t *testing.T) {
 		})
 	}
 }
+
+// patience is how long an end may take that has to come, in milliseconds.
+const patience = 60_000
 
 // TestSupervisorEnds with the last caller, however suddenly that is: a helper that it
 // started for a call of the dead must not keep it.
@@ -75,7 +78,7 @@ func TestSupervisorEnds(t *testing.T) {
 		_ = cmd.Process.Kill() // the front; COMMAND is killed for it
 		_ = cmd.Wait()
 		fds := []unix.PollFd{{Fd: int32(supervisor), Events: unix.POLLIN}}
-		for n, err := unix.Poll(fds, 10_000); n == 0 || err != nil; n, err = unix.Poll(fds, 10_000) {
+		for n, err := unix.Poll(fds, patience); n == 0 || err != nil; n, err = unix.Poll(fds, patience) {
 			if err == nil {
 				_ = unix.PidfdSendSignal(supervisor, unix.SIGKILL, nil, 0)
 				t.Fatal("the supervisor outlives the last caller")

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// sceneDeadline is for one scene; the caller gives itself 20 seconds.
-const sceneDeadline = 30 * time.Second
+// sceneDeadline is for one scene; the caller gives itself one minute.
+const sceneDeadline = 2 * time.Minute
 
 // buildTree compiles the caller of the process-tree scenes.
 func buildTree(t *testing.T, width string, more ...string) string {

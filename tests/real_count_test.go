@@ -19,7 +19,7 @@ import (
 )
 
 // programDeadline is for one run: the longest takes seconds.
-const programDeadline = 2 * time.Minute
+const programDeadline = 5 * time.Minute
 
 // outcome is what is to be equal: how a program ended and what of its output counts,
 // and, where somebody watched, its calls.
@@ -64,7 +64,7 @@ func (p program) run(t *testing.T, wrapper ...string) outcome {
 	argv := slices.Concat(wrapper, p.argv)
 	var output bytes.Buffer
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.WaitDelay = p.dir, &output, &output, 5*time.Second
+	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.WaitDelay = p.dir, &output, &output, time.Minute
 	err := cmd.Run()
 	var exit *exec.ExitError
 	if ctx.Err() != nil || err != nil && !errors.As(err, &exit) {

@@ -23,7 +23,7 @@ var storms = []struct {
 // without, with SA_RESTART and without. To oneself it is there when the call returns.
 func TestStormDeliversOnce(t *testing.T) {
 	for _, killable := range []bool{true, false} {
-		for _, mode := range supervised {
+		for _, mode := range append([]string{"caller"}, supervised...) {
 			for _, storm := range storms {
 				for restart := range 2 {
 					name := fmt.Sprintf("killable=%t/%s/%s/restart=%d", killable, mode, storm.words[0], restart)
@@ -66,8 +66,8 @@ func TestKilledCallers(t *testing.T) {
 			argv := attackIn(t, mode, "m64", "killed", "callers="+strconv.Itoa(callers))
 			got := attackNumbers(t, argv)
 			expect(t, argv, got, map[string]int{"duplicates": 0})
-			if got["once"] == 0 || got["fds_after"] > maxFDs || got["fds_before"] < 5 {
-				t.Errorf("%v: want signals to have come, and at most %d descriptors", got, maxFDs)
+			if got["once"] < callers || got["fds_after"] > maxFDs || got["fds_before"] < 5 {
+				t.Errorf("%v: want signals of most to have come, and at most %d descriptors", got, maxFDs)
 			}
 		})
 	}

@@ -25,6 +25,7 @@ var rank = map[string]int{
 	"proc":           2,
 	"shim":           2,
 	"helper":         2,
+	"tracee":         2,
 	"notify":         3,
 	"notify/ptrace":  3,
 	"emulate":        3,

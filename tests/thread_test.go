@@ -15,7 +15,7 @@ func TestThreads(t *testing.T) {
 				expect(t, table, attackNumbers(t, table), map[string]int{"wrong": 0, "left": 1, "right": 1})
 				leader := attackIn(t, mode, width, "no-leader")
 				expect(t, leader, attackNumbers(t, leader), map[string]int{"wrong": 0, "arrived": 1})
-				flip := attackIn(t, mode, width, "flip", "ms="+strconv.Itoa(soak(200, 10_000)))
+				flip := attackIn(t, mode, width, "flip", "calls="+strconv.Itoa(soak(3000, 200_000)))
 				expect(t, flip, attackNumbers(t, flip), map[string]int{"wrong": 0, "left": 1, "right": 1, "third": 0})
 			})
 		}
@@ -33,7 +33,8 @@ func TestFewDescriptors(t *testing.T) {
 }
 
 // TestChurn: many processes and threads that make one call each. The supervisor's
-// descriptors and memory do not grow once its caches are full.
+// memory does not grow once its caches are full, and its descriptors no further than
+// those: a worker that takes another's place begins with an empty one.
 func TestChurn(t *testing.T) {
 	for _, mode := range supervised {
 		t.Run(mode, func(t *testing.T) {
@@ -41,7 +42,7 @@ func TestChurn(t *testing.T) {
 			got := attackNumbers(t, argv)
 			t.Log(got)
 			expect(t, argv, got, map[string]int{"wrong": 0})
-			if got["fds"] > got["fds_half"]+8 || got["fds"] > maxFDs || got["rss"] > got["rss_half"]+8*1024 {
+			if got["fds"] > maxFDs || got["rss"] > got["rss_half"]+8*1024 {
 				t.Errorf("the supervisor grew: %v", got)
 			}
 		})

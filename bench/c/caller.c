@@ -209,10 +209,10 @@ static void one_of_many(int n, int ready, int go)
 		make_call();
 	if (write(ready, "", 1) != 1 || read(go, &byte, 1) != 0)
 		_exit(1);
-	while (now() < shared->end) {
+	do {
 		make_call();
 		shared->made[n]++;
-	}
+	} while (now() < shared->end);
 	_exit(0);
 }
 

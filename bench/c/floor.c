@@ -6,6 +6,8 @@
  *
  * continue   notify, let the kernel run the call
  * forward    notify, take the descriptor, copy the siginfo, send, answer
+ * caller     notify, take the descriptor and its number, seize caller and target, answer,
+ *            have the caller run kill instead, let go of both
  * errno      the filter answers EPERM
  * allow-nr   the filter allows by number
  * allow-args the filter allows after reading the arguments
@@ -27,8 +29,10 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -49,7 +53,9 @@
 #define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
 #endif
 
-enum { SIGINFO_SIZE = 128, CACHE = 4096 };
+#define PIDFD_GET_INFO_64 _IOC(_IOC_READ | _IOC_WRITE, 0xff, 11, 64) /* Linux 6.13 */
+
+enum { SIGINFO_SIZE = 128, CACHE = 4096, CALL_INSTRUCTION = 2 };
 
 static pid_t child;
 
@@ -140,7 +146,7 @@ static void on_child(int sig)
  */
 static int start(char **command)
 {
-	struct sigaction sa = {.sa_handler = on_child};
+	struct sigaction sa = {.sa_handler = on_child, .sa_flags = SA_NOCLDSTOP};
 	sigset_t chld, old;
 	int ready[2], listener;
 
@@ -204,7 +210,104 @@ static int forward(int listener, const struct seccomp_notif *req)
 	return error;
 }
 
-static void serve(int listener, int continues)
+static void answer(int listener, struct seccomp_notif_resp *resp)
+{
+	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, resp) && errno != ENOENT)
+		die("answer");
+}
+
+/* The number of a pidfd's process. */
+static pid_t number_of(int fd)
+{
+	struct { unsigned long mask, cgroup; unsigned pid, rest[11]; } info = {.mask = 1};
+	char text[1024], path[64], *line;
+	ssize_t n;
+	int f;
+
+	if (!ioctl(fd, PIDFD_GET_INFO_64, &info))
+		return info.pid;
+	snprintf(path, sizeof path, "/proc/self/fdinfo/%d", fd);
+	f = open(path, O_RDONLY | O_CLOEXEC);
+	n = read(f, text, sizeof text - 1);
+	close(f);
+	if (n < 0)
+		die(path);
+	text[n] = 0;
+	line = strstr(text, "\nPid:");
+	return line ? atoi(line + 5) : -1;
+}
+
+static void trace(long request, pid_t tid, void *data)
+{
+	if (ptrace(request, tid, NULL, data))
+		die("ptrace");
+}
+
+/* A tracee that is killed ends the benchmark. */
+static int stop_of(pid_t tid)
+{
+	int status;
+
+	while (waitpid(tid, &status, __WALL) < 0)
+		if (errno != EINTR)
+			die("wait");
+	if (!WIFSTOPPED(status))
+		exit(0);
+	return status >> 16 ? 0 : WSTOPSIG(status);
+}
+
+/*
+ * The caller stops on its way out of the wait, executes its instruction again with
+ * other registers, is looked at on its way in, and put back on its way out.
+ */
+static void hop(int listener, const struct seccomp_notif *req, struct seccomp_notif_resp *resp)
+{
+	pid_t caller = req->pid, target;
+	struct user_regs_struct before, regs;
+	int fd;
+
+	fd = syscall(SYS_pidfd_getfd, cached_pidfd(caller), (int)req->data.args[0], 0);
+	if (fd < 0) {
+		resp->error = -errno;
+		answer(listener, resp);
+		return;
+	}
+	target = number_of(fd);
+	close(fd);
+	trace(PTRACE_SEIZE, caller, (void *)PTRACE_O_TRACESYSGOOD);
+	trace(PTRACE_SEIZE, target, NULL);
+	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &req->id))
+		die("the call was interrupted");
+	trace(PTRACE_INTERRUPT, caller, NULL);
+	answer(listener, resp);
+	stop_of(caller);
+	trace(PTRACE_GETREGS, caller, &before);
+	regs = before;
+	regs.rip -= CALL_INSTRUCTION;
+	regs.rax = SYS_kill;
+	regs.orig_rax = -1;
+	regs.rdi = target;
+	regs.rsi = req->data.args[1];
+	trace(PTRACE_SETREGS, caller, &regs);
+	trace(PTRACE_SYSCALL, caller, NULL);
+	stop_of(caller);
+	trace(PTRACE_GETREGS, caller, &regs);
+	if (regs.orig_rax != SYS_kill || regs.rdi != (unsigned long)target)
+		die("another call");
+	trace(PTRACE_SYSCALL, caller, NULL);
+	stop_of(caller);
+	trace(PTRACE_GETREGS, caller, &regs);
+	before.rax = regs.rax;
+	before.orig_rax = -1;
+	trace(PTRACE_SETREGS, caller, &before);
+	trace(PTRACE_DETACH, caller, NULL);
+	trace(PTRACE_INTERRUPT, target, NULL);
+	trace(PTRACE_DETACH, target, (void *)(long)stop_of(target));
+}
+
+enum how { CONTINUE, FORWARD, CALLER };
+
+static void serve(int listener, enum how how)
 {
 	struct seccomp_notif_sizes sizes;
 	struct seccomp_notif *req;
@@ -224,10 +327,12 @@ static void serve(int listener, int continues)
 			die("receive");
 		}
 		resp->id = req->id;
-		resp->error = continues ? 0 : -forward(listener, req);
-		resp->flags = continues ? SECCOMP_USER_NOTIF_FLAG_CONTINUE : 0;
-		if (ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, resp) && errno != ENOENT)
-			die("answer");
+		resp->error = how == FORWARD ? -forward(listener, req) : 0;
+		resp->flags = how == CONTINUE ? SECCOMP_USER_NOTIF_FLAG_CONTINUE : 0;
+		if (how == CALLER)
+			hop(listener, req, resp);
+		else
+			answer(listener, resp);
 	}
 }
 
@@ -244,9 +349,11 @@ int main(int argc, char **argv)
 		return 2;
 	command++;
 	if (!strcmp(mode, "continue"))
-		serve(start(command), 1);
+		serve(start(command), CONTINUE);
 	if (!strcmp(mode, "forward") || !strcmp(mode, "emulate"))
-		serve(start(command), 0);
+		serve(start(command), FORWARD);
+	if (!strcmp(mode, "caller"))
+		serve(start(command), CALLER);
 
 	int failed = -1;
 	errno = EINVAL;

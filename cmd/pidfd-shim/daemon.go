@@ -13,7 +13,6 @@ import (
 	"syscall"
 
 	"github.com/fsnotify/fsnotify"
-	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/agent"
 	"github.com/pidfd-shim/pidfd-shim/audit"
@@ -93,7 +92,7 @@ func (c *serveConfig) base(log *slog.Logger) (*session.Session, error) {
 	o.Observed = true // every call of a runtime's filter comes to us, whatever we would like
 	s, err := session.New(o, features, log)
 	if err == nil {
-		s.Helper = startHelper
+		s.Helper = startReaped
 	}
 	return s, err
 }
@@ -276,17 +275,15 @@ func (d *daemon) close() error {
 	return errors.Join(failed...)
 }
 
-// reap waits for helper processes that have ended. Nothing else of serve has children.
-func reap() {
-	ended := make(chan os.Signal, 1)
-	signal.Notify(ended, syscall.SIGCHLD)
-	go func() {
-		for range ended {
-			for {
-				if pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); pid <= 0 || err != nil {
-					break
-				}
-			}
-		}
-	}()
+// startReaped is startHelper for a process that nobody else waits for. It is waited for by
+// its handle: a wait for any child would take the stops of those that workers trace.
+func startReaped(role string, socket *os.File) (*os.Process, error) {
+	process, err := startHelper(role, socket)
+	if err != nil {
+		return nil, err
+	}
+	if again, err := os.FindProcess(process.Pid); err == nil {
+		go func() { _, _ = again.Wait() }()
+	}
+	return process, nil
 }

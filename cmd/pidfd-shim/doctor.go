@@ -10,12 +10,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/kernel"
+	"github.com/pidfd-shim/pidfd-shim/session"
 )
 
 func newDoctorCommand() *cobra.Command {
 	var asJSON bool
+	var o session.Options
 	cmd := &cobra.Command{
-		Use:   "doctor [--json]",
+		Use:   "doctor [--json] [--policy FILE]",
 		Short: "Try each kernel feature, say what run would use and why",
 		Long: `Try each kernel feature by using it harmlessly, never by its version, and say what
 "run" would use and why. "unknown" is a feature that could not be tried: a sandbox or a
@@ -23,8 +25,10 @@ lack of privilege is in the way, and the shim does not rely on it.
 
 Ends with 1 if "run" cannot work here.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return doctor(cmd, asJSON) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return doctor(cmd, o, asJSON) },
 	}
+	cmd.Flags().StringVar(&o.PolicyFile, "policy", "", "say what run would use under the policy in `FILE`")
+	cmd.Flags().BoolVar(&o.UnsafeContinue, "unsafe-continue", false, "and with run's flag of that name")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object, for programs")
 	return cmd
 }
@@ -46,12 +50,15 @@ type finding struct {
 	Why    string `json:"why,omitempty"` // what was tried and what came of it
 }
 
-func doctor(cmd *cobra.Command, asJSON bool) error {
+func doctor(cmd *cobra.Command, o session.Options, asJSON bool) error {
 	f, err := features()
 	if err != nil {
 		return err
 	}
-	r := examine(f)
+	if err := o.LoadPolicy(); err != nil {
+		return err
+	}
+	r := examine(f, o)
 	if asJSON {
 		encoder := json.NewEncoder(cmd.OutOrStdout())
 		encoder.SetIndent("", "  ")
@@ -68,10 +75,10 @@ func doctor(cmd *cobra.Command, asJSON bool) error {
 	return nil
 }
 
-func examine(f kernel.Features) report {
+func examine(f kernel.Features, o session.Options) report {
 	set := kernel.Probe()
 	seize, _ := set.Find("PTRACE_SEIZE")
-	all := ways(f, seize.Err == nil)
+	all := ways(f, o, seize.Err == nil)
 	r := report{Kernel: release(), Ways: all, Run: all[0]}
 	for _, result := range set {
 		found := finding{

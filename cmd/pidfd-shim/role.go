@@ -8,7 +8,6 @@ import (
 
 	"github.com/pidfd-shim/pidfd-shim/emulate"
 	"github.com/pidfd-shim/pidfd-shim/front"
-	"github.com/pidfd-shim/pidfd-shim/notify/ptrace"
 )
 
 // init locks the main goroutine to the main thread, before anything can take it off:
@@ -18,9 +17,7 @@ func init() { runtime.LockOSThread() }
 // The roles in which this program starts itself: first arguments that no user types.
 const (
 	roleReader = "__reader"
-	rolePinner = "__pinner"
 	roleTracer = "__tracer"
-	roleHopper = "__hopper"
 )
 
 // helperSocket is the helper's end of its socket pair.
@@ -36,10 +33,6 @@ func inRole(args []string) (status int, mine bool) {
 		return front.Supervise(args[1:], openSupervisor), true
 	case roleReader:
 		return help(emulate.ServeReads), true
-	case rolePinner:
-		return help(emulate.ServePins), true
-	case roleHopper:
-		return help(ptrace.ServeHops), true
 	case roleTracer:
 		return trace(args[1:]), true
 	}

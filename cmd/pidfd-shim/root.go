@@ -75,6 +75,7 @@ var subcommands = []func() *cobra.Command{
 	newPsCommand,
 	newSendCommand,
 	newDoctorCommand,
+	newPolicyCommand,
 	newDecodeCommand,
 	newBenchCommand,
 	newVersionCommand,

@@ -135,7 +135,7 @@ func nextLine(ts *testscript.TestScript, lines *bufio.Reader) string {
 	case a := <-got:
 		ts.Check(a.err)
 		return a.text
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		ts.Fatalf("receiver says nothing")
 		return ""
 	}

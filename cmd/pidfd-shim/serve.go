@@ -97,7 +97,6 @@ func (c *serveConfig) serve() error {
 	}
 	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 	signal.Ignore(syscall.SIGPIPE)
-	reap()
 	d, err := c.open()
 	if err != nil {
 		return err

@@ -103,6 +103,7 @@ func hooks(s *session.Session, c *runConfig, observers *observers) front.Hooks {
 			}
 			return pid, err
 		},
+		Reap:       s.Reap,
 		Alone:      s.StopHelpers,
 		KeepStderr: c.Trace == "-",
 		Wait: func() error {

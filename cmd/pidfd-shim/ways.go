@@ -24,19 +24,20 @@ type way struct {
 // ways lists every combination, the one that `run` takes by itself first. traceable
 // says whether PTRACE_SEIZE works here. The choices are session's own, so that doctor
 // cannot say anything else than run does.
-func ways(f kernel.Features, traceable bool) []way {
-	all := []way{wayOf(f, traceable, "auto", "auto")}
+func ways(f kernel.Features, o session.Options, traceable bool) []way {
+	all := []way{wayOf(f, o, traceable, "auto", "auto")}
 	for _, backend := range []string{session.BackendNotify, session.BackendPtrace} {
 		for _, mode := range session.Modes[1:] {
-			all = append(all, wayOf(f, traceable, backend, mode))
+			all = append(all, wayOf(f, o, traceable, backend, mode))
 		}
 	}
 	return all
 }
 
-func wayOf(f kernel.Features, traceable bool, backend, mode string) way {
+func wayOf(f kernel.Features, o session.Options, traceable bool, backend, mode string) way {
 	w := way{Backend: backend, Mode: mode}
-	plan, err := session.Options{Backend: backend, Mode: mode, Semantics: "native"}.Resolve(f)
+	o.Backend, o.Mode, o.Semantics = backend, mode, "native"
+	plan, err := o.Resolve(f)
 	switch {
 	case err != nil:
 		w.Why = err.Error()
@@ -54,6 +55,9 @@ func wayOf(f kernel.Features, traceable bool, backend, mode string) way {
 	if plan.Unasked {
 		w.Why += ": the filter lets it through"
 	}
+	if plan.Unsafe {
+		w.Fidelity += "; UNSAFE: decided on what may have changed since"
+	}
 	return w
 }
 
@@ -62,7 +66,7 @@ func guardOf(p session.Plan, traceable bool) shim.Guard {
 	switch {
 	case p.Mode == emulate.ModeContinue:
 		return shim.GuardNone
-	case p.Mode == emulate.ModeForward:
+	case p.Mode == emulate.ModeForward, p.Mode == emulate.ModeAuto && !traceable:
 		return shim.GuardPidfd
 	case p.Backend == session.BackendPtrace:
 		return shim.GuardTracee
@@ -74,6 +78,7 @@ func guardOf(p session.Plan, traceable bool) shim.Guard {
 
 // fidelity in a few words; docs/FIDELITY.md has them all.
 var fidelity = map[emulate.Mode]string{
+	emulate.ModeAuto:     "exact: signals with siginfo are forwarded, the caller itself sends the others",
 	emulate.ModeContinue: "exact: the kernel runs the call",
 	emulate.ModeForward:  "exact with siginfo; without, SI_QUEUE in the caller's name",
 	emulate.ModeCaller:   "exact: the caller itself sends, while a tracer holds it",

@@ -26,6 +26,10 @@ type Tracer struct {
 	// sig_task_ignored and sig_ignored).
 	Init func(tid int32) bool
 
+	// Pinned takes the stop of a task that this thread traces for another reason: false if
+	// it does not. Nil: there are none.
+	Pinned func(tid int32, status unix.WaitStatus) bool
+
 	// Tagged says that there is no PTRACE_GET_SYSCALL_INFO (before 5.3): the filter's tag,
 	// the registers and the instruction tell what a call is. The filter then stops those
 	// that add filters, too.
@@ -145,19 +149,22 @@ func (t *Tracer) Next(c *shim.Call) error {
 	}
 }
 
-// waitFlags lets wait4 return at once while answers may come from the slow lane: a
+// waitFlags keeps to this thread's tracees, and lets wait4 return at once while answers may come from the slow lane: a
 // thread in wait4 cannot be woken for them.
 func (t *Tracer) waitFlags() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.slow) > 0 {
-		return unix.WALL | unix.WNOHANG
+		return unix.WALL | unix.WNOTHREAD | unix.WNOHANG
 	}
-	return unix.WALL
+	return unix.WALL | unix.WNOTHREAD
 }
 
 // handle does what a stop asks for. It returns true for a call, which stays stopped.
 func (t *Tracer) handle(tid int32, status unix.WaitStatus, c *shim.Call) bool {
+	if t.Pinned != nil && t.Pinned(tid, status) {
+		return false
+	}
 	event, sig := classify(status)
 	if event == eventExited {
 		t.forget(tid)

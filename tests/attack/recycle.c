@@ -129,83 +129,126 @@ int recycled(void)
 	return 0;
 }
 
-/* The race: one thread recycles a number without pause while others send through the
-   descriptors of those who had it. Owners are signalled by nobody. */
+/* The race: one thread recycles a number while two others send, without pause, through
+   the descriptors of those who had it. Owners are signalled by nobody. Each step waits
+   for what a sender did, so a round is the same race on a machine of any speed: the
+   victim gets signals, dies during a send, and its successor lives through a whole send
+   of each. The signal is one that merges: the user's limit of queued ones is everybody's. */
+struct sender {
+	pthread_t thread;
+	int plain;                    /* sends without a siginfo */
+	atomic_long begun, done, good; /* sends */
+	atomic_long took;             /* the last one, in microseconds */
+};
+static struct sender senders[2] = {{.plain = 0}, {.plain = 1}};
 static atomic_int stale = -1;
-static atomic_long sends, good;
 static atomic_int stop;
 
-static void *sender(void *arg)
+static void *sends(void *arg)
 {
+	struct sender *s = arg;
 	siginfo_t info;
-	int plain = arg != NULL;
 	block_all();
 	while (!stop) {
-		long ret = send_signal(stale, RT, plain ? NULL : queued(&info, RT, 1), 0);
-		sends++;
-		good += ret == 0;
+		long long from = now_us();
+		s->begun++;
+		long ret = send_signal(stale, SIGUSR1, s->plain ? NULL : queued(&info, SIGUSR1, 1), 0);
+		s->good += ret == 0;
+		s->took = (long)(now_us() - from);
+		s->done++;
 	}
 	return NULL;
+}
+
+/* Reached only if nothing moves. */
+static void not_after(long long limit, const char *what)
+{
+	errno = ETIMEDOUT;
+	must(now_us() < limit, what);
+	sched_yield();
+}
+
+static void until_past(atomic_long *count, long value, const char *what)
+{
+	for (long long limit = now_us() + 60000000; *count <= value;)
+		not_after(limit, what);
 }
 
 static pid_t child_as(pid_t number)
 {
 	pid_t pid = -1;
-	for (int tries = 1000; pid < 0 && tries > 0; tries--) /* a guard may hold it */
+	for (long long limit = now_us() + 60000000; pid < 0;) { /* a guard may hold it */
 		pid = number ? fork_as(number, 1) : fork();
-	must(pid >= 0, "fork");
+		not_after(limit, "fork");
+	}
 	return pid;
+}
+
+/* The descriptor's victim gets a signal of each sender. */
+static void publish(int fd)
+{
+	long good[2] = {senders[0].good, senders[1].good};
+	int old = atomic_exchange(&stale, fd);
+	if (old >= 0)
+		close(old);
+	for (int i = 0; i < 2; i++)
+		until_past(&senders[i].good, good[i], "no signal reaches a living target");
+}
+
+/* Kills the victim at some moment of a send; whether it was before the send's end. What
+   the last one took says nothing where it waited for a processor. */
+static int kill_during_send(pid_t victim, struct sender *s, unsigned *seed)
+{
+	until_past(&s->begun, s->begun, "no send begins");
+	long send = s->begun, length = s->took < 300 ? s->took : 300;
+	long long moment = now_us() + rand_r(seed) % (length + 1);
+	while (now_us() < moment)
+		;
+	kill(victim, SIGKILL);
+	return s->done < send;
+}
+
+/* Whether the number's new owner got a signal in a whole send of each sender. */
+static int is_hit(pid_t owner)
+{
+	long begun[2] = {senders[0].begun, senders[1].begun};
+	for (int i = 0; i < 2; i++)
+		until_past(&senders[i].done, begun[i], "a send through a stale descriptor does not end");
+	return pending(owner) != 0;
 }
 
 int recycling(void)
 {
-	long long until = now_us() + option("ms", 3000) * 1000;
-	long rounds = 0, hits = 0;
+	long want = option("raced", 100), rounds = 0, raced = 0, hits = 0;
 	unsigned seed = 1;
-	pthread_t threads[2];
 	block_all();
 	pid_t number = 0;
 	for (int i = 0; i < 2; i++)
-		pthread_create(&threads[i], NULL, sender, i ? &seed : NULL);
-	while (now_us() < until) {
-		int go[2];
-		must(pipe2(go, O_CLOEXEC) == 0, "pipe");
+		pthread_create(&senders[i].thread, NULL, sends, &senders[i]);
+	for (; raced < want; rounds++) {
 		pid_t victim = child_as(number);
 		if (victim == 0)
 			pending_forever();
 		number = victim;
 		int fd = option("dir", 0) ? proc_dir(victim) : pidfd_open_(victim, 0);
 		must(fd >= 0, "pidfd_open");
-		int old = atomic_exchange(&stale, fd);
-		if (old >= 0)
-			close(old);
-		for (int spins = (int)(rand_r(&seed) % 2000); spins > 0; spins--)
-			__asm__ volatile("pause");
-		kill(victim, SIGKILL);
+		publish(fd);
+		raced += kill_during_send(victim, &senders[rounds % 2], &seed);
 		reap(victim);
 		pid_t owner = child_as(number);
-		if (owner == 0) {
-			char c;
-			close(go[1]);
-			while (read(go[0], &c, 1) < 0)
-				;
-			_exit(0);
-		}
-		long long look = now_us() + rand_r(&seed) % 200;
-		while (now_us() < look)
-			sched_yield();
-		hits += pending(owner) != 0;
-		close(go[0]);
-		close(go[1]);
+		if (owner == 0)
+			pending_forever();
+		hits += is_hit(owner);
+		kill(owner, SIGKILL);
 		reap(owner);
-		rounds++;
 	}
 	stop = 1;
-	pthread_join(threads[0], NULL);
-	pthread_join(threads[1], NULL);
+	for (int i = 0; i < 2; i++)
+		pthread_join(senders[i].thread, NULL);
 	say("rounds", rounds);
-	say("sends", sends);
-	say("good", good);
+	say("raced", raced);
+	say("sends", senders[0].done + senders[1].done);
+	say("good", senders[0].good + senders[1].good);
 	say("hits", hits);
 	return 0;
 }

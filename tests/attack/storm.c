@@ -190,7 +190,7 @@ int group_storm(void)
 		send_once(fd, RT, queued(&info, RT, (int)i), 4 /* PIDFD_SIGNAL_PROCESS_GROUP */);
 	timer(0);
 	for (int i = 1; i < MEMBERS; i++) {
-		long long limit = now_us() + 10000000;
+		long long limit = now_us() + 60000000;
 		while (((volatile unsigned char *)all)[(i + 1) * values - 1] == 0 && now_us() < limit)
 			sched_yield();
 		kill(members[i], SIGKILL);
@@ -203,17 +203,19 @@ int group_storm(void)
 struct victim {
 	int fd;
 	long first, count;
+	atomic_long *sent;
 };
 
 static void send_all(void *arg)
 {
 	struct victim *v = arg;
 	siginfo_t info;
-	for (long i = v->first; i < v->first + v->count; i++)
+	for (long i = v->first; i < v->first + v->count; i++, ++*v->sent)
 		send_once(v->fd, RT, queued(&info, RT, (int)i), 0);
 }
 
-/* Callers killed at any moment: what they sent came at most once, nobody hangs. */
+/* Callers killed at any moment, each after some sends of its own: what they sent came at
+   most once, nobody hangs. */
 int killed(void)
 {
 	long callers = option("callers", 300), each = 1000;
@@ -224,12 +226,16 @@ int killed(void)
 	send_once(fd, 0, NULL, 0);
 	long before = open_fds(supervisor);
 	unsigned seed = (unsigned)option("seed", 1);
+	atomic_long *sent = shared(sizeof(*sent));
 	for (long n = 0; n < callers; n++) {
-		struct victim v = {fd, n * each, each};
+		struct victim v = {fd, n * each, each, sent};
+		*sent = 0;
 		pid_t caller = start(send_all, &v);
-		long long until = now_us() + rand_r(&seed) % 2000;
-		while (now_us() < until)
+		for (long some = rand_r(&seed) % 20; *sent < some;)
 			sched_yield();
+		long long until = now_us() + rand_r(&seed) % 200;
+		while (now_us() < until)
+			;
 		kill(caller, SIGKILL);
 		reap(caller);
 	}

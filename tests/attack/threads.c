@@ -216,7 +216,8 @@ static void *flips(void *arg)
 	return NULL;
 }
 
-/* A descriptor that another thread swaps: one of the two named ones, never a third. */
+/* A descriptor that another thread swaps: one of the two named ones, never a third. The
+   calls go on until both have been hit. */
 int flip(void)
 {
 	pthread_t thread;
@@ -228,11 +229,9 @@ int flip(void)
 	right = target();
 	flipped = dup(left.fd);
 	pthread_create(&thread, NULL, flips, NULL);
-	long long end = now_us() + option("ms", 500) * 1000;
-	while (now_us() < end) {
+	for (long least = option("calls", 5000); calls < least || !(pending_mask(left.pid) && pending_mask(right.pid)); calls++) {
 		long ret = send_signal(flipped, SIGUSR1, calls % 2 ? queued(&info, SIGUSR1, 1) : NULL, 0);
 		wrong += ret != 0;
-		calls++;
 	}
 	flip_stop = 1;
 	pthread_join(thread, NULL);

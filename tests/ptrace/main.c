@@ -59,7 +59,7 @@ void asleep(pid_t pid) {
 int main(int argc, char **argv) {
 	static const struct scene *const all[] = {tree_scenes, stop_scenes, guard_scenes, regs_scenes};
 	self = argv[0];
-	alarm(20); // nothing here takes a second
+	alarm(60); // nothing here takes a second
 	if (argc < 2)
 		return 92;
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)

@@ -9,8 +9,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
-enum { SHARED_FD = 100, NAMES = 32, TEXT = 4096 };
-static const long look_every = 20000000; /* ns */
+enum { SETUP_MS = 60000, SHARED_FD = 100, NAMES = 32, TEXT = 4096 };
 
 struct shared {
 	int called, returned;
@@ -26,7 +25,7 @@ struct shared {
 
 static struct shared *out;
 static const char *only, *exact;
-static int list, rows, deadline_ms = 3000;
+static int list, rows, deadline_ms = 30000;
 static char id[256];
 int my_ns, shared_fd = SHARED_FD;
 
@@ -146,18 +145,24 @@ static int wanted(void)
 	return !only || strstr(id, only);
 }
 
-/* Waits for the row's process; returns its status, or -1 at the deadline or where a
- * set-up failed in another process: nobody tells us of that, so look now and then. */
+static long long now_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+/* Waits for the row's process; returns its status, or -1 at the deadline, which counts
+ * from the call, or where a set-up failed in another process. Nobody tells us of either,
+ * so look now and then. */
 static int wait_row(pid_t pid)
 {
+	static const struct timespec look_every = {0, 20000000};
 	sigset_t chld;
 	sigemptyset(&chld);
 	sigaddset(&chld, SIGCHLD);
-	struct timespec now, end;
-	clock_gettime(CLOCK_MONOTONIC, &end);
-	end.tv_sec += deadline_ms / 1000;
-	end.tv_nsec += deadline_ms % 1000 * 1000000L;
-	for (;;) {
+	long long limit = now_ms() + SETUP_MS;
+	for (int seen = 0;;) {
 		int status;
 		if (waitpid(pid, &status, WNOHANG | WUNTRACED) == pid) {
 			if (!WIFSTOPPED(status))
@@ -166,17 +171,11 @@ static int wait_row(pid_t pid)
 			kill(pid, SIGCONT);
 			continue;
 		}
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		struct timespec left = {end.tv_sec - now.tv_sec, end.tv_nsec - now.tv_nsec};
-		while (left.tv_nsec < 0)
-			left.tv_sec--, left.tv_nsec += 1000000000L;
-		while (left.tv_nsec >= 1000000000L)
-			left.tv_sec++, left.tv_nsec -= 1000000000L;
-		if (left.tv_sec < 0 || out->lacking)
+		if (!seen && out->called)
+			seen = 1, limit = now_ms() + deadline_ms;
+		if (now_ms() > limit || out->lacking)
 			return -1;
-		if (left.tv_sec > 0 || left.tv_nsec > look_every)
-			left = (struct timespec){0, look_every};
-		sigtimedwait(&chld, NULL, &left);
+		sigtimedwait(&chld, NULL, &look_every);
 	}
 }
 

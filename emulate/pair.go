@@ -1,0 +1,102 @@
+package emulate
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/kernel"
+	"github.com/pidfd-shim/pidfd-shim/policy"
+	"github.com/pidfd-shim/pidfd-shim/proc"
+)
+
+// Pair is a caller and a target of a call that nobody makes: for `policy explain`, which
+// so sees what a real call's rules would see. Close it after use.
+type Pair struct {
+	handler    SendSignal
+	attempt    attempt
+	supervised bool
+}
+
+// NewPair holds a thread and a process. supervisor is the process whose sandbox is meant,
+// 0 if none is.
+func NewPair(fs *proc.FS, features kernel.Features, caller, target, supervisor int32) (*Pair, error) {
+	self, err := ReadSelf(fs)
+	if err != nil {
+		return nil, err
+	}
+	p := &Pair{handler: SendSignal{Config: Config{Proc: fs, Features: features, Self: self}}, supervised: supervisor > 0}
+	if p.supervised {
+		p.handler.Self.Pid = supervisor
+	}
+	if p.attempt.caller, err = p.handler.openCaller(caller); err != nil {
+		return nil, gonePair(err, "caller", caller)
+	}
+	if err := p.hold(target); err != nil {
+		p.Close()
+		return nil, gonePair(err, "target", target)
+	}
+	return p, nil
+}
+
+// hold takes the target as a descriptor in a call would name it.
+func (p *Pair) hold(pid int32) error {
+	t := &p.attempt.target
+	dir, err := p.handler.Proc.Dir(pid)
+	if err != nil {
+		return err
+	}
+	var status proc.Status
+	if err := dir.Status(&status); err != nil {
+		_ = dir.Close()
+		return err
+	}
+	t.fd, t.dir, t.known = dir.FD(), dir, true
+	t.pid, t.tgid = status.Pid, status.Tgid
+	return nil
+}
+
+func gonePair(err error, who string, pid int32) error {
+	if errors.Is(err, unix.ESRCH) {
+		return fmt.Errorf("find %s %d: there is no such process", who, pid)
+	}
+	return fmt.Errorf("hold %s %d: %w", who, pid, err)
+}
+
+// Close lets go of both.
+func (p *Pair) Close() {
+	if p.attempt.caller != nil {
+		p.attempt.caller.close()
+	}
+	if p.attempt.target.dir != nil {
+		_ = p.attempt.target.dir.Close()
+	}
+}
+
+// Gather implements policy.Source.
+func (p *Pair) Gather(want policy.Fact, relations policy.Relation, q *policy.Query) {
+	want &^= policy.FinalScope // nobody has given a descriptor
+	(&facts{&p.handler, &p.attempt}).Gather(want, relations, q)
+	if !p.supervised && want&policy.Related != 0 && relations&policy.Sandbox != 0 {
+		q.Facts.Relations &^= policy.Sandbox
+		q.Facts.Unsure |= policy.Sandbox
+	}
+}
+
+// Permitted is the kernel's own rule: whether it would let the caller send the signal.
+func (p *Pair) Permitted(sig int32) (bool, error) {
+	h, a := &p.handler, &p.attempt
+	if a.target.tgid == a.caller.tgid {
+		return true, nil
+	}
+	if err := h.callerCreds(a); err != nil {
+		return false, err
+	}
+	to, err := h.targetCreds(&a.target)
+	if err != nil {
+		return false, err
+	}
+	a.req.sig = sig
+	return h.permitted(a, &to)
+}

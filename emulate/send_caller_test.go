@@ -1,0 +1,104 @@
+package emulate
+
+import (
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/arch"
+	"github.com/pidfd-shim/pidfd-shim/shim"
+)
+
+// holder is a Hopper that notes what it is asked.
+type holder struct{ held, dropped int }
+
+func (h *holder) Hold(*shim.Call) bool { h.held++; return true }
+func (h *holder) Drop()                { h.dropped++ }
+func (*holder) Run(shim.Rewrite) error { return nil }
+func (*holder) Finish() error          { return nil }
+
+// interrupted is a backend whose callers have all left.
+type interrupted struct{ waiting }
+
+func (interrupted) Blocked(*shim.Call) error { return shim.ErrGone }
+
+// byCallerAttempt is a call on a target whose handle is fd and whose number is pid.
+func byCallerAttempt(fd int, pid int32) *attempt {
+	return &attempt{
+		call:   &shim.Call{ABI: arch.AMD64, Tid: 1},
+		req:    request{sig: int32(unix.SIGKILL)},
+		caller: &caller{tid: 1, tgid: 1},
+		target: target{fd: fd, pid: pid, tgid: pid},
+	}
+}
+
+// TestStaleHandleIsNotRun: the number was given to another before the target was pinned.
+// The caller must not be made to send to it, whoever holds the caller meanwhile.
+func TestStaleHandleIsNotRun(t *testing.T) {
+	for _, hops := range []bool{false, true} {
+		h := testHandler(t, ModeCaller)
+		h.pinner = testPinner(t)
+		var held holder
+		if hops {
+			h.hopper = &held
+		}
+		parent := newParent(t)
+		dead, owner := parent.child(), parent.child()
+		fd, err := unix.PidfdOpen(int(dead), 0)
+		if err != nil {
+			t.Skipf("pidfd_open: %v", err)
+		}
+		_ = unix.Kill(int(dead), unix.SIGKILL)
+		if !parent.reaps(-dead) {
+			t.Fatal("the target cannot be reaped")
+		}
+		a := byCallerAttempt(fd, owner)
+		v, ok := h.byCaller(a)
+		if !ok || v != shim.Fail(unix.ESRCH) {
+			t.Errorf("hops %t: verdict %v, %t: want ESRCH", hops, v, ok)
+		}
+		if hops && (held.held != 1 || held.dropped != 1 || a.call.Runner != nil) {
+			t.Errorf("the caller was held %d times, let go %d times", held.held, held.dropped)
+		}
+		expectLetGo(t, h, a, owner, parent)
+		_ = unix.Close(fd)
+	}
+}
+
+// TestVanishedCallLetsGo: what was held for a caller that has left is let go, and the call
+// is nobody's.
+func TestVanishedCallLetsGo(t *testing.T) {
+	h := testHandler(t, ModeCaller)
+	h.pinner = testPinner(t)
+	h.Backend = interrupted{}
+	var held holder
+	h.hopper = &held
+	parent := newParent(t)
+	pid := parent.child()
+	fd, err := unix.PidfdOpen(int(pid), 0)
+	if err != nil {
+		t.Skipf("pidfd_open: %v", err)
+	}
+	defer unix.Close(fd)
+	a := byCallerAttempt(fd, pid)
+	if v, ok := h.byCaller(a); !ok || v.Kind != shim.KindGone || held.dropped != 1 || a.call.Runner != nil {
+		t.Errorf("verdict %v, %t, let go %d times", v, ok, held.dropped)
+	}
+	expectLetGo(t, h, a, pid, parent)
+}
+
+// expectLetGo ends the call and sees that its target, which was pinned, is its parent's.
+func expectLetGo(t *testing.T, h *SendSignal, a *attempt, pid int32, parent *parent) {
+	t.Helper()
+	if a.call.Done != nil {
+		t.Error("something is left to be done for a call that does not run")
+	}
+	if a.call.After == nil {
+		t.Fatal("nobody lets go of the target")
+	}
+	h.pinner.Set.LetGo(func() bool { return true })
+	_ = unix.Kill(int(pid), unix.SIGKILL)
+	if !parent.reaps(-pid) {
+		t.Errorf("process %d is never handed to its parent", pid)
+	}
+}

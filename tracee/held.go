@@ -1,0 +1,110 @@
+package tracee
+
+import (
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// Held are the tasks that threads of this process trace, for the thread that reaps its
+// children. The zero value is ready.
+type Held struct {
+	mu    sync.Mutex // guards below
+	freed *sync.Cond
+	by    map[int32]int  // threads that trace the task, or try to
+	left  map[int32]*Set // tasks whose stop somebody else's loop will see
+	keep  int32
+}
+
+// Keep names the child whose end is the reaper's to see, with its status. Any other
+// child of ours is an orphan whose end nobody asks for.
+func (h *Held) Keep(pid int32) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.keep = pid
+}
+
+// Reap takes an event of our child pid, while no thread of ours traces it and none
+// begins to: a traced child's stops would be taken from its tracer, and its number given
+// away while it is relied on. That is waited for: there is an event, so the tracer is
+// about to let go.
+func (h *Held) Reap(pid int, take func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for h.by[int32(pid)] > 0 {
+		h.wait()
+	}
+	take()
+}
+
+// wait has mu let go meanwhile.
+func (h *Held) wait() {
+	if h.freed == nil {
+		h.freed = sync.NewCond(&h.mu)
+	}
+	h.freed.Wait()
+}
+
+func (h *Held) hold(tid int32) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.by == nil {
+		h.by = map[int32]int{}
+	}
+	h.by[tid]++
+}
+
+// drop is the end of hold. What happened to a child of ours while it was traced has not
+// woken the thread that reaps.
+func (h *Held) drop(tid int32, wake bool) {
+	h.mu.Lock()
+	if h.by[tid]--; h.by[tid] <= 0 {
+		delete(h.by, tid)
+	}
+	delete(h.left, tid)
+	if h.freed != nil {
+		h.freed.Broadcast()
+	}
+	h.mu.Unlock()
+	if wake {
+		wakeReaper()
+	}
+}
+
+func (h *Held) kept(tid int32) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.keep == tid
+}
+
+// wakeReaper makes the main thread look at its children again: a wait is restarted after
+// the handler of any signal, and looks before it sleeps. SIGURG is the Go runtime's own
+// and always handled.
+func wakeReaper() {
+	pid := unix.Getpid()
+	_ = unix.Tgkill(pid, pid, unix.SIGURG)
+}
+
+// leave says that the stop of a task will come to the loop of the thread's own tracer.
+func (h *Held) leave(tid int32, to *Set) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.left == nil {
+		h.left = map[int32]*Set{}
+	}
+	h.left[tid] = to
+}
+
+// Stopped hands over a stop, or an end, that a tracer's loop has taken: false if it is
+// not of a task that was left to it. Precondition: called by the thread that traces it.
+func (h *Held) Stopped(tid int32, status unix.WaitStatus) bool {
+	h.mu.Lock()
+	set := h.left[tid]
+	delete(h.left, tid)
+	h.mu.Unlock()
+	if set == nil {
+		return false
+	}
+	set.stopped(tid, status)
+	return true
+}

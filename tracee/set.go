@@ -1,0 +1,164 @@
+package tracee
+
+import (
+	"runtime"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Set are the tracees of one thread. Precondition of everything: it is called by that
+// thread, which is locked.
+type Set struct {
+	Held *Held
+
+	leaving []int32 // to be let go at their next stop
+	forgone []int32 // to be made to stop for it
+}
+
+// Seize traces a task: it runs on, and its number is not given to another before we have
+// waited for its end. It can block where the task is in an execve that blocks.
+func (s *Set) Seize(tid int32, options int) unix.Errno {
+	if i := slices.Index(s.leaving, tid); i >= 0 {
+		s.leaving = slices.Delete(s.leaving, i, i+1) // not let go yet
+		return 0
+	}
+	s.Held.hold(tid)
+	errno := seize(tid, options)
+	if errno != 0 {
+		s.Held.drop(tid, false)
+	}
+	return errno
+}
+
+// Interrupt makes a tracee stop. ESRCH: it is no tracee any more, because another of its
+// threads called execve, or it is dead.
+func (s *Set) Interrupt(tid int32) unix.Errno { return interrupt(tid) }
+
+// Wait waits for the tracee's next stop; not alive: it has ended, and is none any more.
+func (s *Set) Wait(tid int32) (status unix.WaitStatus, alive bool) {
+	for {
+		status, what := wait(unix.P_PID, tid, 0)
+		switch what {
+		case stopped:
+			return status, true
+		case ended, none:
+			s.bury(tid, what == ended)
+			return 0, false
+		}
+	}
+}
+
+// Detach lets a stopped tracee go on, with a signal if that is what it had stopped for.
+func (s *Set) Detach(tid int32, sig unix.Signal) {
+	if detach(tid, sig) == 0 {
+		s.Held.drop(tid, s.Held.kept(tid) && hasNews(tid))
+		return
+	}
+	// It was killed in its stop, and is a zombie that waits for us before its parent.
+	for {
+		if _, alive := s.Wait(tid); !alive {
+			return
+		}
+	}
+}
+
+// bury ends the tracing of a dead task. Its parent is told then, unless that is us: of
+// our own child the status would be gone.
+func (s *Set) bury(tid int32, dead bool) {
+	if dead && !s.Held.kept(tid) {
+		reap(tid)
+	}
+	s.Held.drop(tid, true)
+}
+
+// Release has a tracee let go at its next stop, which is asked for; LetGo or a loop that
+// waits for this thread's tracees does so. The error is Interrupt's.
+func (s *Set) Release(tid int32) unix.Errno {
+	s.leaving = append(s.leaving, tid)
+	return interrupt(tid)
+}
+
+// Forgo is Release, but leaves the tracee alone until LetGo.
+func (s *Set) Forgo(tid int32) { s.forgone = append(s.forgone, tid) }
+
+// patience is how long LetGo looks again before it takes a task for one that may not stop
+// for long: it waits in vfork, or for a device, or for the answer to a call of its own.
+// An idle CPU takes some 100 us to come to a task's stop.
+const patience = 300 * time.Microsecond
+
+// leastTries is for a CPU that others use meanwhile.
+const leastTries = 4
+
+// LetGo lets go of those that have stopped, and waits a little for the others. If some
+// are left it asks behind whether this thread may stay behind to wait for them. Where it
+// may not, its own tracer's loop tells of them (Held.Stopped).
+func (s *Set) LetGo(behind func() bool) {
+	for _, tid := range s.forgone {
+		_ = s.Release(tid)
+	}
+	s.forgone = s.forgone[:0]
+	if s.sweep(); len(s.leaving) == 0 {
+		return
+	}
+	start := time.Now()
+	for try := 0; try < leastTries || time.Since(start) < patience; try++ {
+		yield()
+		if s.sweep(); len(s.leaving) == 0 {
+			return
+		}
+	}
+	if behind() {
+		s.waitAll()
+	}
+	for _, tid := range s.leaving {
+		s.Held.leave(tid, s)
+	}
+}
+
+func (s *Set) waitAll() {
+	for len(s.leaving) > 0 {
+		if _, what := wait(unix.P_ALL, 0, 0); what == none {
+			runtime.Gosched() // they are gone: sweep says so
+		}
+		s.sweep()
+	}
+}
+
+// sweep looks at everyone who is to be let go.
+func (s *Set) sweep() {
+	for i := len(s.leaving) - 1; i >= 0; i-- {
+		tid := s.leaving[i]
+		status, what := wait(unix.P_PID, tid, unix.WNOHANG)
+		if what == running {
+			continue
+		}
+		s.leaving = slices.Delete(s.leaving, i, i+1)
+		if what == stopped {
+			s.Detach(tid, signalOf(status))
+		} else {
+			s.bury(tid, what == ended)
+		}
+	}
+}
+
+// stopped is Held.Stopped: the status has been taken.
+func (s *Set) stopped(tid int32, status unix.WaitStatus) {
+	if i := slices.Index(s.leaving, tid); i >= 0 {
+		s.leaving = slices.Delete(s.leaving, i, i+1)
+	}
+	if !status.Stopped() {
+		s.Held.drop(tid, true)
+		return
+	}
+	s.Detach(tid, signalOf(status))
+}
+
+// signalOf is the signal that a stopped tracee is about to take.
+func signalOf(status unix.WaitStatus) unix.Signal {
+	if uint32(status)>>16 != 0 {
+		return 0 // PTRACE_EVENT_STOP
+	}
+	return status.StopSignal()
+}
