@@ -2,17 +2,18 @@
 # make test    everything that is decided within 15 minutes (.ci/run calls it)
 # make soak    long races and fuzzing: hours
 # make kernels boot other kernels in QEMU, run the truth suite and real callers there: an hour or more
+# make runtimes run the truth suite in every kind of container of runc and crun
 # make check   formatting, vet and linters
 # make bench   measure this machine against the floors
 #
-# demo, test, soak, kernels and check install missing Debian packages first, and say so.
+# demo, test, soak, kernels, runtimes and check install missing Debian packages first, and say so.
 
 GO       ?= go
 BIN      := bin/pidfd-shim
 STATIC   := bin/pidfd-shim-static
 FUZZTIME ?= 10m
 
-.PHONY: build static demo test soak kernels check fmt bench man clean
+.PHONY: build static demo test soak kernels runtimes check fmt bench man clean
 
 build:
 	$(GO) build -o $(BIN) ./cmd/pidfd-shim
@@ -38,6 +39,10 @@ soak:
 kernels:
 	@scripts/deps.sh kernels
 	@scripts/kernels.sh $(KERNELS)
+
+runtimes:
+	@scripts/deps.sh runtimes
+	PIDFD_SHIM_NO_SKIP=1 PIDFD_SHIM_RUNTIMES=1 $(GO) test -tags shimtest -count=1 -timeout 1h -v -run '^TestContainer|^TestServe' ./tests
 
 check:
 	@scripts/deps.sh build

@@ -26,6 +26,7 @@ type facts struct {
 type gatherer struct {
 	fs    *proc.FS
 	fresh time.Duration
+	limit int // of handles; 0: maxTasks
 
 	mu      sync.Mutex // guards below
 	known   map[int32]*task
@@ -43,8 +44,12 @@ type task struct {
 	status proc.Status
 }
 
-// maxTasks bounds the handles: two descriptors a task.
-const maxTasks = 64
+// The bounds of handles, two descriptors a task: of a command, and of each of many
+// containers.
+const (
+	maxTasks       = 64
+	containerTasks = 16
+)
 
 // about tells the facts of whoever has the number now.
 func (g *gatherer) about(tid int32, into *facts) bool {
@@ -88,7 +93,11 @@ func (g *gatherer) meet(tid int32) *task {
 	if g.known == nil {
 		g.known = make(map[int32]*task)
 	}
-	if len(g.known) >= maxTasks {
+	limit := g.limit
+	if limit == 0 {
+		limit = maxTasks
+	}
+	if len(g.known) >= limit {
 		g.drop(g.oldest())
 	}
 	g.known[tid] = t

@@ -48,7 +48,11 @@ type JSON struct {
 	config Config
 	facts  gatherer
 	notes  sync.Pool
+	shared *sequence
+}
 
+// sequence are the lines of one file, which several observers may write.
+type sequence struct {
 	mu   sync.Mutex // guards below, and keeps lines in the order of seq
 	seq  uint64
 	line []byte
@@ -74,7 +78,15 @@ func NewJSON(config Config) *JSON {
 	if config.now == nil {
 		config.now = clock
 	}
-	return &JSON{config: config, facts: gatherer{fs: config.Proc, fresh: config.Fresh}}
+	return &JSON{config: config, facts: gatherer{fs: config.Proc, fresh: config.Fresh}, shared: &sequence{}}
+}
+
+// Of makes the observer of one container among many. It writes to the same file, and
+// keeps its own handles so that no container waits for another's; close it by itself.
+func (j *JSON) Of(container string) *JSON {
+	own := &JSON{config: j.config, facts: gatherer{fs: j.config.Proc, fresh: j.config.Fresh, limit: containerTasks}, shared: j.shared}
+	own.config.Container = container
+	return own
 }
 
 // Close lets go of the handles that facts were read through. The Writer stays open.
@@ -98,11 +110,11 @@ func (j *JSON) Before(c *shim.Call, _ shim.Verdict) {
 // After implements shim.Observer.
 func (j *JSON) After(c *shim.Call, v shim.Verdict, _ error) {
 	n := j.notesOf(c)
-	j.mu.Lock()
-	j.seq++
-	j.line = j.appendLine(j.line[:0], c, v, n)
-	j.config.Writer.Line(j.line, c.Record.Denied)
-	j.mu.Unlock()
+	j.shared.mu.Lock()
+	j.shared.seq++
+	j.shared.line = j.appendLine(j.shared.line[:0], c, v, n)
+	j.config.Writer.Line(j.shared.line, c.Record.Denied)
+	j.shared.mu.Unlock()
 	*n = notes{}
 	c.Record.Notes = nil
 	j.notes.Put(n)
@@ -130,7 +142,7 @@ func (j *JSON) appendLine(dst []byte, c *shim.Call, v shim.Verdict, n *notes) []
 	nr := c.Decode()
 	dst = append(dst, '{')
 	dst = now.UTC().AppendFormat(append(appendKey(dst, "time"), '"'), "2006-01-02T15:04:05.000000000Z07:00")
-	dst = appendUint(append(dst, '"'), "seq", j.seq)
+	dst = appendUint(append(dst, '"'), "seq", j.shared.seq)
 	dst = appendText(dst, "backend", j.config.Backend)
 	dst = appendText(dst, "abi", c.ABI.String())
 	dst = appendText(dst, "entry", entry(c))

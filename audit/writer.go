@@ -30,6 +30,7 @@ type Writer struct {
 	queue  []byte
 	spare  []byte
 	closed bool
+	next   *os.File // takes the file's place before the next lines
 	stats  Stats
 }
 
@@ -78,6 +79,18 @@ func (w *Writer) Line(line []byte, denial bool) bool {
 	return true
 }
 
+// Replace writes to another file from now on, as after a rotation, and closes the one so
+// far. It takes ownership of the file, and does not wait.
+func (w *Writer) Replace(file *os.File) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.next != nil {
+		_ = w.next.Close()
+	}
+	w.next = file
+	w.wake.Signal()
+}
+
 // Stats returns the counts so far.
 func (w *Writer) Stats() Stats {
 	w.mu.Lock()
@@ -103,11 +116,14 @@ func (w *Writer) Close(patience time.Duration) error {
 // run is the writing goroutine.
 func (w *Writer) run() {
 	defer close(w.done)
-	defer w.file.Close()
+	defer func() { _ = w.file.Close() }()
 	torn := false // the file ends in the middle of a line
 	for {
-		batch := w.take()
-		if batch == nil {
+		batch, next := w.take()
+		if next != nil && w.open(next) {
+			torn = false
+		}
+		if batch == nil && next == nil {
 			return
 		}
 		for len(batch) > 0 {
@@ -118,19 +134,32 @@ func (w *Writer) run() {
 	}
 }
 
-// take waits for lines and returns all there are, or nil at the end.
-func (w *Writer) take() []byte {
+// open puts a file in the place of the one so far.
+func (w *Writer) open(next *os.File) bool {
+	conn, err := next.SyscallConn()
+	if err != nil {
+		return false
+	}
+	_ = w.file.Close()
+	w.file, w.conn = next, conn
+	return true
+}
+
+// take waits for lines and returns all there are, and the file that is to be written to
+// instead, if any; neither at the end.
+func (w *Writer) take() (batch []byte, next *os.File) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for len(w.queue) == 0 && !w.closed {
+	for len(w.queue) == 0 && w.next == nil && !w.closed {
 		w.wake.Wait()
 	}
+	next, w.next = w.next, nil
 	if len(w.queue) == 0 {
-		return nil
+		return nil, next
 	}
-	batch := w.queue
+	batch = w.queue
 	w.queue, w.spare = w.spare[:0], batch
-	return batch
+	return batch, next
 }
 
 // cut splits whole lines off, as many as a pipe takes in one piece (PIPE_BUF, pipe(7)):

@@ -226,3 +226,33 @@ func TestCut(t *testing.T) {
 		t.Errorf("pieces of %v, want %v", sizes, want)
 	}
 }
+
+// A rotation renames the file and has it opened anew: no line is lost or torn.
+func TestWriterReplacesItsFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	open := func() *os.File {
+		file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+		must(t, err)
+		return file
+	}
+	w, err := NewWriter(open(), 1<<20)
+	must(t, err)
+	const each = 1000
+	for range each {
+		w.Line([]byte("before\n"), false)
+	}
+	must(t, os.Rename(path, path+".1"))
+	w.Replace(open())
+	for range each {
+		w.Line([]byte("after\n"), false)
+	}
+	must(t, w.Close(patience))
+	old, err := os.ReadFile(path + ".1")
+	must(t, err)
+	new, err := os.ReadFile(path)
+	must(t, err)
+	all := strings.Repeat("before\n", each) + strings.Repeat("after\n", each)
+	if string(old)+string(new) != all || !strings.HasSuffix(string(new), "after\n") {
+		t.Errorf("%d bytes before, %d after, want %d in their order", len(old), len(new), len(all))
+	}
+}

@@ -107,9 +107,9 @@ type Config struct {
 	Root int32
 	Ours func(pid int32) bool
 
-	// Sandbox, if not nil, is the pid namespace that a policy means by its sandbox; without
-	// it that is the supervisor's tree.
-	Sandbox *int
+	// Sandbox, if not nil, is the container that a policy means by its sandbox; without it
+	// that is whoever descends from the supervisor.
+	Sandbox *Sandbox
 
 	Log *slog.Logger
 }

@@ -104,7 +104,7 @@ func (h *SendSignal) inGroup(pid, group int32) bool {
 func (h *SendSignal) sendMember(a *attempt, pid int32) unix.Errno {
 	member := attempt{
 		call: a.call, req: a.req, caller: a.caller, info: a.info, hasInfo: a.hasInfo,
-		creds: a.creds, hasCreds: a.hasCreds, policy: a.policy, query: a.query, fixed: a.fixed,
+		creds: a.creds, hasCreds: a.hasCreds, policy: a.policy, query: a.query, fixed: a.fixed, member: true,
 	}
 	member.req.flags = 0
 	member.query.Facts = policy.Facts{}

@@ -132,7 +132,7 @@ func belowOrSame(ns int, ancestor proc.NSID) (bool, error) {
 // foreignUserns tells whether the calling thread is in another user namespace than
 // the supervisor: its si_uid would then be read with the wrong map.
 func (h *SendSignal) foreignUserns(c *caller) (bool, error) {
-	if h.Watch != nil {
+	if h.Watch != nil && !h.Watch.Partial {
 		return c.foreign, nil
 	}
 	ns, err := c.dir.NS("user")

@@ -65,7 +65,11 @@ func (f *facts) isDescendant() (bool, error) {
 // sandbox is a container that we did not start, its pid namespace and those below it.
 func (f *facts) inSandbox() (bool, error) {
 	if f.h.Sandbox != nil {
-		return f.h.visibleFrom(*f.h.Sandbox, f.a.target.tgid)
+		ns, err := f.h.Sandbox.of(f.h, f.a.caller)
+		if err != nil {
+			return false, err
+		}
+		return f.h.visibleFrom(ns, f.a.target.tgid)
 	}
 	if f.h.Ours != nil && f.h.Ours(f.a.target.tgid) {
 		return false, nil

@@ -29,6 +29,7 @@ func (h *SendSignal) Send(a *attempt) shim.Verdict {
 	var errno unix.Errno
 	switch {
 	case a.group():
+		a.call.Commit() // each member's send is a part of it
 		errno = h.sendGroup(a)
 	case h.spared(a):
 		a.call.Record.Path = h.path(a)
@@ -68,7 +69,11 @@ func (h *SendSignal) forward(a *attempt, handle int, flags uint32) unix.Errno {
 	if err != nil {
 		return errnoOf(err)
 	}
+	a.commit()
 	errno := pidfdSendSignal(handle, a.req.sig, info, flags)
+	if errno != unix.EAGAIN {
+		a.committed(errno)
+	}
 	a.target.known = a.target.known || errno != unix.EBADF
 	if errno == unix.EAGAIN && !a.hasInfo { // a signal without siginfo is never refused for the queue's length
 		errno = pidfdSendSignal(handle, a.req.sig, nil, flags)
@@ -140,7 +145,10 @@ func (h *SendSignal) emulate(a *attempt, t *target) unix.Errno {
 	if err != nil {
 		return errnoOf(err)
 	}
-	n := number{scope: a.scope(), tgid: t.tgid, pid: t.pid, sig: a.req.sig, info: info, judged: a.policy != nil, droppable: !a.hasInfo || a.info.Code() == arch.SI_USER}
+	n := number{
+		attempt: a, scope: a.scope(), tgid: t.tgid, pid: t.pid, sig: a.req.sig, info: info,
+		judged: a.policy != nil, droppable: !a.hasInfo || a.info.Code() == arch.SI_USER,
+	}
 	errno, guard := h.guarded(a, t, &n)
 	switch {
 	case !n.refused:
@@ -150,11 +158,13 @@ func (h *SendSignal) emulate(a *attempt, t *target) unix.Errno {
 		h.Log.Error("cannot pin a target: the call gets ENOSYS", "pid", n.pid)
 	}
 	r.Sent, r.Guard = n.sent, guard
+	r.Averted = errno == unix.ESRCH && n.sent == shim.SentNone
 	return errno
 }
 
 // number is a signal addressed by number.
 type number struct {
+	attempt   *attempt
 	scope     scope
 	tgid, pid int32
 	sig       int32
@@ -170,6 +180,13 @@ func (n *number) send() unix.Errno {
 	if n.pid <= 0 || n.tgid <= 0 {
 		return unix.ESRCH
 	}
+	n.attempt.commit()
+	errno := n.sendOnce()
+	n.attempt.committed(errno)
+	return errno
+}
+
+func (n *number) sendOnce() unix.Errno {
 	if n.info == nil {
 		return n.sendPlain()
 	}
@@ -194,4 +211,18 @@ func (n *number) sendPlain() unix.Errno {
 	}
 	n.sent = shim.SentKill
 	return kill(n.pid, n.sig)
+}
+
+// commit and committed stand right before and after the one thing that must not be done
+// twice. Of a group it is the whole that counts.
+func (a *attempt) commit() {
+	if a != nil && a.req.sig != 0 && !a.member {
+		a.call.Commit()
+	}
+}
+
+func (a *attempt) committed(errno unix.Errno) {
+	if a != nil && !a.member {
+		a.call.Committed(shim.Fail(errno))
+	}
 }

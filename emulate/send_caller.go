@@ -154,7 +154,9 @@ func (h *SendSignal) holdForCaller(a *attempt, t *target) bool {
 	default:
 		r.Guard = shim.GuardNarrowed
 	}
-	return h.owns(t)
+	owned := h.owns(t)
+	r.Averted = !owned
+	return owned
 }
 
 // unpinAfter has a target released when the call has returned. Only the thread that has

@@ -136,6 +136,7 @@ type attempt struct {
 	policy   *policy.Policy // nil: everything is allowed
 	query    policy.Query
 	fixed    bool // the policy allows it, whatever else may be found out
+	member   bool // one of a group's: the call goes on after it
 	inCaller bool // the caller is to make the call: the kernel judges it there
 }
 

@@ -10,6 +10,10 @@ import (
 // that do are notified, which the kernel then runs in the caller: reading it anew for
 // every signal would cost a third of the signal. A nil Watch learns nothing.
 type Watch struct {
+	// Partial says that somebody else's filter may keep such calls from us: what one
+	// tells is heeded, but nothing is known until the next.
+	Partial bool
+
 	count    atomic.Uint64 // calls that may change a user namespace
 	confined atomic.Bool   // somebody entered a Landlock domain
 }
@@ -31,6 +35,9 @@ func (w *Watch) Landlock(c *shim.Call) shim.Verdict {
 	c.Record.Path = shim.PathContinue
 	return shim.Pass()
 }
+
+// Confine says that callers may be in a Landlock domain, which nobody would tell us of.
+func (w *Watch) Confine() { w.confined.Store(true) }
 
 // generation tells how old what is known of user namespaces may be.
 func (w *Watch) generation() uint64 {

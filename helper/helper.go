@@ -1,7 +1,7 @@
 // Package helper runs parts of this program in processes of their own: what can block for
 // ever is asked of a process that can be killed. It knows nothing of what is asked.
 //
-// Read helper.go; there is no other file.
+// Read helper.go first.
 package helper
 
 import (
@@ -29,6 +29,9 @@ type Helper struct {
 
 	// All lists the helpers that live.
 	All *All
+
+	// Pool, if not nil, has the processes: each question goes to one that is free.
+	Pool *Pool[*Helper]
 
 	process *os.Process
 	socket  int // blocking, with Deadline for a timeout: the poller would cost two more switches
@@ -114,6 +117,11 @@ func (hs *All) remove(socket int) {
 // Ask sends a question and waits for its answer: ErrLate if none came in time. A
 // helper that has ended is replaced.
 func (h *Helper) Ask(question, answer []byte) (int, error) {
+	if h.Pool != nil {
+		shared := h.Pool.Take()
+		defer h.Pool.Put(shared)
+		return shared.Ask(question, answer)
+	}
 	for try := 0; ; try++ {
 		if h.process == nil {
 			if err := h.start(); err != nil {

@@ -183,3 +183,10 @@ func landlockABI() (string, error) {
 	}
 	return fmt.Sprintf("ABI %d", abi), nil
 }
+
+// LandlockScopesSignals tells whether a Landlock domain can forbid signals to those
+// outside it (LANDLOCK_SCOPE_SIGNAL): the sixth ABI, Linux 6.12.
+func LandlockScopesSignals() bool {
+	abi, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
+	return errno == 0 && abi >= 6
+}

@@ -3,6 +3,7 @@ package notify
 import (
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 
 	"golang.org/x/sys/unix"
@@ -68,7 +69,7 @@ func install(program []unix.SockFilter, killable bool) (*Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newListener(fd)
+	return newListener(os.NewFile(uintptr(fd), "seccomp listener"))
 }
 
 // setFilter sets no_new_privs only where the kernel asks for it, because it would take

@@ -22,6 +22,10 @@ type Listener struct {
 	validIO uint // the encoding of ID_VALID that this kernel takes
 
 	reruns reruns
+
+	adopted bool // calls are waited for by poll: see Adopt
+	memory  *Memory
+	stop    int // -1, or a descriptor that hangs up when no call is to be taken any more
 }
 
 // struct seccomp_notif_sizes { __u16 seccomp_notif, seccomp_notif_resp, seccomp_data; };
@@ -54,9 +58,9 @@ const (
 // number for SECCOMP_IOCTL_NOTIF_ID_VALID"); newer kernels take both.
 const idValidWrongDir = 0x80082102
 
-// newListener takes ownership of fd.
-func newListener(fd int) (*Listener, error) {
-	l := &Listener{file: os.NewFile(uintptr(fd), "seccomp listener"), fd: fd, validIO: unix.SECCOMP_IOCTL_NOTIF_ID_VALID}
+// newListener takes ownership of the file.
+func newListener(file *os.File) (*Listener, error) {
+	l := &Listener{file: file, fd: int(file.Fd()), validIO: unix.SECCOMP_IOCTL_NOTIF_ID_VALID, stop: -1}
 	sizes, errno := notifSizes()
 	if errno != 0 {
 		_ = l.Close()
@@ -68,12 +72,12 @@ func newListener(fd int) (*Listener, error) {
 	}
 	l.size = int(sizes.notif)
 	var none uint64
-	if idValid(fd, l.validIO, &none) == unix.EINVAL {
+	if idValid(l.fd, l.validIO, &none) == unix.EINVAL {
 		l.validIO = idValidWrongDir
 	}
 	// Since 6.6 a waiting caller can be woken on this CPU: half the latency. Older
 	// kernels say EINVAL and go on as before.
-	_ = setFlags(fd, unix.SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP)
+	_ = setFlags(l.fd, unix.SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP)
 	return l, nil
 }
 
@@ -85,14 +89,59 @@ func (l *Listener) PretendOld() { l.validIO = idValidWrongDir }
 
 // Next implements shim.Backend.
 func (l *Listener) Next(c *shim.Call) error {
+	if l.before(c) {
+		return nil
+	}
+	l.makeRoom(c)
+	err := l.receive(c)
+	if err != nil {
+		c.Finished()
+	}
+	return err
+}
+
+// before finds a call that has been received already: while another was waited for, or by
+// a supervisor that has died.
+func (l *Listener) before(c *shim.Call) bool {
+	if kept, ok := l.reruns.take(); ok {
+		c.Buffer, c.Mark = kept.buffer, kept.mark
+		l.decode(c)
+		return true
+	}
+	if l.memory == nil {
+		return false
+	}
+	left := l.memory.leftover()
+	if left == nil {
+		return false
+	}
+	c.Buffer, c.Mark = left.received(l.size), left
+	l.decode(c)
+	return true
+}
+
+// makeRoom makes a buffer to receive into.
+func (l *Listener) makeRoom(c *shim.Call) {
+	if l.memory != nil {
+		if s := l.memory.take(); s != nil {
+			s.open(l.size)
+			c.Buffer, c.Mark = s.received(l.size), s
+			return
+		}
+		c.Buffer = nil // which was a slot's
+	}
 	if len(c.Buffer) != l.size {
 		c.Buffer = make([]byte, l.size)
 	}
-	if l.reruns.take(c.Buffer) {
-		l.decode(c)
-		return nil
-	}
+}
+
+func (l *Listener) receive(c *shim.Call) error {
 	for {
+		if l.adopted {
+			if err := l.await(); err != nil {
+				return err
+			}
+		}
 		clear(c.Buffer)
 		switch errno := receive(l.fd, c.Buffer); errno {
 		case 0:

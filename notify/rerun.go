@@ -25,7 +25,13 @@ type reruns struct {
 
 	mu    sync.Mutex // guards below
 	calls map[int32]shim.Rewrite
-	kept  [][]byte // notifications received while waiting for one of ours
+	kept  []kept
+}
+
+// kept is a notification that was received while one of ours was waited for.
+type kept struct {
+	buffer []byte
+	mark   shim.Mark
 }
 
 // ExpectReruns says that the filter notifies of the calls that callers are made to run.
@@ -119,30 +125,32 @@ func (l *Listener) receiveUntil(wake int, w *shim.Worker) {
 
 // keepOne receives one notification and keeps it, if it is not a rerun.
 func (l *Listener) keepOne() {
-	c := shim.Call{Buffer: make([]byte, l.size)}
+	var c shim.Call
+	l.makeRoom(&c)
 	if receive(l.fd, c.Buffer) != 0 {
+		c.Finished()
 		return
 	}
 	l.decode(&c)
 	if l.isRerun(&c) {
+		c.Finished()
 		return
 	}
 	l.reruns.mu.Lock()
 	defer l.reruns.mu.Unlock()
-	l.reruns.kept = append(l.reruns.kept, c.Buffer)
+	l.reruns.kept = append(l.reruns.kept, kept{c.Buffer, c.Mark})
 }
 
-// take moves the oldest notification kept into buf.
-func (r *reruns) take(buf []byte) bool {
+// take finds the oldest notification kept.
+func (r *reruns) take() (k kept, ok bool) {
 	if !r.Expected {
-		return false
+		return k, false
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.kept) == 0 {
-		return false
+		return k, false
 	}
-	copy(buf, r.kept[0])
-	r.kept = r.kept[1:]
-	return true
+	k, r.kept = r.kept[0], r.kept[1:]
+	return k, true
 }

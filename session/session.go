@@ -35,13 +35,24 @@ type Session struct {
 	// pair.
 	Helper func(role string, socket *os.File) (*os.Process, error)
 
+	// CountsOnly says that the observer has no use for the siginfo and the target of a
+	// call that the kernel runs.
+	CountsOnly bool
+
+	// Watchdog, if not nil, is shared with other sessions.
+	Watchdog *shim.Watchdog
+
 	options  Options
 	policy   *policy.Policy // the one that the filter was made of
 	live     *policy.Live
 	siblings bool
 
-	helpers  helper.All
-	held     tracee.Held
+	helpers  *helper.All
+	held     *tracee.Held
+	attached bool // see Attach
+	readers  *helper.Pool[*helper.Helper]
+	sandbox  *emulate.Sandbox // nil unless attached
+	denying  bool             // see Denying
 	self     emulate.Self
 	root     int32 // the supervisor: ourselves, or under ptrace the tracer's parent
 	front    int32
@@ -72,9 +83,10 @@ func New(o Options, f kernel.Features, log *slog.Logger) (*Session, error) {
 	}
 	log.Info("chose how calls are answered", "backend", plan.Backend, "mode", plan.Mode, "why", plan.Why)
 	s := &Session{
-		Plan: plan, Features: f, Proc: fs, Log: log, self: self,
+		Plan: plan, Features: f, Proc: fs, Log: log, self: self, helpers: &helper.All{}, held: &tracee.Held{},
 		options: o, policy: o.policy, live: policy.NewLive(o.policy), siblings: o.siblings(),
 	}
+	s.readers = s.newReaders()
 	if plan.Mode != emulate.ModeContinue && (f.Continue || plan.Backend == BackendPtrace) {
 		s.watch = &emulate.Watch{}
 	}
@@ -120,18 +132,26 @@ func (s *Session) holdCollector() (release func()) {
 	return func() { debug.SetGCPercent(percent) }
 }
 
-// Serve answers calls until the last task under the filter has ended.
+// Serve answers calls until the last task under the filter has ended. An attached
+// session then holds nothing of its listener any more.
 func (s *Session) Serve() error {
 	supervisor := &shim.Supervisor{
 		Backend: s.backend, Observe: s.Observer, Log: s.Log,
-		Alone: s.Plan.Backend == BackendPtrace, // a tracer cannot be replaced by another thread
+		Watchdog: s.Watchdog,
+		Alone:    s.Plan.Backend == BackendPtrace, // a tracer cannot be replaced by another thread
 	}
 	s.root, s.front = s.self.Pid, int32(os.Getppid())
 	if s.tracer != nil {
 		s.root, s.front = s.front, s.parentOf(s.front)
 	}
 	supervisor.Handlers = func() *shim.Handlers {
+		if s.denying {
+			return denyAll()
+		}
 		handle := emulate.New(s.config(supervisor)).Handle
+		if s.attached {
+			return s.attachedHandlers(handle)
+		}
 		handlers := &shim.Handlers{arch.PidfdSendSignal: handle}
 		if s.siblings {
 			for _, call := range s.policy.Syscalls() {
@@ -145,8 +165,18 @@ func (s *Session) Serve() error {
 		}
 		return handlers
 	}
-	defer s.helpers.Close()
-	return supervisor.Serve()
+	if !s.attached {
+		defer s.helpers.Close()
+		return supervisor.Serve()
+	}
+	err := supervisor.Serve()
+	if err != nil { // others go on with the listener, and must not meet us there
+		supervisor.JoinFor(time.Second)
+		return err
+	}
+	supervisor.Join()
+	s.sandbox.Close()
+	return nil
 }
 
 // StopHelpers ends the helper processes, so that no children of the supervisor are left
@@ -188,7 +218,7 @@ const helperDeadline = 50 * time.Millisecond
 
 // config is one worker's.
 func (s *Session) config(supervisor *shim.Supervisor) emulate.Config {
-	tracees := &tracee.Set{Held: &s.held}
+	tracees := &tracee.Set{Held: s.held}
 	traced := s.Plan.Backend == BackendPtrace
 	c := emulate.Config{
 		Mode: s.Plan.Mode, Rules: s.Plan.Rules, Features: s.Features,
@@ -200,19 +230,22 @@ func (s *Session) config(supervisor *shim.Supervisor) emulate.Config {
 		Watch:      s.watch,
 		Suspicious: supervisor.Suspicious,
 		NeverBlock: traced,
-		Observed:   s.Observer != nil,
+		Observed:   s.Observer != nil && !s.CountsOnly,
 		Continues:  traced || s.Features.Continue,
 		MayPass: s.Features.SendSignal && (traced || s.Features.Continue) &&
 			s.Plan.Rules == emulate.NativeRules(s.Features),
-		Policy: s.live, Unsafe: s.Plan.Unsafe, Root: s.root, Ours: s.ours,
+		Policy: s.live, Unsafe: s.Plan.Unsafe, Root: s.root, Ours: s.ours, Sandbox: s.sandbox,
 		Log: s.Log,
+	}
+	if s.attached {
+		c.Reader = func() *emulate.Reader { return &emulate.Reader{Helper: helper.Helper{Pool: s.readers}} }
 	}
 	switch {
 	case s.tracer != nil:
 		c.Pins = s.tracer.Pins
-	case s.siblings && !s.Features.Continue:
+	case (s.siblings || s.attached) && !s.Features.Continue:
 		// The caller's own call would be notified again, and could not be let through.
-	case s.Plan.Mode == emulate.ModeCaller, s.policy != nil:
+	case s.Plan.Mode == emulate.ModeCaller, s.policy != nil, s.attached:
 		c.Hopper = func() emulate.Hopper { return &ptrace.Hopper{Set: tracees} }
 	}
 	return c
@@ -227,6 +260,6 @@ func (s *Session) helper(role string) helper.Helper {
 	return helper.Helper{
 		Command:  func(socket *os.File) (*os.Process, error) { return s.Helper(role, socket) },
 		Deadline: helperDeadline,
-		All:      &s.helpers,
+		All:      s.helpers,
 	}
 }

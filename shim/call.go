@@ -34,12 +34,44 @@ type Call struct {
 	// backend that cannot rewrite calls by itself.
 	Runner Runner
 
+	// Mark, if set by the backend, keeps how far the call has come.
+	Mark Mark
+
 	// After, if set by the handler, is called when the caller has its answer, or is gone:
 	// for what it need not wait for. The worker may stay behind with it.
 	After func(w *Worker)
 
 	worker  *Worker
 	witness Witness
+}
+
+// Mark keeps how far a call has come where it outlives the supervisor.
+type Mark interface {
+	Sending()          // from here on the signal may be out
+	Decided(v Verdict) // and if so, this is the answer
+	Done()             // nobody needs to know any more
+}
+
+// Commit says that what comes next cannot be done twice.
+func (c *Call) Commit() {
+	if c.Mark != nil {
+		c.Mark.Sending()
+	}
+}
+
+// Committed says that it has been done, and what the answer is to be.
+func (c *Call) Committed(v Verdict) {
+	if c.Mark != nil {
+		c.Mark.Decided(v)
+	}
+}
+
+// Finished says that the call has ended, or was none.
+func (c *Call) Finished() {
+	if c.Mark != nil {
+		c.Mark.Done()
+		c.Mark = nil
+	}
 }
 
 // forget drops what the handler of the call before has set.
@@ -78,6 +110,7 @@ type Record struct {
 	Rule      string
 	Denied    bool
 	Duplicate bool
+	Averted   bool // the target's number was not its own any more: nothing was sent
 	Unsafe    bool // run by the kernel although what was decided on may have changed
 
 	Notes any // the observer's, from Sending or Before to After

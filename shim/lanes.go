@@ -18,8 +18,9 @@ import (
 // queues again.
 type lanes struct {
 	done       chan error
-	stop       chan struct{}
 	finishOnce sync.Once
+	slowOnce   sync.Once // the slow lane's start: most supervisors never need it
+	loops      sync.WaitGroup
 
 	Suspicious atomic.Bool
 
@@ -44,7 +45,6 @@ const (
 
 func (l *lanes) init() {
 	l.done = make(chan error, 1)
-	l.stop = make(chan struct{})
 	l.pause = cmp.Or(l.pause, tick)
 	l.wake = sync.NewCond(&l.mu)
 }
@@ -54,7 +54,6 @@ func (l *lanes) finish(err error) {
 }
 
 func (l *lanes) close() {
-	close(l.stop)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = true
@@ -68,13 +67,13 @@ func (s *Supervisor) startWorker() {
 		w.replace = s.startWorker
 	}
 	s.lanes.set(fast, w)
-	go s.work(w)
+	s.lanes.loops.Go(func() { s.work(w) })
 }
 
 func (s *Supervisor) startSlowWorker() {
 	w := &Worker{behind: &s.lanes.behind, replace: s.startSlowWorker}
 	s.lanes.set(slow, w)
-	go s.serveSlow(w)
+	s.lanes.loops.Go(func() { s.serveSlow(w) })
 }
 
 func (l *lanes) set(lane int, w *Worker) {
@@ -87,29 +86,6 @@ func (l *lanes) workers() [laneCount]*Worker {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.current
-}
-
-// watch replaces a worker that is in the same read, or wait, at two ticks.
-func (s *Supervisor) watch() {
-	ticker := time.NewTicker(tick)
-	defer ticker.Stop()
-	var last [laneCount]*Worker
-	var seen [laneCount]uint64
-	for {
-		select {
-		case <-s.lanes.stop:
-			return
-		case <-ticker.C:
-		}
-		for lane, w := range s.lanes.workers() {
-			entered := w.entered.Load()
-			stuck := w == last[lane] && entered == seen[lane] && entered%2 == 1
-			last[lane], seen[lane] = w, entered
-			if stuck && w.replace != nil {
-				s.replaceStuck(w)
-			}
-		}
-	}
 }
 
 func (s *Supervisor) replaceStuck(w *Worker) {
@@ -125,7 +101,9 @@ func (s *Supervisor) Suspicious() bool { return s.lanes.Suspicious.Load() }
 
 // postpone queues a copy of the call for the slow lane: calls that have not been tried
 // there come before those that have.
-func (l *lanes) postpone(c *Call) {
+func (s *Supervisor) postpone(c *Call) {
+	l := &s.lanes
+	l.slowOnce.Do(s.startSlowWorker)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if c.Slow {
@@ -149,7 +127,9 @@ func (s *Supervisor) serveSlow(w *Worker) {
 		}
 		c.Slow, c.worker = true, w
 		c.forget()
-		if s.Backend.Blocked(&c) == nil && !s.serveOne(&c, handlers) {
+		if s.Backend.Blocked(&c) != nil {
+			c.Finished()
+		} else if !s.serveOne(&c, handlers) {
 			s.lanes.rest()
 		}
 	}

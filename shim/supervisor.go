@@ -35,6 +35,9 @@ type Supervisor struct {
 	// Alone says that the worker cannot be replaced: its backend belongs to one thread.
 	Alone bool
 
+	// Watchdog, if not nil, looks after this supervisor among others; else it has its own.
+	Watchdog *Watchdog
+
 	Log *slog.Logger
 
 	lanes lanes
@@ -56,11 +59,32 @@ type Witness interface {
 func (s *Supervisor) Serve() error {
 	s.lanes.init()
 	s.startWorker() // before the watch, which looks at it
-	s.startSlowWorker()
-	go s.watch()
+	if s.Watchdog == nil {
+		s.Watchdog = &Watchdog{}
+	}
+	s.Watchdog.add(s)
+	defer s.Watchdog.remove(s)
 	err := <-s.lanes.done
 	s.lanes.close()
 	return err
+}
+
+// Join returns when nothing of the supervisor runs any more: until then its backend
+// must stay. Precondition: Serve has returned, and every caller has ended; one that has
+// not may hold a worker in its memory for ever.
+func (s *Supervisor) Join() { s.lanes.loops.Wait() }
+
+// JoinFor is Join that gives up: a caller that lives may hold a worker for ever.
+func (s *Supervisor) JoinFor(patience time.Duration) {
+	ended := make(chan struct{})
+	go func() {
+		s.Join()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(patience):
+	}
 }
 
 // work is the loop of one worker. The thread is locked: it may be replaced while it
@@ -100,8 +124,10 @@ func (s *Supervisor) serveOne(c *Call, handlers *Handlers) bool {
 	if handle := handlers[c.Decode()]; handle != nil {
 		v = handle(c)
 	}
+	c.Committed(v)
 	switch v.Kind {
 	case KindGone:
+		c.Finished()
 		if c.After != nil {
 			c.After(c.worker)
 		}
@@ -110,7 +136,8 @@ func (s *Supervisor) serveOne(c *Call, handlers *Handlers) bool {
 		if p, ok := s.Backend.(Postponer); ok && !c.Slow {
 			p.Postponed(c)
 		}
-		s.lanes.postpone(c)
+		s.postpone(c)
+		c.Mark = nil // the copy's
 		return false
 	}
 	s.answer(c, v)
@@ -123,6 +150,7 @@ func (s *Supervisor) answer(c *Call, v Verdict) {
 		s.Observe.Before(c, v)
 	}
 	err := s.Backend.Answer(c, v)
+	c.Finished()
 	if c.Done != nil && c.Runner != nil { // else the backend tells
 		c.Done()
 	}

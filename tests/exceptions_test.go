@@ -112,7 +112,7 @@ func parseExceptions(r io.Reader) ([]exception, error) {
 // onOld ends the name of a mode on a kernel that lacks pidfd_send_signal.
 const onOld = "-old"
 
-var knownModes = []string{"*", "auto", "auto-trace", "continue", "forward", "caller", "emulate", "ptrace", "ptrace-emulate"}
+var knownModes = []string{"*", "auto", "auto-trace", "continue", "forward", "caller", "emulate", "ptrace", "ptrace-emulate", "served-emulate"}
 
 func parseException(line string) (exception, error) {
 	columns := strings.Split(line, " | ")

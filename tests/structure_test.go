@@ -32,9 +32,11 @@ var rank = map[string]int{
 	"policy":         3,
 	"front":          3,
 	"audit":          3,
+	"metrics":        3,
 	"bench":          4,
 	"session":        4,
-	"cmd/pidfd-shim": 5,
+	"agent":          5,
+	"cmd/pidfd-shim": 6,
 }
 
 // neighbours are imports between packages of one height, each with its reason.

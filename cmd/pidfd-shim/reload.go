@@ -66,18 +66,30 @@ func settle(changes <-chan struct{}) {
 // watchFile tells of changes of a file, also of its being replaced by a rename: so it is
 // the directory that is watched. Where that cannot be there is SIGHUP.
 func watchFile(file string, log *slog.Logger) <-chan struct{} {
+	return watchDirs([]string{filepath.Dir(file)}, log, func(event fsnotify.Event) bool {
+		return filepath.Base(event.Name) == filepath.Base(file) && !event.Has(fsnotify.Remove)
+	})
+}
+
+// watchDirs tells of what happens in directories and matters.
+func watchDirs(dirs []string, log *slog.Logger, matters func(fsnotify.Event) bool) <-chan struct{} {
 	changes := make(chan struct{}, 1)
+	if len(dirs) == 0 {
+		return changes
+	}
 	watcher, err := fsnotify.NewWatcher()
-	if err == nil {
-		err = watcher.Add(filepath.Dir(file))
+	for _, dir := range dirs {
+		if err == nil {
+			err = watcher.Add(dir)
+		}
 	}
 	if err != nil {
-		log.Info("changes of the policy file go unnoticed: send SIGHUP", "file", file, "error", err)
+		log.Info("changes of policy files go unnoticed: send SIGHUP", "in", strings.Join(dirs, ", "), "error", err)
 		return changes
 	}
 	go func() {
 		for event := range watcher.Events {
-			if filepath.Base(event.Name) != filepath.Base(file) || event.Op&^fsnotify.Chmod == 0 || event.Has(fsnotify.Remove) {
+			if event.Op&^fsnotify.Chmod == 0 || !matters(event) {
 				continue
 			}
 			select {

@@ -71,6 +71,8 @@ func newRoot() *cobra.Command {
 // subcommands in the order of the manual.
 var subcommands = []func() *cobra.Command{
 	newRunCommand,
+	newServeCommand,
+	newPsCommand,
 	newSendCommand,
 	newDoctorCommand,
 	newPolicyCommand,

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -31,14 +30,14 @@ const runExample = `  pidfd-shim run -- make check                     run it; t
 // runConfig is what run's flags come to. It goes to the supervisor as one word, so
 // that nothing is put into the environment, which COMMAND would inherit.
 type runConfig struct {
-	Session   session.Options `json:"session"`
-	Trace     string          `json:"trace,omitempty"` // "-": stderr
-	Audit     string          `json:"audit,omitempty"`
-	LogLevel  string          `json:"log_level"`
-	LogFormat string          `json:"log_format"`
-	Pretend   string          `json:"pretend,omitempty"`
-	Protect   bool            `json:"protect,omitempty"`
-	Wait      string          `json:"-"`
+	Session session.Options `json:"session"`
+	Trace   string          `json:"trace,omitempty"` // "-": stderr
+	Audit   string          `json:"audit,omitempty"`
+	Metrics string          `json:"metrics,omitempty"`
+	logging
+	Pretend string `json:"pretend,omitempty"`
+	Protect bool   `json:"protect,omitempty"`
+	Wait    string `json:"-"`
 }
 
 func newRunCommand() *cobra.Command {
@@ -75,30 +74,22 @@ func (c *runConfig) addFlags(cmd *cobra.Command) {
 	f.BoolVar(&c.Protect, "protect-supervisor", false,
 		"COMMAND cannot trace, read, stop or kill the supervisor, not even as root: it gets a pid namespace, "+
 			"mounts and a /proc of its own and no CAP_SYS_PTRACE; takes root; docs/SECURITY.md says against whom")
+	f.StringVar(&c.Metrics, "metrics", "", "serve /metrics for Prometheus and /healthz on `HOST:PORT` or unix:PATH while anything runs")
 	f.StringVar(&c.Wait, "wait", "command", "end with COMMAND (command), or with the last process that it left behind (all)")
-	f.StringVar(&c.LogLevel, "log-level", "warn", "what is logged to stderr: "+words(logLevels))
-	f.StringVar(&c.LogFormat, "log-format", "text", "how: "+words(logFormats))
+	c.logging.addFlags(cmd, "warn")
 }
 
-var (
-	waits      = []string{"command", "all"}
-	logLevels  = []string{"debug", "info", "warn", "error"}
-	logFormats = []string{"text", "json"}
-)
+var waits = []string{"command", "all"}
 
 func words(list []string) string { return strings.Join(list, ", ") }
 
 // check finds every mistake that can be found before anything is started.
 func (c *runConfig) check() error {
-	for _, f := range []struct {
-		flag, value string
-		words       []string
-	}{
-		{"--wait", c.Wait, waits}, {"--log-level", c.LogLevel, logLevels}, {"--log-format", c.LogFormat, logFormats},
-	} {
-		if !slices.Contains(f.words, f.value) {
-			return fmt.Errorf("%s %s: no such value, it takes %s", f.flag, f.value, words(f.words))
-		}
+	if !slices.Contains(waits, c.Wait) {
+		return fmt.Errorf("--wait %s: no such value, it takes %s", c.Wait, words(waits))
+	}
+	if err := c.logging.check(); err != nil {
+		return err
 	}
 	if err := c.Session.Check(); err != nil {
 		return err
@@ -121,7 +112,7 @@ func (c *runConfig) run(command []string) error {
 	if err := c.check(); err != nil {
 		return err
 	}
-	c.Session.Observed = c.Trace != "" || c.Audit != ""
+	c.Session.Observed = c.Trace != "" || c.Audit != "" || c.Metrics != ""
 	c.Pretend = pretended()
 	word, err := json.Marshal(c)
 	if err != nil {
@@ -133,10 +124,4 @@ func (c *runConfig) run(command []string) error {
 		WaitAll: c.Wait == "all",
 	})
 	return exitStatus(status)
-}
-
-func (c *runConfig) level() slog.Level {
-	var level slog.Level
-	_ = level.UnmarshalText([]byte(c.LogLevel))
-	return level
 }

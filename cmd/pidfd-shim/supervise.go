@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"strconv"
 	"strings"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/pidfd-shim/pidfd-shim/audit"
 	"github.com/pidfd-shim/pidfd-shim/front"
+	"github.com/pidfd-shim/pidfd-shim/metrics"
 	"github.com/pidfd-shim/pidfd-shim/session"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
@@ -115,19 +117,12 @@ func hooks(s *session.Session, c *runConfig, observers *observers) front.Hooks {
 	}
 }
 
-func (c *runConfig) logger() *slog.Logger {
-	options := &slog.HandlerOptions{Level: c.level()}
-	if c.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(os.Stderr, options))
-	}
-	return slog.New(slog.NewTextHandler(os.Stderr, options))
-}
-
 // observers are those who want to see each call, and what they write to.
 type observers struct {
 	list    awaited
 	json    *audit.JSON
 	writers []*audit.Writer
+	scraped net.Listener // nil without --metrics
 	log     *slog.Logger
 }
 
@@ -157,7 +152,24 @@ func (c *runConfig) observers(s *session.Session, audited func() (*os.File, erro
 		o.json = audit.NewJSON(audit.Config{Writer: w, Proc: s.Proc, Backend: s.Plan.Backend, Fresh: fresh})
 		o.list.Several = append(o.list.Several, o.json)
 	}
+	if c.Metrics != "" {
+		s.CountsOnly = len(o.list.Several) == 0
+		return o, o.measure(c.Metrics)
+	}
 	return o, nil
+}
+
+// measure lets Prometheus look at the run.
+func (o *observers) measure(where string) error {
+	l, err := openMetrics(where)
+	if err != nil {
+		return err
+	}
+	o.scraped = l
+	calls := metrics.New()
+	o.list.Several = append(o.list.Several, calls)
+	go func() { _ = metrics.Serve(l, calls.Handler(func() error { return nil })) }()
+	return nil
 }
 
 func (o *observers) writer(file *os.File, err error) (*audit.Writer, error) {
@@ -191,6 +203,9 @@ func (o *observers) close() {
 	if o.json != nil {
 		o.json.Close()
 	}
+	if o.scraped != nil {
+		_ = o.scraped.Close()
+	}
 }
 
 func openTrace(name string) (*os.File, error) {
@@ -223,6 +238,10 @@ func openAudit(name string, inherited *front.Inherited) (*os.File, error) {
 		}
 		return file, nil
 	}
+	return openAuditFile(name)
+}
+
+func openAuditFile(name string) (*os.File, error) {
 	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND|syscall.O_CLOEXEC, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("--audit: %w", err)

@@ -9,7 +9,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
-enum { SETUP_MS = 60000, SHARED_FD = 100, NAMES = 32, TEXT = 3000 };
+enum { SETUP_MS = 60000, SHARED_FD = 100, NAMES = 32, TEXT = 4096 };
 
 struct shared {
 	int called, returned;

@@ -1,0 +1,197 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/audit"
+	"github.com/pidfd-shim/pidfd-shim/metrics"
+	"github.com/pidfd-shim/pidfd-shim/shim"
+)
+
+// Config is what an agent is made with.
+type Config struct {
+	Policies *Policies
+	PeerUID  uint32      // who may hand over besides root
+	Audit    *audit.JSON // nil without; stays its owner's
+	Metrics  *metrics.Calls
+	Keeper   *Keeper // nil where nobody keeps descriptors
+	Log      *slog.Logger
+
+	// Limits; 0 takes the default.
+	MaxConnections int // hand-overs at once
+	MaxListeners   int
+}
+
+// The default limits. A listener costs a thread and some 40 KiB.
+const (
+	defaultConnections = 256
+	defaultListeners   = 4096
+)
+
+// Agent takes hand-overs and serves them. Make it with New.
+type Agent struct {
+	Config
+
+	watchdog shim.Watchdog
+	stopped  *os.File // hangs up when no more calls are to be taken
+	stop     *os.File // the end that makes it so
+	work     sync.WaitGroup
+	door     doorman
+	socket   *Socket // the one that hand-overs come by
+
+	taken, refusals atomic.Uint64 // hand-overs
+	unknown         atomic.Uint64 // calls of a dead agent: sent or not
+
+	mu       sync.Mutex // guards below
+	served   map[*served]struct{}
+	closing  bool
+	saidFull bool
+}
+
+// New makes an agent that serves nothing yet.
+func New(c Config) (*Agent, error) {
+	if c.MaxConnections <= 0 {
+		c.MaxConnections = defaultConnections
+	}
+	if c.MaxListeners <= 0 {
+		c.MaxListeners = defaultListeners
+	}
+	stopped, stop, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("make an agent: %w", err)
+	}
+	a := &Agent{Config: c, stopped: stopped, stop: stop, served: map[*served]struct{}{}}
+	a.door = doorman{agent: a, limit: a.MaxConnections}
+	a.measure()
+	return a, nil
+}
+
+// measure adds what the agent itself counts to the metrics of calls.
+func (a *Agent) measure() {
+	m := a.Metrics
+	m.Gauge("pidfd_shim_listeners", "Listeners that are served.", func() float64 {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		return float64(len(a.served))
+	})
+	m.Gauge("pidfd_shim_containers", "Containers that are served.", func() float64 { return float64(len(a.Containers())) })
+	m.Counter("pidfd_shim_handovers_total", "Listeners that were handed over.", func() float64 { return float64(a.taken.Load()) })
+	m.Counter("pidfd_shim_restart_unknown_total", "Calls of a dead agent that were answered without knowing whether their signal had been sent.",
+		func() float64 { return float64(a.unknown.Load()) })
+	m.Counter("pidfd_shim_handovers_refused_total", "Hand-overs that were refused.", func() float64 { return float64(a.refusals.Load()) })
+}
+
+// Healthy tells whether hand-overs are taken.
+func (a *Agent) Healthy() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.closing {
+		return errors.New("stopping")
+	}
+	return nil
+}
+
+// Serve takes hand-overs from the socket until Stop. Listeners that it was given go on
+// being served until then, too.
+func (a *Agent) Serve(socket *Socket) error {
+	a.mu.Lock()
+	a.socket = socket
+	closing := a.closing
+	a.mu.Unlock()
+	if closing {
+		return nil
+	}
+	if err := a.door.run(socket.UnixListener); err != nil {
+		return fmt.Errorf("take hand-overs: %w", err)
+	}
+	return nil
+}
+
+// Stop ends the loops of all listeners, each after the call that it is in, and returns
+// when they have ended. The socket stays open, and who connects waits. Calls made from
+// then on wait for whoever serves next, or get ENOSYS when the last descriptor of their
+// listener is closed.
+func (a *Agent) Stop() {
+	a.mu.Lock()
+	if !a.closing {
+		a.closing = true
+		_ = a.stop.Close()
+		if a.socket != nil {
+			_ = a.socket.SetDeadline(time.Now())
+		}
+	}
+	a.mu.Unlock()
+	a.door.shut()
+	a.work.Wait()
+}
+
+// Resume serves again what Stop has left, where nobody has taken it over: the socket's
+// owner then calls Serve again. Precondition: Stop has returned.
+func (a *Agent) Resume() error {
+	stopped, stop, err := os.Pipe()
+	if err != nil {
+		return fmt.Errorf("serve again: %w", err)
+	}
+	_ = a.stopped.Close()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.stopped, a.stop, a.closing = stopped, stop, false
+	if a.socket != nil {
+		_ = a.socket.SetDeadline(time.Time{})
+	}
+	a.door.reopen()
+	for s := range a.served {
+		s.listener.StopAt(stopped)
+		r := s.listener.Remember(s.memory)
+		a.unknown.Add(uint64(r.Unknown))
+		a.work.Go(func() { a.serve(s) })
+	}
+	return nil
+}
+
+// rest waits a little where only time can help. False: the agent is stopping.
+func (a *Agent) rest() bool {
+	fds := []unix.PollFd{{Fd: int32(a.stopped.Fd())}}
+	n, _ := unix.Poll(fds, int((100 * time.Millisecond).Milliseconds()))
+	return n == 0
+}
+
+// enter makes room for one more listener, or says why there is none.
+func (a *Agent) enter(s *served) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case a.closing:
+		return fmt.Errorf("the agent is stopping")
+	case len(a.served) >= a.MaxListeners:
+		if !a.saidFull {
+			a.saidFull = true
+			a.Log.Error("limit of listeners reached: containers that start now get ENOSYS (--max-listeners)", "limit", a.MaxListeners)
+		}
+		return fmt.Errorf("%d listeners are served already (--max-listeners)", len(a.served))
+	}
+	for other := range a.served {
+		if other.same(s) {
+			return fmt.Errorf("this listener is served already, for container %s", other.Container)
+		}
+	}
+	a.served[s] = struct{}{}
+	return nil
+}
+
+func (a *Agent) leave(s *served) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.served, s)
+	if len(a.served) < a.MaxListeners*9/10 {
+		a.saidFull = false
+	}
+}

@@ -1,0 +1,98 @@
+package agent
+
+import (
+	"cmp"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/pidfd-shim/pidfd-shim/shim"
+)
+
+// Status is what is known of one container: of all its listeners together.
+type Status struct {
+	Identity
+	Listeners int     `json:"listeners"` // one, and one for each exec that runs
+	Calls     uint64  `json:"calls"`
+	Denied    uint64  `json:"denied"`
+	Last      *Denial `json:"last_denial,omitempty"`
+}
+
+// Denial is a call that a policy refused.
+type Denial struct {
+	Time   time.Time `json:"time"`
+	Tid    int32     `json:"tid"`
+	Target int32     `json:"target,omitempty"`
+	Signal int32     `json:"signal"`
+	Rule   string    `json:"rule,omitempty"`
+}
+
+// tally is an observer that keeps what Status shows of a listener.
+type tally struct {
+	calls, denied atomic.Uint64
+	last          atomic.Pointer[Denial]
+}
+
+// Before implements shim.Observer.
+func (t *tally) Before(*shim.Call, shim.Verdict) {}
+
+// After implements shim.Observer.
+func (t *tally) After(call *shim.Call, _ shim.Verdict, _ error) {
+	t.calls.Add(1)
+	if r := &call.Record; r.Denied {
+		t.denied.Add(1)
+		t.last.Store(&Denial{Time: time.Now(), Tid: call.Tid, Target: r.TargetPid, Signal: r.Sig, Rule: r.Rule})
+	}
+}
+
+// Containers lists what is served, by name.
+func (a *Agent) Containers() []Status {
+	type key struct {
+		name string
+		peer uint32
+	}
+	found := map[key]*Status{}
+	a.mu.Lock()
+	for s := range a.served {
+		k := key{s.Container, s.Peer}
+		c := found[k]
+		if c == nil {
+			c = &Status{Identity: s.Identity}
+			found[k] = c
+		}
+		c.add(s)
+	}
+	a.mu.Unlock()
+	all := make([]Status, 0, len(found))
+	for _, c := range found {
+		all = append(all, *c)
+	}
+	slices.SortFunc(all, func(a, b Status) int {
+		return cmp.Or(cmp.Compare(a.Container, b.Container), cmp.Compare(a.Peer, b.Peer))
+	})
+	return all
+}
+
+// add counts one listener in. A container's policy is that of its first.
+func (c *Status) add(s *served) {
+	if s.Since.Before(c.Since) {
+		c.Identity = s.Identity
+	}
+	c.Listeners++
+	c.Calls += s.tally.calls.Load()
+	c.Denied += s.tally.denied.Load()
+	if last := s.tally.last.Load(); last != nil && (c.Last == nil || last.Time.After(c.Last.Time)) {
+		c.Last = last
+	}
+}
+
+// Handler answers on the control socket: the containers, as JSON.
+func (a *Agent) Handler(mux *http.ServeMux) http.Handler {
+	mux.HandleFunc("GET /containers", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(a.Containers())
+	})
+	return mux
+}

@@ -1,0 +1,289 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/fsnotify/fsnotify"
+
+	"github.com/pidfd-shim/pidfd-shim/agent"
+	"github.com/pidfd-shim/pidfd-shim/audit"
+	"github.com/pidfd-shim/pidfd-shim/metrics"
+	"github.com/pidfd-shim/pidfd-shim/session"
+)
+
+// daemon is a running serve.
+type daemon struct {
+	*agent.Agent
+	config   *serveConfig
+	policies *agent.Policies
+	calls    *metrics.Calls
+	lines    *audit.Writer // nil without --audit
+	log      *slog.Logger
+
+	sockets map[string]*agent.Socket
+	scraped net.Listener // nil without --metrics
+	keeper  *agent.Keeper
+	ended   chan error
+
+	replaced bool // another agent serves now
+}
+
+func (c *serveConfig) open() (*daemon, error) {
+	d := &daemon{
+		config: c, calls: metrics.New(), log: c.logger(), sockets: map[string]*agent.Socket{},
+		keeper: agent.NewKeeper(), ended: make(chan error, 4),
+	}
+	kept, err := d.inherited()
+	if err != nil {
+		return nil, err
+	}
+	base, err := c.base(d.log)
+	if err != nil {
+		return nil, err
+	}
+	d.policies = &agent.Policies{
+		Dir: c.PolicyDir, Default: c.DefaultPolicy, UnknownDefault: c.UnknownPolicy == "default",
+		Base: base, Log: d.log,
+	}
+	if err := d.policies.Load(); err != nil {
+		return nil, err
+	}
+	observer, err := d.openAudit(base)
+	if err != nil {
+		return nil, err
+	}
+	d.Agent, err = agent.New(agent.Config{
+		Policies: d.policies, PeerUID: c.PeerUID, Audit: observer, Metrics: d.calls, Keeper: d.keeper, Log: d.log,
+		MaxConnections: c.MaxConnections, MaxListeners: c.MaxListeners,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if c.Upgrade {
+		if err := d.takeOver(); err != nil {
+			return nil, err
+		}
+	}
+	for _, files := range kept {
+		if err := d.Restore(files.listener, files.memory); err != nil {
+			d.log.Error("cannot go on with a listener: its container gets ENOSYS", "name", files.name, "error", err)
+			d.keeper.Forget(files.name)
+		}
+	}
+	return d, d.listen()
+}
+
+// base is the session that all others are made from.
+func (c *serveConfig) base(log *slog.Logger) (*session.Session, error) {
+	features, err := features()
+	if err != nil {
+		return nil, err
+	}
+	o := c.Session
+	o.Observed = true // every call of a runtime's filter comes to us, whatever we would like
+	s, err := session.New(o, features, log)
+	if err == nil {
+		s.Helper = startReaped
+	}
+	return s, err
+}
+
+// openAudit makes the observer that others are derived from, one a container.
+func (d *daemon) openAudit(base *session.Session) (*audit.JSON, error) {
+	if d.config.Audit == "" {
+		return nil, nil
+	}
+	file, err := openAuditFile(d.config.Audit)
+	if err != nil {
+		return nil, err
+	}
+	if d.lines, err = audit.NewWriter(file, queueLimit); err != nil {
+		return nil, err
+	}
+	d.calls.Counter("pidfd_shim_audit_dropped_total", "Audit lines that were dropped for want of room in the queue.",
+		func() float64 { return float64(d.lines.Stats().Dropped) })
+	d.calls.Counter("pidfd_shim_audit_failed_total", "Audit lines that could not be written.",
+		func() float64 { return float64(d.lines.Stats().Failed) })
+	return audit.NewJSON(audit.Config{Writer: d.lines, Proc: base.Proc, Backend: base.Plan.Backend, Fresh: fresh}), nil
+}
+
+// listen opens what others connect to, the runtimes' socket last: who can hand over to
+// us is served. What systemd or an agent before us has opened is taken.
+func (d *daemon) listen() error {
+	c := d.config
+	for _, s := range []struct {
+		name, path string
+		open       func(string) (*agent.Socket, error)
+	}{
+		{socketControl, c.Control, agent.OpenSocket},
+		{socketUpgrade, c.Socket + ".upgrade", agent.OpenUpgrade},
+		{socketAgent, c.Socket, agent.OpenSocket},
+	} {
+		if d.sockets[s.name] != nil {
+			continue
+		}
+		socket, err := s.open(s.path)
+		if err != nil {
+			return err
+		}
+		d.sockets[s.name] = socket
+	}
+	if c.Metrics == "" {
+		return nil
+	}
+	var err error
+	d.scraped, err = openMetrics(c.Metrics)
+	return err
+}
+
+// The sockets by name: what systemd's FileDescriptorName= has to be.
+const (
+	socketAgent   = "agent"
+	socketControl = "control"
+	socketUpgrade = "upgrade"
+)
+
+// openMetrics listens where --metrics says.
+func openMetrics(where string) (net.Listener, error) {
+	if path, ok := strings.CutPrefix(where, "unix:"); ok {
+		s, err := agent.OpenSocket(path)
+		if err != nil {
+			return nil, fmt.Errorf("--metrics %s: %w", where, err)
+		}
+		return s, nil
+	}
+	l, err := net.Listen("tcp", where)
+	if err != nil {
+		return nil, fmt.Errorf("--metrics %s: %w", where, err)
+	}
+	return l, nil
+}
+
+func (d *daemon) run(ctx context.Context) error {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	changes := d.watchPolicies()
+	successors := make(chan *net.UnixConn)
+	d.serveAgent()
+	go func() { d.ended <- metrics.Serve(d.sockets[socketControl], d.Handler(d.calls.Handler(d.Healthy))) }()
+	go func() { d.ended <- awaitSuccessors(d.sockets[socketUpgrade], successors) }()
+	if d.scraped != nil {
+		go func() { d.ended <- metrics.Serve(d.scraped, d.calls.Handler(d.Healthy)) }()
+	}
+	watchdog := d.watchdogTicks()
+	d.tell("READY=1")
+	d.log.Info("ready", "version", version)
+	for {
+		select {
+		case err := <-d.ended:
+			return err
+		case <-hangups:
+			d.reload()
+			d.rotate()
+		case <-changes:
+			d.reload()
+		case <-watchdog:
+			if d.Healthy() == nil {
+				d.tell("WATCHDOG=1")
+			}
+		case conn := <-successors:
+			if d.handOver(conn) {
+				return nil
+			}
+		case <-ctx.Done():
+			d.tell("STOPPING=1")
+			d.log.Info("stopping")
+			return nil
+		}
+	}
+}
+
+// serveAgent takes hand-overs. Its end is ours, unless it was told to stop.
+func (d *daemon) serveAgent() {
+	go func() {
+		if err := d.Serve(d.sockets[socketAgent]); err != nil {
+			d.ended <- err
+		}
+	}()
+}
+
+func (d *daemon) reload() {
+	if err := d.policies.Reload(); err != nil {
+		d.log.Error("reload: what could not be read stays as it was", "error", err)
+	}
+}
+
+// rotate opens the audit file anew, which somebody has renamed.
+func (d *daemon) rotate() {
+	if d.lines == nil {
+		return
+	}
+	file, err := openAuditFile(d.config.Audit)
+	if err != nil {
+		d.log.Error("rotation: the audit goes on into the old file", "error", err)
+		return
+	}
+	d.lines.Replace(file)
+}
+
+// watchPolicies tells of changes where policies are. A Kubernetes volume is changed by
+// a rename of its "..data".
+func (d *daemon) watchPolicies() <-chan struct{} {
+	var dirs []string
+	if d.policies.Dir != "" {
+		dirs = append(dirs, d.policies.Dir)
+	}
+	if strings.ContainsRune(d.policies.Default, '/') {
+		dirs = append(dirs, filepath.Dir(d.policies.Default))
+	}
+	return watchDirs(dirs, d.log, func(event fsnotify.Event) bool {
+		name := filepath.Base(event.Name)
+		return strings.HasSuffix(name, ".yaml") || strings.HasPrefix(name, "..") || name == filepath.Base(d.policies.Default)
+	})
+}
+
+// close ends the service and writes out what is queued.
+func (d *daemon) close() error {
+	d.Stop()
+	var failed []error
+	for _, s := range d.sockets {
+		if d.replaced {
+			s.Leave()
+		} else {
+			failed = append(failed, s.Close())
+		}
+	}
+	if d.scraped != nil {
+		failed = append(failed, d.scraped.Close())
+	}
+	if d.lines != nil {
+		failed = append(failed, d.lines.Close(flushTime))
+		if s := d.lines.Stats(); s.Dropped+s.Failed > 0 {
+			d.log.Warn("lines were lost", "dropped", s.Dropped, "denials among them", s.DroppedDenials, "failed", s.Failed, "error", s.LastError)
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// startReaped is startHelper for a process that nobody else waits for. It is waited for by
+// its handle: a wait for any child would take the stops of those that workers trace.
+func startReaped(role string, socket *os.File) (*os.Process, error) {
+	process, err := startHelper(role, socket)
+	if err != nil {
+		return nil, err
+	}
+	if again, err := os.FindProcess(process.Pid); err == nil {
+		go func() { _, _ = again.Wait() }()
+	}
+	return process, nil
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pidfd-shim/pidfd-shim/agent"
+	"github.com/pidfd-shim/pidfd-shim/arch"
+)
+
+// usualControl is where the packaged service listens.
+const usualControl = "/run/pidfd-shim/agent.sock.control"
+
+func newPsCommand() *cobra.Command {
+	var control string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "ps [--control PATH] [--json]",
+		Short: "List the containers that an agent serves",
+		Long: `ps asks a running "pidfd-shim serve" which containers it serves: the policy of each,
+how many listeners it has (one more for each exec that runs), its calls, how many of
+them a policy refused, and the last of those.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			containers, err := askAgent(cmd.Context(), control)
+			if err != nil {
+				return fmt.Errorf("ask the agent at %s: %w", control, err)
+			}
+			if asJSON {
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(containers)
+			}
+			return printContainers(cmd.OutOrStdout(), containers, time.Now())
+		},
+	}
+	cmd.Flags().StringVar(&control, "control", usualControl, "the agent's control socket, `PATH`")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON array, for programs")
+	return cmd
+}
+
+// askAgent reads the list from the control socket.
+func askAgent(ctx context.Context, control string) ([]agent.Status, error) {
+	if _, err := os.Stat(control); err != nil {
+		return nil, fmt.Errorf("%w: is it running, and is that its --control?", err)
+	}
+	client := http.Client{Timeout: flushTime, Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", control)
+		},
+	}}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://agent/containers", nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("it answers %s", response.Status)
+	}
+	var containers []agent.Status
+	return containers, json.NewDecoder(response.Body).Decode(&containers)
+}
+
+func printContainers(out io.Writer, containers []agent.Status, now time.Time) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "CONTAINER\tPOLICY\tAGE\tLISTENERS\tCALLS\tDENIED\tLAST DENIAL")
+	for _, c := range containers {
+		policy := c.Policy
+		if policy == "" {
+			policy = "-"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%d\t%s\n", c.Container, policy, ageOf(now.Sub(c.Since)), c.Listeners, c.Calls, c.Denied, lastDenial(c.Last, now))
+	}
+	return w.Flush()
+}
+
+func lastDenial(d *agent.Denial, now time.Time) string {
+	if d == nil {
+		return "-"
+	}
+	target := "?"
+	if d.Target > 0 {
+		target = fmt.Sprint(d.Target)
+	}
+	text := fmt.Sprintf("%s ago: %d sent %s to %s", ageOf(now.Sub(d.Time)), d.Tid, arch.SignalName(d.Signal), target)
+	if d.Rule != "" {
+		text += " (" + d.Rule + ")"
+	}
+	return text
+}
+
+func ageOf(d time.Duration) string {
+	if d < 10*time.Second {
+		return d.Round(100 * time.Millisecond).String()
+	}
+	return d.Round(time.Second).String()
+}

@@ -1,0 +1,105 @@
+package session
+
+import (
+	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/arch"
+	"github.com/pidfd-shim/pidfd-shim/emulate"
+	"github.com/pidfd-shim/pidfd-shim/kernel"
+	"github.com/pidfd-shim/pidfd-shim/notify"
+	"github.com/pidfd-shim/pidfd-shim/policy"
+	"github.com/pidfd-shim/pidfd-shim/shim"
+)
+
+// Attach makes the session of a listener that another program installed. It shares with
+// s all that was probed, opened and decided; s itself answers nothing.
+//
+// How the listener's filter waits cannot be known, so restarts are told by a ledger.
+// Nor is it known whether the filter notifies of the calls that change whom a caller
+// may signal: they are heeded where they come, and nothing is kept meanwhile. Unless
+// seesLandlock says that landlock_restrict_self is notified, every caller may be
+// confined: nothing is sent in its name that a domain could forbid.
+func (s *Session) Attach(l *notify.Listener, seesLandlock bool) *Session {
+	own := *s
+	own.listener, own.backend, own.attached = l, l, true
+	own.ledger, own.watch, own.sandbox = &emulate.Ledger{}, &emulate.Watch{Partial: true}, &emulate.Sandbox{}
+	if !seesLandlock && kernel.LandlockScopesSignals() {
+		own.watch.Confine()
+	}
+	if !s.Features.IDValidNew {
+		l.PretendOld()
+	}
+	if s.Features.Continue {
+		l.ExpectReruns() // nobody tells us whether the filter notifies of them
+	}
+	return &own
+}
+
+// attachedHandlers take whatever a profile notifies of and we know. A call that the
+// policy in force does not name is nobody's to judge here: the kernel runs it, as it
+// would have without the profile.
+func (s *Session) attachedHandlers(handle shim.Handler) *shim.Handlers {
+	older := func(c *shim.Call) shim.Verdict {
+		if p := s.live.Current(); s.Features.Continue && (p == nil || !p.Covers(c.What)) {
+			return pass(c)
+		}
+		return handle(c)
+	}
+	return &shim.Handlers{
+		arch.PidfdSendSignal: handle, arch.Kill: older, arch.Tkill: older, arch.Tgkill: older,
+		arch.RtSigqueueinfo: older, arch.RtTgsigqueueinfo: older,
+		arch.Unshare: s.watch.Namespace, arch.Setns: s.watch.Namespace, arch.LandlockRestrictSelf: s.watch.Landlock,
+	}
+}
+
+func pass(c *shim.Call) shim.Verdict {
+	c.Record.Path = shim.PathContinue
+	return shim.Pass()
+}
+
+// Template makes a session like s, for attaching, with the policy of a file. It shares
+// all that s has opened.
+func (s *Session) Template(file string) (*Session, error) {
+	own := *s
+	own.options.PolicyFile = file
+	if err := own.options.LoadPolicy(); err != nil {
+		return nil, err
+	}
+	plan, err := own.options.Resolve(s.Features)
+	if err != nil {
+		return nil, err
+	}
+	own.Plan, own.policy, own.live = plan, own.options.policy, policy.NewLive(own.options.policy)
+	return &own, nil
+}
+
+// Renew puts a template's policy file in force as it stands now, for every call of all
+// that were attached from it; with an error the old one stays.
+func (s *Session) Renew() error {
+	next, err := s.Template(s.options.PolicyFile)
+	if err == nil {
+		s.live.Replace(next.policy)
+	}
+	return err
+}
+
+// Denying makes a session like s that denies every call, for attaching: the policy that
+// was to decide cannot be had.
+func (s *Session) Denying() *Session {
+	own := *s
+	own.denying = true
+	return &own
+}
+
+func deny(c *shim.Call) shim.Verdict {
+	c.Record.Denied = true
+	return shim.Fail(unix.EPERM)
+}
+
+// denyAll are the handlers of a denying session.
+func denyAll() *shim.Handlers {
+	return &shim.Handlers{
+		arch.PidfdSendSignal: deny, arch.Kill: deny, arch.Tkill: deny, arch.Tgkill: deny,
+		arch.RtSigqueueinfo: deny, arch.RtTgsigqueueinfo: deny,
+	}
+}

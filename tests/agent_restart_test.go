@@ -1,0 +1,155 @@
+package tests
+
+import (
+	"encoding/json"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestAgentIsKilled kills the agent again and again while containers send numbered signals:
+// no call fails, no signal comes twice, and as many are lost at most as the agents say
+// that they could not know about.
+func TestAgentIsKilled(t *testing.T) {
+	for mode, kills := range map[string]int{"forward": soak(100, 1000), "emulate": soak(15, 300), "auto": soak(15, 300), "caller": soak(15, 300)} {
+		t.Run(mode, func(t *testing.T) {
+			m := newManager(t)
+			m.start("--mode", mode)
+			const containers = 4
+			all, begin := startLoadersAs(t, m.socket, "notifies=landlock_restrict_self", containers, "--queue", "4", "-1")
+			m.await("listeners to be kept", func() bool { return len(m.kept) == containers })
+			begin()
+			found := remains{}
+			for range kills {
+				m.progress(1 + kills%7)
+				m.kill()
+				m.start("--mode", mode)
+				m.agent.log.awaitCount(t, containers, "serving on")
+				found.add(t, m.agent.log)
+			}
+			m.progress(1)
+			for _, l := range all {
+				_ = l.cmd.Process.Signal(syscall.SIGUSR1)
+			}
+			sum := loadResult{}
+			for _, l := range all {
+				l.wait(t)
+				sum.calls, sum.errors, sum.got, sum.doubled = sum.calls+l.calls, sum.errors+l.errors, sum.got+l.got, sum.doubled+l.doubled
+				if l.errors > 0 {
+					t.Errorf("calls failed: %+v", l.loadResult)
+				}
+			}
+			lost := sum.calls - sum.got
+			t.Logf("mode %s, killed %d times: %d calls answered, %d signals came, %d twice, %d lost; found by successors: %+v",
+				mode, kills, sum.calls, sum.got, sum.doubled, lost, found)
+			if sum.doubled > 0 || lost > found.unknown || lost < 0 {
+				t.Errorf("%d signals came twice; %d are lost, %d may be", sum.doubled, lost, found.unknown)
+			}
+			m.await("listeners to be forgotten", func() bool { return len(m.kept) == 0 })
+		})
+	}
+}
+
+// remains are the calls that successors found.
+type remains struct{ unserved, sent, unknown int }
+
+func (r *remains) add(t *testing.T, log *watchedLog) {
+	t.Helper()
+	for line := range strings.Lines(log.String()) {
+		at := strings.Index(line, "unserved=")
+		if at < 0 {
+			continue
+		}
+		var one remains
+		if _, err := fmt.Sscanf(line[at:], "unserved=%d sent=%d unknown=%d", &one.unserved, &one.sent, &one.unknown); err != nil {
+			t.Errorf("%q: %v", line, err)
+		}
+		r.unserved, r.sent, r.unknown = r.unserved+one.unserved, r.sent+one.sent, r.unknown+one.unknown
+	}
+}
+
+// progress waits until this agent has answered n calls of each container.
+func (m *manager) progress(n int) {
+	m.t.Helper()
+	for end := time.Now().Add(agentDeadline); ; runtime.Gosched() {
+		_, text := get(m.t, m.control(), "/containers")
+		var list []struct{ Calls int }
+		if err := json.Unmarshal([]byte(text), &list); err != nil {
+			m.t.Fatal(err)
+		}
+		done := len(list) > 0
+		for _, c := range list {
+			done = done && c.Calls >= n
+		}
+		if done {
+			return
+		}
+		if time.Now().After(end) {
+			m.t.Fatalf("no progress: %s\n%s", text, m.agent.log)
+		}
+	}
+}
+
+// TestAgentRestarts stops the agent as systemctl restart does, and watches the watchdog.
+func TestAgentRestarts(t *testing.T) {
+	m := newManager(t)
+	m.start()
+	all, begin := startLoadersAs(t, m.socket, "notifies=landlock_restrict_self", 2, "--queue", "4", "-1")
+	m.await("listeners to be kept", func() bool { return len(m.kept) == 2 })
+	begin()
+	for range soak(5, 100) {
+		m.progress(3)
+		m.agent.stop()
+		m.start()
+	}
+	m.progress(1)
+	for _, l := range all {
+		_ = l.cmd.Process.Signal(syscall.SIGUSR1)
+	}
+	for _, l := range all {
+		l.wait(t)
+		if l.errors > 0 || l.got != l.calls || l.doubled > 0 {
+			t.Errorf("%+v", l.loadResult)
+		}
+	}
+}
+
+// TestAgentUpgrade replaces a running agent without anybody who keeps descriptors.
+func TestAgentUpgrade(t *testing.T) {
+	agent := startAgent(t)
+	all, begin := startLoadersAs(t, agent.socket, "notifies=landlock_restrict_self", 3, "--queue", "4", "-1")
+	agent.log.awaitCount(t, 3, "msg=serving")
+	begin()
+	for range soak(5, 100) {
+		next := &serving{t: t, socket: agent.socket}
+		next.start("--upgrade")
+		if err := agent.cmd.Wait(); err != nil {
+			t.Errorf("the old agent ended with %v:\n%s", err, agent.log)
+		}
+		agent = next
+	}
+	if out, err := exec.Command(buildShim(t), "serve", "--upgrade", "--socket", filepath.Join(t.TempDir(), "nobody")).CombinedOutput(); err == nil {
+		t.Errorf("an upgrade of nobody: %s", out)
+	}
+	late, beginLate := agent.load(t, "") // by the socket that was handed on
+	beginLate()
+	late.expect(t, "after it", 0)
+	for _, l := range all {
+		_ = l.cmd.Process.Signal(syscall.SIGUSR1)
+	}
+	for _, l := range all {
+		l.wait(t)
+		if l.errors > 0 || l.got != l.calls || l.doubled > 0 {
+			t.Errorf("%+v", l.loadResult)
+		}
+	}
+	agent.stop()
+	if left, _ := filepath.Glob(agent.socket + "*"); len(left) > 0 {
+		t.Errorf("%v is left", left)
+	}
+}
