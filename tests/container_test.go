@@ -162,12 +162,13 @@ func (c *container) output(words ...string) string {
 	cmd := c.commandContext(ctx, words...)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil || ctx.Err() != nil {
-		c.t.Fatalf("%s %s: %v %v\n%s%s", c.runtime, strings.Join(words, " "), err, ctx.Err(), tail(stdout.String()), stderr.String())
+		c.t.Fatalf("%s %s: %v %v\n%s%s", c.runtime, strings.Join(words, " "), err, ctx.Err(), tail(stdout.String(), 2000), stderr.String())
 	}
 	return stdout.String()
 }
 
-func tail(text string) string { return text[max(0, len(text)-2000):] }
+// tail is the end of a text.
+func tail(text string, most int) string { return text[max(0, len(text)-most):] }
 
 // rows runs the truth suite in a fresh container.
 func (c *container) rows(argv ...string) []row {

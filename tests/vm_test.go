@@ -207,5 +207,3 @@ func imageVersion(path string) (release string, number version, err error) {
 	}
 	return release, number, nil
 }
-
-func tail(text string, most int) string { return text[max(0, len(text)-most):] }
