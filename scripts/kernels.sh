@@ -42,7 +42,7 @@ main() {
 		exit
 	fi
 	if [ "$wanted" = "$quick" ]; then
-		export KERNELS_EVERY=${KERNELS_EVERY:-25} KERNELS_CALLERS=${KERNELS_CALLERS:-send,demo64,demo32}
+		export KERNELS_EVERY=${KERNELS_EVERY:-40} KERNELS_CALLERS=${KERNELS_CALLERS:-send,demo64,demo32}
 	fi
 	export KERNELS='' KERNELS_ORACLE=$dir/$oracle/vmlinuz
 	if [ $# -gt 0 ]; then
