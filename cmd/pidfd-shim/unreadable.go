@@ -13,8 +13,8 @@ import (
 // ownProgram is the path by which this process executes its own program once more.
 //
 // A process is dumpable from exec until it says otherwise, some milliseconds in a Go
-// program: time enough for others of its uid to seize a helper that was started while
-// COMMAND runs (seen: 174 times in 50 starts), and then run code beside the filter.
+// program: time enough for others of its uid to seize a helper that is started while
+// COMMAND runs (seen, at nearly every start), and then run code beside the filter.
 // What its own user may execute but not read is never dumpable (would_dump in
 // fs/exec.c). For root everything is readable: see --protect-supervisor.
 var ownProgram = sync.OnceValue(func() string {

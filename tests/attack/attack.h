@@ -53,6 +53,8 @@ int open_fds(pid_t pid);
 long status_of(pid_t pid, const char *key); /* a number of /proc/PID/status */
 extern pid_t supervisor;                    /* our parent at the start */
 
+void *silent_page(void);                    /* memory.c: one that nobody will ever fill */
+
 /* strike.c */
 enum call { SEND, KILL, TKILL, TGKILL, QUEUE, TGQUEUE, CALLS };
 enum way { BY_LIBC, BY_INT80, BY_X32, BY_X32_MIXED, BY_X32_BARE, BY_FAR_JUMP, WAYS };

@@ -1,5 +1,5 @@
 /* A command of the supervisor's own uid, without a privilege, against our processes: it
-   may kill them, and see to it that a helper is started again, but not look into them. */
+   may kill them, and see to it that helpers are started, but not look into them. */
 #include "attack.h"
 #include <dirent.h>
 #include <sys/ptrace.h>
@@ -7,7 +7,7 @@
 
 #define GETFD_NR 438
 
-static long tries, hits, killed_helpers;
+static long tries, hits;
 
 static void attempt(int hit, const char *what, pid_t pid)
 {
@@ -71,25 +71,35 @@ static int children(pid_t parent, pid_t *into)
 	return count;
 }
 
-/* The helper is killed and needed again; beside it somebody tries whoever appears. */
-static atomic_long *raced, *over;
+/* Calls whose siginfo never answers start one helper after the other; beside them
+   somebody tries whoever appears. */
+static atomic_long *raced, *started, *over;
 static void racer(void *arg)
 {
-	pid_t list[64], parent = getppid();
+	pid_t list[64], known[64], parent = getppid();
+	int known_count = 0;
 	(void)arg;
 	while (!*over) {
 		int count = children(supervisor, list);
-		for (int i = 0; i < count; i++)
-			if (list[i] != parent) {
-				int held = ptrace(PTRACE_SEIZE, list[i], 0, 0) == 0;
-				*raced += held;
-				if (held) {
-					ptrace(PTRACE_INTERRUPT, list[i], 0, 0);
-					waitpid(list[i], NULL, __WALL);
-					ptrace(PTRACE_DETACH, list[i], 0, 0);
-				}
-			}
+		for (int i = 0; i < count; i++) {
+			int is_known = list[i] == parent;
+			for (int k = 0; k < known_count; k++)
+				is_known |= list[i] == known[k];
+			*started += !is_known;
+			if (list[i] == parent)
+				continue;
+			long before = hits;
+			seize(list[i]);
+			*raced += hits - before;
+		}
+		memcpy(known, list, sizeof(known));
+		known_count = count;
 	}
+}
+
+static void unanswered(void *arg)
+{
+	send_signal(*(int *)arg, RT, silent_page(), 0);
 }
 
 static void call(void)
@@ -104,7 +114,8 @@ static void call(void)
 int peek(void)
 {
 	pid_t list[64], front = (pid_t)status_of(supervisor, "PPid");
-	raced = shared(2 * sizeof(*raced)), over = raced + 1;
+	raced = shared(3 * sizeof(*raced)), started = raced + 1, over = raced + 2;
+	int fd = pidfd_open_(getpid(), 0);
 	call();
 	look_into(front);
 	look_into(supervisor);
@@ -116,14 +127,17 @@ int peek(void)
 		look_into(list[i]);
 	pid_t beside = start(racer, NULL);
 	for (long i = option("rounds", 50); i > 0; i--) {
-		count = children(supervisor, list);
-		for (int k = 0; k < count; k++)
-			killed_helpers += list[k] != beside && kill(list[k], SIGKILL) == 0;
-		call();
+		long before = *started;
+		long long limit = now_us() + 3000000;
+		pid_t pid = start(unanswered, &fd);
+		while (*started == before && now_us() < limit)
+			sched_yield();
+		kill(pid, SIGKILL);
+		reap(pid);
 	}
 	*over = 1;
 	reap(beside);
 	say("seen", seen), say("tries", tries), say("hits", hits);
-	say("restarted", killed_helpers), say("raced", *raced);
+	say("started", *started), say("raced", *raced);
 	return 0;
 }
