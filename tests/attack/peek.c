@@ -97,11 +97,7 @@ static void racer(void *arg)
 	}
 }
 
-<<<<<<< HEAD
-static void stuck(void *arg)
-=======
 static void unanswered(void *arg)
->>>>>>> protect
 {
 	send_signal(*(int *)arg, RT, silent_page(), 0);
 }
@@ -133,11 +129,7 @@ int peek(void)
 	for (long i = option("rounds", 50); i > 0; i--) {
 		long before = *started;
 		long long limit = now_us() + 3000000;
-<<<<<<< HEAD
-		pid_t pid = start(stuck, &fd);
-=======
 		pid_t pid = start(unanswered, &fd);
->>>>>>> protect
 		while (*started == before && now_us() < limit)
 			sched_yield();
 		kill(pid, SIGKILL);
