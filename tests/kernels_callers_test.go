@@ -101,7 +101,7 @@ func (c vmCaller) job(prefix string, m vmMode) vmJob {
 	job := vmJob{Name: "caller-" + prefix + "-" + c.name, Argv: c.argv, Seconds: 180}
 	if m.name != "" {
 		job.Keep = "/tmp/audit"
-		job.Argv = slices.Concat([]string{"/bin/pidfd-shim", "run", "--wait", "all", "--audit=" + job.Keep}, m.flags, []string{"--"}, c.argv)
+		job.Argv = slices.Concat(shimRun, []string{"--wait", "all", "--audit=" + job.Keep}, m.flags, []string{"--"}, c.argv)
 	}
 	return job
 }
