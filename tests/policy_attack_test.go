@@ -165,13 +165,11 @@ func TestGuardedEveryWay(t *testing.T) {
 // TestGuardedHelpers: a static program of the other width, and a set-uid one.
 func TestGuardedHelpers(t *testing.T) {
 	eachGuarded(t, func(t *testing.T, mode, width, policy string) {
-		for _, uid := range []int{0, 65534} {
-			for _, helper := range []string{"m64", "m32"} {
-				path := setUID(t, helper)
-				got := attackGuarded(t, mode, width, policy, 90, "by-helper", "helper="+path, "uid="+strconv.Itoa(uid))
-				if got["odd"] != 0 || got["refused"] != 0 {
-					t.Errorf("uid %d, helper %s: %v", uid, helper, got)
-				}
+		other := map[string]string{"m64": "m32", "m32": "m64"}[width]
+		for uid, helper := range map[int]string{0: other, 65534: width} {
+			got := attackGuarded(t, mode, width, policy, 90, "by-helper", "helper="+setUID(t, helper), "uid="+strconv.Itoa(uid))
+			if got["odd"] != 0 || got["refused"] != 0 {
+				t.Errorf("uid %d, helper %s: %v", uid, helper, got)
 			}
 		}
 	})
