@@ -229,6 +229,7 @@ func waitFor(t *testing.T, pid int32) {
 func TestPinnedTargetsAreHandedBack(t *testing.T) {
 	p, parent := testPinner(t), newParent(t)
 	for round := range 200 {
+		p.Stay = round/2%2 == 0
 		pid := parent.child()
 		if errno := p.pin(pid); errno != 0 {
 			t.Fatalf("seize: %v", errno)

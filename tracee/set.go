@@ -52,16 +52,15 @@ func (s *Set) Wait(tid int32) (status unix.WaitStatus, alive bool) {
 
 // Detach lets a stopped tracee go on, with a signal if that is what it had stopped for.
 func (s *Set) Detach(tid int32, sig unix.Signal) {
-	if detach(tid, sig) == 0 {
-		s.Held.drop(tid, s.Held.kept(tid) && hasNews(tid))
-		return
-	}
-	// It was killed in its stop, and is a zombie that waits for us before its parent.
-	for {
+	for detach(tid, sig) != 0 {
+		// It was killed in its stop. It stops once more before it ends (PTRACE_O_TRACEEXIT),
+		// or is a zombie that waits for us before its parent.
 		if _, alive := s.Wait(tid); !alive {
 			return
 		}
+		sig = 0
 	}
+	s.Held.drop(tid, s.Held.kept(tid) && hasNews(tid))
 }
 
 // bury ends the tracing of a dead task. Its parent is told then, unless that is us: of

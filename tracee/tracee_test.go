@@ -318,3 +318,29 @@ func TestOneThatDoesNotStop(t *testing.T) {
 		t.Errorf("afterwards: %v", err)
 	}
 }
+
+// TestKilledInItsStop: one that is killed between its stop and our letting it go, and
+// stops once more as it ends, reaches its parent all the same.
+func TestKilledInItsStop(t *testing.T) {
+	var held Held
+	for range 50 {
+		s, pid := set(t, &held), child(t)
+		held.Keep(pid)
+		if errno := s.Seize(pid, unix.PTRACE_O_TRACEEXIT); errno != 0 {
+			t.Fatalf("seize: %v", errno)
+		}
+		if errno := s.Interrupt(pid); errno != 0 {
+			t.Fatalf("interrupt: %v", errno)
+		}
+		if _, alive := s.Wait(pid); !alive {
+			t.Fatal("dead instead of stopped")
+		}
+		_ = unix.Kill(int(pid), unix.SIGKILL)
+		s.Detach(pid, 0)
+		statuses := reaper(&held)
+		if status, ok := next(t, statuses); !ok || !status.Signaled() || status.Signal() != unix.SIGKILL {
+			t.Fatalf("the reaper got %#x, %t", uint32(status), ok)
+		}
+		next(t, statuses)
+	}
+}
