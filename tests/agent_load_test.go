@@ -22,7 +22,7 @@ type loader struct {
 }
 
 // loadResult is what its callers' calls came to.
-type loadResult struct{ calls, least, errors, errno, slowest, got, doubled int }
+type loadResult struct{ calls, least, errors, errno, slowest, got, doubled, died int }
 
 const callersEach = 8
 
@@ -102,8 +102,8 @@ func (l *loader) wait(t *testing.T) {
 	if err := l.cmd.Wait(); err != nil {
 		t.Errorf("a loader ended with %v", err)
 	}
-	if _, err := fmt.Sscanf(line, "calls=%d least=%d errors=%d errno=%d slowest_us=%d got=%d doubled=%d",
-		&l.calls, &l.least, &l.errors, &l.errno, &l.slowest, &l.got, &l.doubled); err != nil {
+	if _, err := fmt.Sscanf(line, "calls=%d least=%d errors=%d errno=%d slowest_us=%d got=%d doubled=%d died=%d",
+		&l.calls, &l.least, &l.errors, &l.errno, &l.slowest, &l.got, &l.doubled, &l.died); err != nil {
 		t.Errorf("a loader printed %q: %v", line, err)
 	}
 }

@@ -14,9 +14,11 @@ import (
 
 // TestAgentIsKilled kills the agent again and again while containers send numbered signals:
 // no call fails, no signal comes twice, and as many are lost at most as the agents say
-// that they could not know about.
+// that they could not know about. In mode caller a caller that is between its two stops
+// has the registers of another call: it dies with the agent (docs/FIDELITY.md), and its
+// last signal may have been sent.
 func TestAgentIsKilled(t *testing.T) {
-	for mode, kills := range map[string]int{"forward": soak(100, 1000), "emulate": soak(15, 300), "auto": soak(15, 300), "caller": soak(15, 300)} {
+	for mode, kills := range map[string]int{"forward": soak(100, 1000), "emulate": soak(15, 300), "auto": soak(15, 300), "caller": soak(5, 100)} {
 		t.Run(mode, func(t *testing.T) {
 			m := newManager(t)
 			m.start("--mode", mode)
@@ -29,10 +31,9 @@ func TestAgentIsKilled(t *testing.T) {
 				m.progress(1 + kills%7)
 				m.kill()
 				m.start("--mode", mode)
-				m.agent.log.awaitCount(t, containers, "serving on")
+				m.agent.log.await(t, "msg=ready") // after whose listeners it serves on
 				found.add(t, m.agent.log)
 			}
-			m.progress(1)
 			for _, l := range all {
 				_ = l.cmd.Process.Signal(syscall.SIGUSR1)
 			}
@@ -40,14 +41,15 @@ func TestAgentIsKilled(t *testing.T) {
 			for _, l := range all {
 				l.wait(t)
 				sum.calls, sum.errors, sum.got, sum.doubled = sum.calls+l.calls, sum.errors+l.errors, sum.got+l.got, sum.doubled+l.doubled
-				if l.errors > 0 {
-					t.Errorf("calls failed: %+v", l.loadResult)
+				sum.died += l.died
+				if l.errors > 0 || l.died > 0 && mode != "caller" {
+					t.Errorf("calls or callers failed: %+v", l.loadResult)
 				}
 			}
 			lost := sum.calls - sum.got
-			t.Logf("mode %s, killed %d times: %d calls answered, %d signals came, %d twice, %d lost; found by successors: %+v",
-				mode, kills, sum.calls, sum.got, sum.doubled, lost, found)
-			if sum.doubled > 0 || lost > found.unknown || lost < 0 {
+			t.Logf("mode %s, killed %d times: %d calls answered, %d signals came, %d twice, %d lost, %d callers died; found by successors: %+v",
+				mode, kills, sum.calls, sum.got, sum.doubled, lost, sum.died, found)
+			if sum.doubled > 0 || lost > found.unknown || lost < -sum.died {
 				t.Errorf("%d signals came twice; %d are lost, %d may be", sum.doubled, lost, found.unknown)
 			}
 			m.await("listeners to be forgotten", func() bool { return len(m.kept) == 0 })
@@ -82,7 +84,7 @@ func (m *manager) progress(n int) {
 		if err := json.Unmarshal([]byte(text), &list); err != nil {
 			m.t.Fatal(err)
 		}
-		done := len(list) > 0
+		done := true
 		for _, c := range list {
 			done = done && c.Calls >= n
 		}

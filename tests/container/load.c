@@ -198,8 +198,9 @@ int main(int argc, char **argv)
 		if (pid == 0)
 			call(&tallies[i], until);
 	}
-	while (wait(NULL) > 0)
-		;
+	int status, died = 0;
+	while (wait(&status) > 0)
+		died += status != 0;
 	struct tally sum = {.calls = 0};
 	unsigned long least = ~0UL;
 	for (int i = 0; i < callers; i++) {
@@ -209,7 +210,7 @@ int main(int argc, char **argv)
 		sum.slowest = t->slowest > sum.slowest ? t->slowest : sum.slowest;
 		least = t->calls < least ? t->calls : least;
 	}
-	printf("calls=%lu least=%lu errors=%lu errno=%d slowest_us=%ld got=%lu doubled=%lu\n",
-	       sum.calls, least, sum.errors, sum.last, sum.slowest / 1000, sum.got, sum.doubled);
+	printf("calls=%lu least=%lu errors=%lu errno=%d slowest_us=%ld got=%lu doubled=%lu died=%d\n",
+	       sum.calls, least, sum.errors, sum.last, sum.slowest / 1000, sum.got, sum.doubled, died);
 	return 0;
 }
