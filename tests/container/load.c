@@ -142,6 +142,7 @@ static pid_t receiver(struct tally *t)
 
 static void call(struct tally *t, long until)
 {
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* nobody calls on for a test that has ended */
 	pid_t target = queueing ? receiver(t) : getppid();
 	siginfo_t info = {.si_signo = SIG_NUMBERED, .si_code = SI_QUEUE};
 	long fd = syscall(SYS_OPEN, target, 0), start, took;
@@ -187,6 +188,7 @@ int main(int argc, char **argv)
 	ended = (volatile int *)&tallies[CALLERS];
 	struct sigaction end = {.sa_handler = on_end, .sa_flags = SA_RESTART};
 	sigaction(SIGUSR1, &end, NULL);
+	alarm(20 * 60);
 	puts("ready");
 	fflush(stdout);
 	while (read(0, &c, 1) > 0)
