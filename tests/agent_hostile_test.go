@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -181,7 +182,7 @@ func (p *peer) awaitHangUp(name string) {
 	p.t.Helper()
 	defer p.conn.Close()
 	_ = p.conn.SetReadDeadline(time.Now().Add(agentDeadline))
-	if n, err := p.conn.Read(make([]byte, 1)); n > 0 || os.IsTimeout(err) {
+	if n, err := p.conn.Read(make([]byte, 1)); n > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
 		p.t.Errorf("%s: read %d bytes, %v; want a hang-up", name, n, err)
 	}
 }

@@ -70,8 +70,8 @@ func TestAgentReload(t *testing.T) {
 	first.expect(t, "allowed while it was served", 0)
 
 	second, begin := agent.load(t, "policy=web")
-	writePolicy(t, dir, "web", "defualt: deny\n")
-	agent.log.await(t, "stays as it was", "defualt")
+	writePolicy(t, dir, "web", "fallback: deny\n")
+	agent.log.await(t, "stays as it was", "fallback")
 	if err := agent.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}

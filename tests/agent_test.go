@@ -120,10 +120,10 @@ func (l *watchedLog) add(line string) {
 	l.more.Broadcast()
 }
 
-// await returns the first line with all the words, when it has come.
-func (l *watchedLog) await(t *testing.T, words ...string) string {
+// await waits for a line with all the words; awaitFor returns it.
+func (l *watchedLog) await(t *testing.T, words ...string) {
 	t.Helper()
-	return l.awaitFor(t, agentDeadline, words...)
+	l.awaitFor(t, agentDeadline, words...)
 }
 
 func (l *watchedLog) awaitFor(t *testing.T, patience time.Duration, words ...string) string {

@@ -282,7 +282,7 @@ func startReaped(role string, socket *os.File) (*os.Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	if again, err := os.FindProcess(process.Pid); err == nil {
+	if again, err := os.FindProcess(process.Pid); err == nil { //nolint:forbidigo // our child, not reaped yet
 		go func() { _, _ = again.Wait() }()
 	}
 	return process, nil

@@ -68,7 +68,7 @@ func newServeCommand() *cobra.Command {
 	f.BoolVar(&c.Upgrade, "upgrade", false, "take everything over from the agent that serves --socket, and have it end: no call is lost")
 	f.IntVar(&c.MaxListeners, "max-listeners", 0, "how many listeners are served at most: one a container, one more for each exec that runs; 0: 4096")
 	f.IntVar(&c.MaxConnections, "max-connections", 0, "how many hand-overs may be under way; the oldest makes room; 0: 256")
-	c.logging.addFlags(cmd, "warn")
+	c.addFlags(cmd, "warn")
 	return cmd
 }
 
