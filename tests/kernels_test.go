@@ -18,7 +18,7 @@ import (
 // what KERNELS_ORACLE, a newer one, says is the truth. KERNELS_ONLY=SUBSTRING,
 // KERNELS_EVERY=N and TRUTH_MODES limit the rows, KERNELS_CALLERS=NAME,... the callers.
 func TestKernels(t *testing.T) {
-	exceptions, err := readExceptions("../docs/FIDELITY.md")
+	exceptions, err := readExceptions()
 	if err != nil {
 		t.Fatal(err)
 	}

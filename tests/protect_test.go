@@ -238,7 +238,7 @@ func statusWord(pid int, key string) string {
 // threads in its /proc.
 func TestProtectedTruth(t *testing.T) {
 	needRoot(t)
-	exceptions, err := readExceptions("../docs/FIDELITY.md")
+	exceptions, err := readExceptions()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -50,7 +50,7 @@ func settings() []setting {
 // TestContainerRows runs the truth suite in containers: under an agent each row is what
 // it is in the same container without a profile, but for what docs/FIDELITY.md names.
 func TestContainerRows(t *testing.T) {
-	exceptions, err := readExceptions("../docs/FIDELITY.md")
+	exceptions, err := readExceptions()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +78,7 @@ func TestContainerRows(t *testing.T) {
 // TestContainerExec executes the truth suite in a container that runs already: runtimes
 // then hand over a listener of its own.
 func TestContainerExec(t *testing.T) {
-	exceptions, err := readExceptions("../docs/FIDELITY.md")
+	exceptions, err := readExceptions()
 	if err != nil {
 		t.Fatal(err)
 	}

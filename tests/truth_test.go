@@ -44,7 +44,7 @@ func modes(t *testing.T) []mode {
 // TRUTH_MODES=forward,emulate and TRUTH_ONLY=SUBSTRING run a part.
 func TestTruth(t *testing.T) {
 	shim := buildShim(t)
-	exceptions, err := readExceptions("../docs/FIDELITY.md")
+	exceptions, err := readExceptions()
 	if err != nil {
 		t.Fatal(err)
 	}
