@@ -3,13 +3,30 @@ package agent
 import (
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 )
 
-// nameShape is what a policy may be called: a file name, and never a path.
-var nameShape = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
+// maxName bounds what a policy may be called.
+const maxName = 128
+
+// isName tells what a policy may be called: a file name of letters, digits, '.', '_' and
+// '-', the first a letter or digit, and never a path. By hand: a regular expression would
+// be compiled at every start of the program, which run does twice.
+func isName(name string) bool {
+	const marks = "._-"
+	if name == "" || len(name) > maxName || strings.IndexByte(marks, name[0]) >= 0 {
+		return false
+	}
+	for _, c := range []byte(name) {
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', strings.IndexByte(marks, c) >= 0:
+		default:
+			return false
+		}
+	}
+	return true
+}
 
 // wishes are what a profile's listenerMetadata says to the agent.
 type wishes struct {
@@ -36,7 +53,7 @@ func readMetadata(metadata string) (w wishes, err error) {
 		switch {
 		case name != policies[0]:
 			return w, fmt.Errorf("the metadata names two policies, %.64q and %.64q", policies[0], name)
-		case !nameShape.MatchString(name):
+		case !isName(name):
 			return w, fmt.Errorf("the metadata's policy %.64q is no name of a policy", name)
 		}
 		w.policy = name

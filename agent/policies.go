@@ -105,7 +105,7 @@ func (p *Policies) files() ([]string, error) {
 		if !isPolicy || strings.HasPrefix(name, ".") {
 			continue
 		}
-		if !nameShape.MatchString(name) {
+		if !isName(name) {
 			return nil, fmt.Errorf("--policy-dir: %q is no name of a policy", e.Name())
 		}
 		paths = append(paths, filepath.Join(p.Dir, e.Name()))
