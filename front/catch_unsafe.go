@@ -130,3 +130,14 @@ func child(flags int) (pid int, err error) {
 		}
 	}
 }
+
+// QuietStops has the kernel send no SIGCHLD for stops (SA_NOCLDSTOP): a tracer's wait tells
+// of each, and the handler would run twice for every call that is traced.
+func QuietStops() error {
+	var act sigaction
+	if err := rtSigaction(unix.SIGCHLD, nil, &act); err != nil {
+		return err
+	}
+	act.flags |= saNoStops
+	return rtSigaction(unix.SIGCHLD, &act, nil)
+}
