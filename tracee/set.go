@@ -37,9 +37,14 @@ func (s *Set) Seize(tid int32, options int) unix.Errno {
 func (s *Set) Interrupt(tid int32) unix.Errno { return interrupt(tid) }
 
 // Wait waits for the tracee's next stop; not alive: it has ended, and is none any more.
+//
+// It sleeps until anything happens to a tracee of the thread, never until something does to
+// this number: a leader whose place another thread's execve takes is let go by the kernel,
+// which wakes those who wait for the task by the number that it has by then (fs/exec.c,
+// de_thread, 6.18), so who waits for its own is not.
 func (s *Set) Wait(tid int32) (status unix.WaitStatus, alive bool) {
-	for {
-		status, what := wait(unix.P_PID, tid, 0)
+	for try := 0; ; try++ {
+		status, what := wait(unix.P_PID, tid, unix.WNOHANG)
 		switch what {
 		case stopped:
 			return status, true
@@ -47,7 +52,20 @@ func (s *Set) Wait(tid int32) (status unix.WaitStatus, alive bool) {
 			s.bury(tid, what == ended)
 			return 0, false
 		}
+		if _, what := wait(unix.P_ALL, 0, 0); what != none {
+			giveWay(try)
+		}
 	}
+}
+
+// giveWay is for when another tracee has stopped, and stays so until this one has.
+func giveWay(try int) {
+	const spins = 1000
+	if try < spins {
+		yield()
+		return
+	}
+	time.Sleep(100 * time.Microsecond) //nolint:forbidigo // nothing would tell of this one alone
 }
 
 // Detach lets a stopped tracee go on, with a signal if that is what it had stopped for.
