@@ -28,29 +28,29 @@ done
 # installed: dpkg unpacks, registers and configures it there. That root's database does not
 # know its dependencies, which are this machine's.
 installed() {
-	mkdir -p "$scratch/root/var/lib/dpkg/"{info,updates}
-	: >"$scratch/root/var/lib/dpkg/status"
+	mkdir -p "$scratch/tree/var/lib/dpkg/"{info,updates}
+	: >"$scratch/tree/var/lib/dpkg/status"
 	in_root --install "$package"
 }
 in_root() {
-	dpkg --root="$scratch/root" --force-not-root --force-depends --force-script-chrootless \
+	dpkg --root="$scratch/tree" --force-not-root --force-depends --force-script-chrootless \
 		--log=/dev/null "$@" >"$scratch/dpkg.log" 2>&1 || { cat "$scratch/dpkg.log" >&2 && fail "dpkg $*"; }
 }
 
 installed
-(cd "$scratch/root" && md5sum --quiet -c var/lib/dpkg/info/pidfd-shim.md5sums) || fail "files differ from md5sums"
-shim=$scratch/root/usr/bin/pidfd-shim
+(cd "$scratch/tree" && md5sum --quiet -c var/lib/dpkg/info/pidfd-shim.md5sums) || fail "files differ from md5sums"
+shim=$scratch/tree/usr/bin/pidfd-shim
 said=$("$shim" version)
 [[ $said == "pidfd-shim ${version%%+*} "* ]] || fail "its program says $said"
-for policy in "$scratch"/root/usr/share/doc/pidfd-shim/examples/*.yaml; do
+for policy in "$scratch"/tree/usr/share/doc/pidfd-shim/examples/*.yaml; do
 	grep -q '^kind:' "$policy" || "$shim" policy test "$policy" >/dev/null || fail "example $policy"
 done
-for script in "$scratch"/root/var/lib/dpkg/info/pidfd-shim.p*; do
+for script in "$scratch"/tree/var/lib/dpkg/info/pidfd-shim.p*; do
 	sh -n "$script" || fail "$script"
 done
 
 in_root --purge pidfd-shim
-left=$(find "$scratch/root" -path "$scratch/root/var/lib/dpkg" -prune -o ! -type d -print)
+left=$(find "$scratch/tree" -path "$scratch/tree/var/lib/dpkg" -prune -o ! -type d -print)
 [ -z "$left" ] || fail "left behind: $left"
 
 if command -v lintian >/dev/null; then
