@@ -5,15 +5,16 @@
 # make runtimes run the truth suite in every kind of container of runc and crun
 # make check   formatting, vet and linters
 # make bench   measure this machine against the floors
+# make deb     a Debian package in bin/, taken apart and installed in a scratch root to check it
 #
-# demo, test, soak, kernels, runtimes and check install missing Debian packages first, and say so.
+# demo, test, soak, kernels, runtimes, check and deb install missing Debian packages first, and say so.
 
 GO       ?= go
 BIN      := bin/pidfd-shim
 STATIC   := bin/pidfd-shim-static
 FUZZTIME ?= 10m
 
-.PHONY: build static demo test soak kernels runtimes check fmt bench man clean
+.PHONY: build static demo test soak kernels runtimes check fmt bench man deb clean
 
 build:
 	$(GO) build -o $(BIN) ./cmd/pidfd-shim
@@ -56,6 +57,11 @@ bench: build
 
 man: build
 	$(BIN) man > bin/pidfd-shim.1
+
+deb:
+	@scripts/deps.sh deb
+	@$(MAKE) --no-print-directory build
+	@scripts/deb.sh
 
 clean:
 	rm -rf bin

@@ -2,7 +2,7 @@
 # Installs the Debian packages that a make target needs, if any is missing, and says
 # which; for test it downloads the kernels that are booted, too. With all of that
 # present it touches neither the network nor the system.
-# usage: deps.sh build|demo|test|kernels|runtimes
+# usage: deps.sh build|demo|test|kernels|runtimes|deb
 set -euo pipefail
 
 build="gcc libc6-dev libseccomp-dev pkg-config ca-certificates"
@@ -10,6 +10,7 @@ demo="$build gcc-multilib python3"
 kernels="$demo make qemu-system-x86 debian-archive-keyring stress-ng"
 test="$kernels procps psmisc strace util-linux runc crun"
 runtimes="$build gcc-multilib make util-linux runc crun"
+deb="$build binutils make"
 
 case "${1:-}" in
 build) wanted=$build ;;
@@ -17,8 +18,9 @@ demo) wanted=$demo ;;
 test) wanted=$test ;;
 kernels) wanted=$kernels ;;
 runtimes) wanted=$runtimes ;;
+deb) wanted=$deb ;;
 *)
-	echo "usage: deps.sh build|demo|test|kernels|runtimes" >&2
+	echo "usage: deps.sh build|demo|test|kernels|runtimes|deb" >&2
 	exit 2
 	;;
 esac

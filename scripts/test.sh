@@ -17,6 +17,12 @@ step go vet -tags kernels ./tests
 step env CGO_ENABLED=0 go vet ./...
 step env CGO_ENABLED=0 go build ./...
 
+if command -v dpkg-deb >/dev/null; then
+	step make --no-print-directory deb
+else
+	echo "== make deb: left out, there is no dpkg-deb"
+fi
+
 # The race detector everywhere but in tests/, whose callers are other processes and
 # whose supervisors are this very build. Each race build that ends would sleep a second.
 step env GORACE=atexit_sleep_ms=0 go test -race -timeout 5m $(go list ./... | grep -v '/tests')

@@ -33,6 +33,7 @@ An amd64 record may end after its first 48 bytes, which are all that the kernel 
 		},
 	}
 	cmd.Flags().StringVar(&abi, "abi", "amd64", "the ABI whose siginfo_t it is: amd64, i386 or x32")
+	completeFlag(cmd, "abi", []string{"amd64", "i386", "x32"})
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object, for programs")
 	return cmd
 }

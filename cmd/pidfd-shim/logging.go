@@ -23,6 +23,8 @@ var (
 func (l *logging) addFlags(cmd *cobra.Command, level string) {
 	cmd.Flags().StringVar(&l.LogLevel, "log-level", level, "what is logged to stderr: "+words(logLevels))
 	cmd.Flags().StringVar(&l.LogFormat, "log-format", "text", "how: "+words(logFormats))
+	completeFlag(cmd, "log-level", logLevels)
+	completeFlag(cmd, "log-format", logFormats)
 }
 
 func (l *logging) check() error {

@@ -54,7 +54,8 @@ func manCommand(b *strings.Builder, c *cobra.Command) {
 	if text == "" {
 		text = c.Short + "."
 	}
-	fmt.Fprintf(b, ".SS %s\n%s\n", roff(c.Use), paragraphs(text))
+	title := strings.TrimPrefix(c.Parent().CommandPath()+" "+c.Use, c.Root().Name()+" ")
+	fmt.Fprintf(b, ".SS %s\n%s\n", roff(title), paragraphs(text))
 	c.LocalFlags().VisitAll(func(f *pflag.Flag) {
 		if f.Hidden || f.Name == "help" {
 			return
@@ -63,7 +64,11 @@ func manCommand(b *strings.Builder, c *cobra.Command) {
 		fmt.Fprintf(b, ".TP\n.B \\-\\-%s %s\n%s\n", roff(f.Name), roff(value), roff(usage))
 	})
 	for _, sub := range visible(c) {
-		fmt.Fprintf(b, ".TP\n.B %s\n%s\n", roff(sub.CommandPath()), roff(sub.Short))
+		if c.Name() == "completion" { // cobra's own: pages of how to load it into each shell
+			fmt.Fprintf(b, ".TP\n.B %s\n%s\n", roff(sub.CommandPath()), roff(sub.Short))
+			continue
+		}
+		manCommand(b, sub)
 	}
 }
 

@@ -53,6 +53,7 @@ pfc: libseccomp's own reading of that profile; not in a build without cgo.`,
 	f.StringVar(&format, "format", "bpf", "what to print: bpf, pfc or oci")
 	f.StringVar(&socket, "socket", "/run/pidfd-shim/agent.sock", "the agent's `PATH`, for oci: listenerPath")
 	f.StringVar(&metadata, "metadata", "", "what tells the agent which policy it is, for oci: listenerMetadata (default policy=NAME, of the file)")
+	completeFlag(cmd, "format", []string{"bpf", "pfc", "oci"})
 	return cmd
 }
 

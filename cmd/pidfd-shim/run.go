@@ -77,6 +77,11 @@ func (c *runConfig) addFlags(cmd *cobra.Command) {
 	f.StringVar(&c.Metrics, "metrics", "", "serve /metrics for Prometheus and /healthz on `HOST:PORT` or unix:PATH while anything runs")
 	f.StringVar(&c.Wait, "wait", "command", "end with COMMAND (command), or with the last process that it left behind (all)")
 	c.logging.addFlags(cmd, "warn")
+	completeFlag(cmd, "backend", session.Backends)
+	completeFlag(cmd, "mode", session.Modes)
+	completeFlag(cmd, "semantics", session.Semantics)
+	completeFlag(cmd, "wait", waits)
+	completeFile(cmd, "policy", "yaml", "yml")
 }
 
 var waits = []string{"command", "all"}
