@@ -55,13 +55,12 @@ func (c change) allows(native, shim string) bool {
 
 func (c change) apply(line string) string { return strings.NewReplacer(c.replace...).Replace(line) }
 
-// covers tells whether the exception is for this mode and width. What is for a mode is
-// for it on a kernel without the call too.
+// covers tells whether the exception is for this mode and width.
 func (e exception) covers(mode, width string) bool {
-	plain := strings.TrimSuffix(mode, onOld)
+	names := alsoNamed(mode)
 	for _, m := range e.modes {
 		name, only, limited := strings.Cut(m, "@")
-		if (name == "*" || name == mode || name == plain) && (!limited || only == width) {
+		if (name == "*" || slices.Contains(names, name)) && (!limited || only == width) {
 			return true
 		}
 	}
@@ -110,8 +109,24 @@ func parseExceptions(r io.Reader) ([]exception, error) {
 	return list, scanner.Err()
 }
 
-// onOld ends the name of a mode on a kernel that lacks pidfd_send_signal.
-const onOld = "-old"
+// ages end the names of modes on kernels without pidfd_send_signal, the oldest first: up
+// to 4.14, up to 4.19, and all before 5.1.
+var ages = []string{"-4.14", "-4.19", "-old"}
+
+// alsoNamed are the names under which the exceptions for a mode stand: what is for a
+// mode is for it on older kernels too, and what is for a kernel for still older ones.
+func alsoNamed(mode string) []string {
+	for i, age := range ages {
+		if plain, found := strings.CutSuffix(mode, age); found {
+			names := []string{plain}
+			for _, younger := range ages[i:] {
+				names = append(names, plain+younger)
+			}
+			return names
+		}
+	}
+	return []string{mode}
+}
 
 var knownModes = []string{"*", "auto", "auto-trace", "continue", "forward", "caller", "emulate", "ptrace", "ptrace-emulate", "served-emulate"}
 
@@ -128,7 +143,7 @@ func parseException(line string) (exception, error) {
 	e := exception{modes: strings.Split(columns[0], ","), rows: parseNames(columns[1]), why: columns[3], test: columns[4]}
 	for _, m := range e.modes {
 		name, width, limited := strings.Cut(m, "@")
-		if !slices.Contains(knownModes, strings.TrimSuffix(name, onOld)) || (limited && !slices.Contains(allWidths, width)) {
+		if !slices.Contains(knownModes, alsoNamed(name)[0]) || (limited && !slices.Contains(allWidths, width)) {
 			return exception{}, fmt.Errorf("mode %q is not known", m)
 		}
 	}

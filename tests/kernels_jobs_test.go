@@ -53,13 +53,19 @@ func vmModes() []vmMode {
 // judgedAs is the mode whose exceptions count: where the kernel lacks the call, auto
 // is another name of caller.
 func (m vmMode) judgedAs(number version) string {
-	switch {
-	case !number.before(original):
-		return m.name
-	case strings.HasPrefix(m.name, "auto"):
-		return "caller" + onOld
+	name := m.name
+	if strings.HasPrefix(name, "auto") {
+		name = "caller"
 	}
-	return m.name + onOld
+	switch {
+	case number.before(version{4, 16}):
+		return name + "-4.14"
+	case number.before(version{4, 20}):
+		return name + "-4.19"
+	case number.before(original):
+		return name + "-old"
+	}
+	return m.name
 }
 
 // jobs is what the kernel runs. A mode that it should not have is tried too. Whether
