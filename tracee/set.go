@@ -38,8 +38,8 @@ func (s *Set) Interrupt(tid int32) unix.Errno { return interrupt(tid) }
 
 // Wait waits for the tracee's next stop; not alive: it has ended, and is none any more.
 func (s *Set) Wait(tid int32) (status unix.WaitStatus, alive bool) {
-	for {
-		status, what := wait(unix.P_PID, tid, 0)
+	for looks := 0; ; looks++ {
+		status, what := wait(unix.P_PID, tid, unix.WNOHANG)
 		switch what {
 		case stopped:
 			return status, true
@@ -47,6 +47,17 @@ func (s *Set) Wait(tid int32) (status unix.WaitStatus, alive bool) {
 			s.bury(tid, what == ended)
 			return 0, false
 		}
+		waitForAny(looks)
+	}
+}
+
+// waitForAny waits until some tracee of this thread has stopped or ended. Who waits for
+// one alone is not woken where another of its threads calls execve and takes its number:
+// it is released without a word, and the kernel looks for waiters by the number that it
+// has got in exchange (fs/exec.c, de_thread; kernel/exit.c, child_wait_callback).
+func waitForAny(looks int) {
+	if wait(unix.P_ALL, 0, 0); looks > 100 { // somebody else's stop, which stays there
+		time.Sleep(time.Millisecond) //nolint:forbidigo // only the other's tracer could take it away
 	}
 }
 
