@@ -118,3 +118,17 @@ func TestGraphByContainer(t *testing.T) {
 		t.Error("two drawings differ")
 	}
 }
+
+// A bucket before 1970 is as wide as one after.
+func TestFloorDiv(t *testing.T) {
+	for _, row := range [][3]int64{{-11, 10, -2}, {-10, 10, -1}, {-1, 10, -1}, {0, 10, 0}, {9, 10, 0}, {10, 10, 1}} {
+		if got := floorDiv(row[0], row[1]); got != row[2] {
+			t.Errorf("%d / %d is %d, want %d", row[0], row[1], got, row[2])
+		}
+	}
+	for i := 1; i < len(widths); i++ {
+		if widths[i]%widths[i-1] != 0 {
+			t.Errorf("width %d is not so many of %d", widths[i], widths[i-1])
+		}
+	}
+}

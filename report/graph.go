@@ -61,7 +61,7 @@ func (r *Report) Graph() *Graph {
 	links = sortLinks(sum)
 	from.weigh(links, func(l link) string { return l.from })
 	to.weigh(links, func(l link) string { return l.to })
-	g := &Graph{Width: graphWidth, Beyond: r.pairs.others.total()}
+	g := &Graph{Width: graphWidth + 2, Beyond: r.pairs.others.total()}
 	g.Height = graphTop + nodeStep*max(len(from.names), len(to.names))
 	for i := len(links) - 1; i >= 0; i-- { // denials last: on top
 		g.Edges = append(g.Edges, edge(links[i], from, to))
