@@ -33,6 +33,7 @@ var rank = map[string]int{
 	"front":          3,
 	"audit":          3,
 	"metrics":        3,
+	"report":         3,
 	"bench":          4,
 	"session":        4,
 	"agent":          5,

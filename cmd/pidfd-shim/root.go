@@ -73,6 +73,7 @@ var subcommands = []func() *cobra.Command{
 	newRunCommand,
 	newServeCommand,
 	newPsCommand,
+	newReportCommand,
 	newSendCommand,
 	newDoctorCommand,
 	newPolicyCommand,

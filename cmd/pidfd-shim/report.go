@@ -1,0 +1,92 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	auditreport "github.com/pidfd-shim/pidfd-shim/report" // doctor has a report, too
+)
+
+func newReportCommand() *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:   "report AUDIT.jsonl [-o FILE]",
+		Short: "Draw an audit file as one HTML page",
+		Long: `report reads what "run --audit" or "serve" wrote, and draws it as one HTML page that
+needs nothing but itself: what was denied, who signalled whom, when, and how the calls
+were answered. Lines that cannot be read are named on stderr and on the page, and do not
+count. A file of any size will do: sums are kept, not lines.`,
+		Example: "  pidfd-shim run --audit=a.jsonl -- COMMAND\n" +
+			"  pidfd-shim report a.jsonl -o report.html\n" +
+			"  zcat old.jsonl.gz | pidfd-shim report - -o report.html",
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := makeReport(cmd, args[0], output); err != nil {
+				return fmt.Errorf("report: %w", err)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVarP(&output, "output", "o", "-", "write the page to `FILE`; - is stdout")
+	return cmd
+}
+
+// makeReport writes nothing before the page is whole.
+func makeReport(cmd *cobra.Command, input, output string) error {
+	if err := differ(input, output); err != nil {
+		return err
+	}
+	r, err := readAudit(cmd.InOrStdin(), input)
+	if err != nil {
+		return err
+	}
+	warnBad(cmd.ErrOrStderr(), r)
+	var page bytes.Buffer
+	if err := r.Write(&page); err != nil {
+		return err
+	}
+	if output == "-" {
+		_, err = cmd.OutOrStdout().Write(page.Bytes())
+		return err
+	}
+	return os.WriteFile(output, page.Bytes(), 0o600) // as private as the audit
+}
+
+func readAudit(stdin io.Reader, input string) (*auditreport.Report, error) {
+	if input == "-" {
+		return auditreport.Read("stdin", stdin)
+	}
+	file, err := os.Open(input)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return auditreport.Read(input, file)
+}
+
+// differ keeps a page from being written over its audit.
+func differ(input, output string) error {
+	in, err := os.Stat(input)
+	if err != nil {
+		return nil //nolint:nilerror // to open it says why, and - is no file
+	}
+	if out, err := os.Stat(output); err == nil && out.Mode().IsRegular() && os.SameFile(in, out) {
+		return usageError{errors.New("-o is the audit itself: give the page another name")}
+	}
+	return nil
+}
+
+// warnBad names the lines that do not count.
+func warnBad(errOut io.Writer, r *auditreport.Report) {
+	for _, bad := range r.BadList {
+		fmt.Fprintf(errOut, "pidfd-shim: report: %s:%d: %v; left out\n", r.Name, bad.Number, bad.Err)
+	}
+	if more := r.Bad - len(r.BadList); more > 0 {
+		fmt.Fprintf(errOut, "pidfd-shim: report: %s: %d more lines cannot be read; left out\n", r.Name, more)
+	}
+}
