@@ -1,7 +1,9 @@
 package emulate
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 
 	"golang.org/x/sys/unix"
 
@@ -311,7 +313,11 @@ func (h *SendSignal) unserved(a *attempt, err error) outcome {
 	case h.Backend.Blocked(a.call) != nil:
 		return gone
 	}
-	h.Log.Error("cannot serve a call: it gets ENOSYS", "tid", a.call.Tid, "error", err)
+	level := slog.LevelError
+	if a.call.Slow && errors.Is(err, unix.ESRCH) { // killed while it waited aside, most likely
+		level = slog.LevelDebug
+	}
+	h.Log.Log(context.Background(), level, "cannot serve a call: it gets ENOSYS", "tid", a.call.Tid, "error", err)
 	a.early = unix.ENOSYS
 	return resolved
 }

@@ -295,7 +295,7 @@ func (t *Tracer) Pins(tid int32) bool {
 // Blocked implements shim.Backend. A tracee at a stop of ours can only be killed, and
 // its number stays its own until we reap it.
 func (t *Tracer) Blocked(c *shim.Call) error {
-	if !t.Pins(c.Tid) {
+	if !t.Pins(c.Tid) || c.Slow && t.Ended(c.Tid) {
 		return shim.ErrGone
 	}
 	// A leader that another thread's exec kills leaves its number to that thread.
