@@ -223,9 +223,7 @@ func (s *Session) config(supervisor *shim.Supervisor) emulate.Config {
 	c := emulate.Config{
 		Mode: s.Plan.Mode, Rules: s.Plan.Rules, Features: s.Features,
 		Proc: s.Proc, Self: s.self, Backend: s.backend, Ledger: s.ledger,
-		Reader: func() *emulate.Reader {
-			return &emulate.Reader{Helper: s.helper("__reader")}
-		},
+		Reader:     func() *emulate.Reader { return &emulate.Reader{Helper: helper.Helper{Pool: s.readers}} },
 		Pinner:     func() *emulate.Pinner { return &emulate.Pinner{Set: tracees, Stay: !traced} },
 		Watch:      s.watch,
 		Suspicious: supervisor.Suspicious,
@@ -236,9 +234,6 @@ func (s *Session) config(supervisor *shim.Supervisor) emulate.Config {
 			s.Plan.Rules == emulate.NativeRules(s.Features),
 		Policy: s.live, Unsafe: s.Plan.Unsafe, Root: s.root, Ours: s.ours, Sandbox: s.sandbox,
 		Log: s.Log,
-	}
-	if s.attached {
-		c.Reader = func() *emulate.Reader { return &emulate.Reader{Helper: helper.Helper{Pool: s.readers}} }
 	}
 	switch {
 	case s.tracer != nil:
