@@ -21,10 +21,10 @@ quick="bullseye bookworm"
 oracle=sid-amd64
 
 main() {
-	local wanted=$all only_fetch=no name
+	local wanted=$all only_fetch=no timeout=6h name
 	while [ $# -gt 0 ]; do
 		case "$1" in
-		--quick) wanted=$quick ;;
+		--quick) wanted=$quick timeout=20m ;;
 		--fetch) only_fetch=yes ;;
 		*) break ;;
 		esac
@@ -52,7 +52,7 @@ main() {
 			KERNELS=${KERNELS:+$KERNELS:}$dir/$name/vmlinuz
 		done
 	fi
-	exec go test -tags kernels -count 1 -timeout 4h -v -run '^TestKernels$' ./tests
+	exec go test -tags kernels -count 1 -timeout "$timeout" -v -run '^TestKernels$' ./tests
 }
 
 # fetch_missing leaves each name's kernel as $dir/NAME/vmlinuz, or ends with a reason.

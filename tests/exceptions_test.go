@@ -109,9 +109,9 @@ func parseExceptions(r io.Reader) ([]exception, error) {
 	return list, scanner.Err()
 }
 
-// ages end the names of modes on kernels without pidfd_send_signal, the oldest first: up
-// to 4.14, up to 4.19, and all before 5.1.
-var ages = []string{"-4.14", "-4.19", "-old"}
+// ages end the names of modes on older kernels, the oldest first: up to 4.14, up to 4.19,
+// all without pidfd_send_signal (before 5.1), all without WAIT_KILLABLE_RECV.
+var ages = []string{"-4.14", "-4.19", "-old", "-5.18"}
 
 // alsoNamed are the names under which the exceptions for a mode stand: what is for a
 // mode is for it on older kernels too, and what is for a kernel for still older ones.

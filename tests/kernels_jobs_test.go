@@ -54,7 +54,7 @@ func vmModes() []vmMode {
 // is another name of caller.
 func (m vmMode) judgedAs(number version) string {
 	name := m.name
-	if strings.HasPrefix(name, "auto") {
+	if number.before(original) && strings.HasPrefix(name, "auto") {
 		name = "caller"
 	}
 	switch {
@@ -64,8 +64,10 @@ func (m vmMode) judgedAs(number version) string {
 		return name + "-4.19"
 	case number.before(original):
 		return name + "-old"
+	case number.before(version{5, 19}):
+		return name + "-5.18"
 	}
-	return m.name
+	return name
 }
 
 // jobs is what the kernel runs. A mode that it should not have is tried too. Whether

@@ -5,6 +5,7 @@
 #include "truth.h"
 #include <limits.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -13,7 +14,7 @@ enum { SETUP_MS = 60000, SHARED_FD = 100, NAMES = 32, TEXT = 4096 };
 
 struct shared {
 	int called, returned;
-	int lacking; /* a set-up failed: `lack` says which */
+	int lacking, claimed; /* a set-up failed: `lack` says which, by whoever claimed it */
 	char lack[96];
 	long ret;
 	int events[EVENTS];
@@ -68,8 +69,12 @@ void must(long ret, const char *what)
 	if (ret >= 0)
 		return;
 	const char *why = result(ret == -1 ? -errno : ret);
-	if (!__atomic_fetch_add(&out->lacking, 1, __ATOMIC_SEQ_CST))
+	if (!__atomic_fetch_add(&out->claimed, 1, __ATOMIC_SEQ_CST)) {
 		snprintf(out->lack, sizeof(out->lack), "setup(%s)=%s", what, why);
+		__atomic_store_n(&out->lacking, 1, __ATOMIC_SEQ_CST); /* the line is printed from here on */
+	}
+	while (!__atomic_load_n(&out->lacking, __ATOMIC_SEQ_CST))
+		sched_yield();
 	for (int e = 0; e < EVENTS; e++)
 		post((enum event)e);
 	row_end();
