@@ -4,13 +4,6 @@
 
 #ifdef __x86_64__
 
-/* Built for the x32 ABI, the usual call is the x32 one. */
-#ifdef __ILP32__
-#define SYS_OWN (SYS_SEND | 0x40000000)
-#else
-#define SYS_OWN SYS_SEND
-#endif
-
 const char *const entry_name[ENTRIES] = {"syscall", "poisoned", "int80", "x32"};
 const int entries = 3;
 

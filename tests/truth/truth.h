@@ -24,6 +24,11 @@
 #ifndef SYS_SEND
 #define SYS_SEND 424 /* pidfd_send_signal, the same number for amd64 and i386 */
 #endif
+#if defined(__x86_64__) && defined(__ILP32__)
+#define SYS_OWN (SYS_SEND | 0x40000000) /* built for the x32 ABI: the usual call is x32's */
+#else
+#define SYS_OWN SYS_SEND
+#endif
 #define SYS_OPEN 434 /* pidfd_open */
 #define PIDFD_THREAD_FLAG O_EXCL
 
