@@ -34,10 +34,12 @@ type Rules struct {
 	Original   bool   // as first posted: SI_USER info to another process becomes a kill
 }
 
-// Hopper holds a waiting caller until it has run another call, or is let go.
+// Hopper holds a waiting caller until it has run another call, or is let go. Hold also pins
+// a target, if that is not 0, for as long; held or not: the caller is traced already, or
+// may not be.
 type Hopper interface {
 	shim.Runner
-	Hold(c *shim.Call) bool
+	Hold(c *shim.Call, target int32) (held, pinned bool)
 	Drop()
 }
 

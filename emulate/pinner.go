@@ -1,8 +1,6 @@
 package emulate
 
 import (
-	"time"
-
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/proc"
@@ -20,10 +18,9 @@ import (
 type Pinner struct {
 	Set *tracee.Set
 
-	// Stay is for threads that trace nothing else. Without TRACEEXIT a leader's seizure is
-	// dropped, silently, when another thread of its calls execve; with it the leader stops
-	// before it ends, and execve waits for that. A tracer's loop would take that stop, and
-	// could come to wait for such an execve itself, in Seize.
+	// Stay is for threads that trace nothing else (tracee.Set.Pin). A tracer's loop would
+	// take the stop of such a leader, and could come to wait for such an execve itself, in
+	// Seize.
 	Stay bool
 }
 
@@ -57,20 +54,8 @@ func (p *Pinner) seize(c *shim.Call, pid int32) unix.Errno {
 	}
 	c.Worker().EnterWait()
 	defer c.Worker().Leave()
-	options := 0
-	if p.Stay {
-		options = unix.PTRACE_O_TRACEEXIT
-	}
-	for try := 0; ; try++ {
-		errno := p.Set.Seize(pid, options)
-		if errno != unix.EPERM || try == seizeTries || !p.Set.Held.Traces(pid) {
-			return errno
-		}
-		time.Sleep(time.Millisecond) //nolint:forbidigo // the task may never stop for its tracer
-	}
+	return p.Set.Pin(pid, p.Stay)
 }
-
-const seizeTries = 20
 
 // deadUnreaped tells of a target that is a zombie as a whole. It cannot be seized, and
 // the kernel drops what is sent to it (kernel/signal.c, prepare_signal): nothing must

@@ -31,17 +31,19 @@ func (h *SendSignal) byCaller(a *attempt) (shim.Verdict, bool) {
 
 // runByCaller holds caller and target and has the caller make the call.
 func (h *SendSignal) runByCaller(a *attempt, what arch.Syscall, args [6]uint64) (shim.Verdict, bool) {
+	pinned := false
 	if h.hopper != nil {
 		// A seized init would lose its protection from this one.
 		if unix.Signal(a.req.sig) == unix.SIGSTOP && !a.group() && h.initOfOwn(a) {
 			return shim.Fail(h.checkPermissionOutside(a)), true
 		}
-		if !h.hopper.Hold(a.call) {
-			return shim.Verdict{}, false // traced already, or may not be
+		held := false
+		if held, pinned = h.hopper.Hold(a.call, h.toPin(a)); !held {
+			return shim.Verdict{}, false
 		}
 		a.call.After = h.after
 	}
-	if !h.holdForCaller(a, &a.target) {
+	if !h.holdForCaller(a, &a.target, pinned) {
 		h.drop(a)
 		return shim.Fail(unix.ESRCH), true
 	}
@@ -139,16 +141,27 @@ func (h *SendSignal) hopped(c *shim.Call, _ shim.Verdict, answered error) {
 	h.Ledger.hopped(c.Tid, answered == nil)
 }
 
-// holdForCaller keeps the target's number its own until the call has returned. False:
-// the target was reaped.
-func (h *SendSignal) holdForCaller(a *attempt, t *target) bool {
+// toPin is the target that the hopper is to pin; the caller's own process is held in the
+// call itself.
+func (h *SendSignal) toPin(a *attempt) int32 {
+	if a.target.tgid == a.caller.tgid {
+		return 0
+	}
+	return a.target.pid
+}
+
+// holdForCaller keeps the target's number its own until the call has returned, unless the
+// hopper has pinned it. False: the target was reaped.
+func (h *SendSignal) holdForCaller(a *attempt, t *target, pinned bool) bool {
 	r := &a.call.Record
 	switch {
-	case t.tgid == a.caller.tgid: // held in the call itself
+	case t.tgid == a.caller.tgid:
 		r.Guard = shim.GuardTracee
 	case h.pinnedByTrace(a, t.pid):
 		r.Guard = shim.GuardTracee
-	case h.pinner != nil && h.pinner.seize(a.call, t.pid) == 0:
+	case pinned:
+		r.Guard = shim.GuardSeize
+	case h.hopper == nil && h.pinner != nil && h.pinner.seize(a.call, t.pid) == 0:
 		r.Guard = shim.GuardSeize
 		h.unpinAfter(a.call, t.pid)
 	default:
@@ -163,9 +176,8 @@ func (h *SendSignal) holdForCaller(a *attempt, t *target) bool {
 // pinned it can do that.
 func (h *SendSignal) unpinAfter(c *shim.Call, pid int32) {
 	release := func() { _ = h.pinner.Set.Release(pid) }
-	c.Done, c.After = release, h.after
+	c.After = h.after
 	switch {
-	case h.hopper != nil: // then After comes after Done
 	case !c.Slow: // both on the tracer's thread, whose loop sees the target stop
 		c.Done = func() {
 			release()

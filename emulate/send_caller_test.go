@@ -9,13 +9,27 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
-// holder is a Hopper that notes what it is asked.
-type holder struct{ held, dropped int }
+// holder is a Hopper that notes what it is asked, and pins by a pinner's thread.
+type holder struct {
+	pinner        *Pinner
+	pinned        int32
+	held, dropped int
+}
 
-func (h *holder) Hold(*shim.Call) bool { h.held++; return true }
-func (h *holder) Drop()                { h.dropped++ }
-func (*holder) Run(shim.Rewrite) error { return nil }
-func (*holder) Finish() error          { return nil }
+func (h *holder) Hold(c *shim.Call, target int32) (held, pinned bool) {
+	h.held++
+	if h.pinner.seize(c, target) == 0 {
+		h.pinned = target
+	}
+	return true, h.pinned != 0
+}
+
+func (h *holder) Drop() {
+	h.dropped++
+	_ = h.pinner.Set.Release(h.pinned)
+}
+func (*holder) Run(*shim.Call, shim.Rewrite) (bool, error) { return false, nil }
+func (*holder) Finish() error                              { return nil }
 
 // interrupted is a backend whose callers have all left.
 type interrupted struct{ waiting }
@@ -38,7 +52,7 @@ func TestStaleHandleIsNotRun(t *testing.T) {
 	for _, hops := range []bool{false, true} {
 		h := testHandler(t, ModeCaller)
 		h.pinner = testPinner(t)
-		var held holder
+		held := holder{pinner: h.pinner}
 		if hops {
 			h.hopper = &held
 		}
@@ -71,7 +85,7 @@ func TestVanishedCallLetsGo(t *testing.T) {
 	h := testHandler(t, ModeCaller)
 	h.pinner = testPinner(t)
 	h.Backend = interrupted{}
-	var held holder
+	held := holder{pinner: h.pinner}
 	h.hopper = &held
 	parent := newParent(t)
 	pid := parent.child()

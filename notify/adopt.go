@@ -7,6 +7,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
 // ErrNoListener says that a descriptor is not a seccomp listener.
@@ -68,12 +70,14 @@ func checkListener(file *os.File) error {
 func (l *Listener) await() error {
 	fds := []unix.PollFd{{Fd: int32(l.fd), Events: unix.POLLIN}, {Fd: int32(l.stop)}}
 	for {
-		_, err := unix.Poll(fds, -1)
+		n, err := unix.Poll(fds, l.handed.patience())
 		listener, stop := fds[0].Revents, fds[1].Revents
 		switch {
 		case errors.Is(err, unix.EINTR):
 		case err != nil:
 			return os.NewSyscallError("poll(listener)", err)
+		case n == 0:
+			return shim.ErrGone // for Next to look at what was handed over
 		case stop != 0:
 			return ErrStopped
 		case listener&unix.POLLIN != 0:

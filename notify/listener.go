@@ -22,6 +22,8 @@ type Listener struct {
 	validIO uint // the encoding of ID_VALID that this kernel takes
 
 	reruns reruns
+	handed handed
+	tracer func(tid int32) (pid int32, err error) // see TellTracers
 
 	adopted bool // calls are waited for by poll: see Adopt
 	memory  *Memory
@@ -111,13 +113,19 @@ func (l *Listener) before(c *shim.Call) bool {
 	if l.memory == nil {
 		return false
 	}
-	left := l.memory.leftover()
-	if left == nil {
-		return false
+	l.settleHanded()
+	for {
+		left := l.memory.leftover()
+		if left == nil {
+			return false
+		}
+		c.Buffer, c.Mark = left.received(l.size), left
+		l.decode(c)
+		if !l.isRerun(c) {
+			return true
+		}
+		c.Finished()
 	}
-	c.Buffer, c.Mark = left.received(l.size), left
-	l.decode(c)
-	return true
 }
 
 // makeRoom makes a buffer to receive into.
@@ -184,9 +192,7 @@ func (l *Listener) Blocked(c *shim.Call) error {
 	return nil
 }
 
-// Answer implements shim.Backend. For Run the caller is held by c.Runner, which puts
-// another result in the place of this answer's, and does so too where the answer is
-// refused because a signal came first.
+// Answer implements shim.Backend.
 func (l *Listener) Answer(c *shim.Call, v shim.Verdict) error {
 	resp := seccompNotifResp{id: c.ID}
 	switch v.Kind {
@@ -198,12 +204,7 @@ func (l *Listener) Answer(c *shim.Call, v shim.Verdict) error {
 		if c.Runner == nil {
 			return l.refuse(c, fmt.Errorf("verdict %q: nobody holds the caller", v))
 		}
-		l.expectRerun(c.Tid, v.Call)
-		if err := c.Runner.Run(v.Call); err != nil {
-			return l.refuse(c, err)
-		}
-		_ = send(l.fd, &resp)
-		return l.finish(c)
+		return l.run(c, v.Call)
 	case shim.KindPass:
 		resp.flags = unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE
 	default:
@@ -217,6 +218,35 @@ func (l *Listener) Answer(c *shim.Call, v shim.Verdict) error {
 	default:
 		return os.NewSyscallError("ioctl(SECCOMP_IOCTL_NOTIF_SEND)", errno)
 	}
+}
+
+// run has the caller run another call. It is held by c.Runner, which puts the result in the
+// place of the answer, and does so too where the answer is refused because a signal came
+// first.
+func (l *Listener) run(c *shim.Call, call shim.Rewrite) error {
+	l.expectRerun(c.Tid, call)
+	answered, err := c.Runner.Run(c, call)
+	if err != nil {
+		l.forgetRerun(c.Tid)
+		return l.refuse(c, err)
+	}
+	if !answered {
+		CallAgain(l.fd, c.ID)
+	}
+	if err = l.finish(c); err != nil && !errors.Is(err, shim.ErrGone) {
+		return l.refuse(c, err) // the runner has failed, and perhaps before it could answer
+	}
+	return err
+}
+
+// CallAgain answers a call so that its caller makes it again, unless the one who holds it
+// does something else with it: by ERESTARTNOINTR, which the kernel acts upon on the way out
+// of a call, where a signal or a tracer is pending.
+//
+// Precondition: the caller is traced and was told to stop.
+func CallAgain(listener int, id uint64) {
+	const restartNoIntr = 513 // include/linux/errno.h
+	_ = send(listener, &seccompNotifResp{id: id, negErr: -restartNoIntr})
 }
 
 // refuse ends a call that cannot be answered as decided.

@@ -21,7 +21,9 @@ import (
 //
 //	0     magic, version uint32; length of the note uint32; the note
 //	4088  how many slots have ever been used uint32
-//	4096  slots of 256 bytes: state, errno uint32; value int64; at 64 the notification
+//	4096  slots of 256 bytes: state, errno uint32; value int64; tid of who carries the call
+//	      out uint32; at 64 the notification; at 200 the call that it is given: number and six
+//	      arguments uint64
 type Memory struct {
 	file  *os.File
 	bytes []byte
@@ -40,7 +42,9 @@ const (
 	slotSize    = 256
 	slotCount   = 1024
 	memorySize  = slotsAt + slotCount*slotSize
-	receiveAt   = 64 // in a slot
+	handedAt    = 16 // in a slot
+	receiveAt   = 64
+	rewriteAt   = 200
 )
 
 // The states of a slot.
@@ -125,6 +129,7 @@ type Remains struct {
 	Unserved int // nothing had been sent: they are served again
 	Sent     int // answered with the result that was noted
 	Unknown  int // the signal may be out or not: answered as if it were, and not sent again
+	Handed   int // another process has the caller, and carries the call out
 }
 
 // Remember has calls received into m from now on, and takes care of what m holds.
@@ -132,15 +137,20 @@ type Remains struct {
 func (l *Listener) Remember(m *Memory) (r Remains) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if receiveAt+l.size > slotSize { // a kernel of the future, with longer notifications
+	if receiveAt+l.size > rewriteAt { // a kernel of the future, with longer notifications
 		return r
 	}
 	l.memory, m.free, m.left = m, nil, nil
+	l.handed.clear()
 	for i := range min(atomic.LoadUint32(m.used()), slotCount) { // the pages of the others do not exist
 		s := m.slot(i)
 		state := atomic.LoadUint32(s.state())
 		id := binary.LittleEndian.Uint64(s.bytes[receiveAt:])
 		switch {
+		case state == slotOpen && id != 0 && s.handedTo() != 0:
+			l.handed.add(s)
+			r.Handed++
+			continue
 		case state == slotOpen && id != 0:
 			m.left = append(m.left, s)
 			r.Unserved++
@@ -184,6 +194,25 @@ func (s *slot) Decided(v shim.Verdict) {
 	atomic.StoreUint32(s.state(), slotSent)
 }
 
+// HandedTo implements shim.Mark.
+func (s *slot) HandedTo(tracer int32, call shim.Rewrite) {
+	binary.LittleEndian.PutUint64(s.bytes[rewriteAt:], call.Nr)
+	for i, arg := range call.Args {
+		binary.LittleEndian.PutUint64(s.bytes[rewriteAt+8*(i+1):], arg)
+	}
+	atomic.StoreUint32(wordAt(s.bytes[handedAt:]), uint32(tracer))
+}
+
+func (s *slot) handedTo() int32 { return int32(atomic.LoadUint32(wordAt(s.bytes[handedAt:]))) }
+
+func (s *slot) rewrite() (call shim.Rewrite) {
+	call.Nr = binary.LittleEndian.Uint64(s.bytes[rewriteAt:])
+	for i := range call.Args {
+		call.Args[i] = binary.LittleEndian.Uint64(s.bytes[rewriteAt+8*(i+1):])
+	}
+	return call
+}
+
 func (s *slot) answer(id uint64) *seccompNotifResp {
 	return &seccompNotifResp{
 		id: id, val: int64(binary.LittleEndian.Uint64(s.bytes[8:])), negErr: -int32(binary.LittleEndian.Uint32(s.bytes[4:])),
@@ -201,6 +230,7 @@ func (s *slot) Done() {
 // open makes the slot ready to be received into.
 func (s *slot) open(size int) {
 	clear(s.received(size))
+	atomic.StoreUint32(wordAt(s.bytes[handedAt:]), 0)
 	atomic.StoreUint32(s.state(), slotOpen)
 }
 
@@ -238,4 +268,11 @@ func (m *Memory) leftover() *slot {
 	s := m.left[0]
 	m.left = m.left[1:]
 	return s
+}
+
+// leave puts a call among the leftovers.
+func (m *Memory) leave(s *slot) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.left = append(m.left, s)
 }

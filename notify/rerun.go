@@ -63,12 +63,15 @@ func (l *Listener) forgetRerun(tid int32) {
 // isRerun lets a call through that its caller was made to run.
 func (l *Listener) isRerun(c *shim.Call) bool {
 	r := &l.reruns
-	if r.count.Load() == 0 {
+	if r.count.Load() == 0 && l.handed.count.Load() == 0 {
 		return false
 	}
 	r.mu.Lock()
 	call, ok := r.calls[c.Tid]
 	r.mu.Unlock()
+	if !ok {
+		call, ok = l.handedCall(c.Tid)
+	}
 	if !ok || uint32(call.Nr) != c.Frame.Nr || call.Args != c.Frame.Raw {
 		return false
 	}

@@ -50,6 +50,10 @@ type Mark interface {
 	Sending()          // from here on the signal may be out
 	Decided(v Verdict) // and if so, this is the answer
 	Done()             // nobody needs to know any more
+
+	// HandedTo says that a thread of another process traces the caller, and from here on may
+	// have it run another call, whatever becomes of the supervisor.
+	HandedTo(tracer int32, call Rewrite)
 }
 
 // Commit says that what comes next cannot be done twice.
@@ -63,6 +67,13 @@ func (c *Call) Commit() {
 func (c *Call) Committed(v Verdict) {
 	if c.Mark != nil {
 		c.Mark.Decided(v)
+	}
+}
+
+// HandOver says who carries the call out.
+func (c *Call) HandOver(tracer int32, call Rewrite) {
+	if c.Mark != nil {
+		c.Mark.HandedTo(tracer, call)
 	}
 }
 

@@ -36,9 +36,10 @@ type Rewrite struct {
 }
 
 // Runner makes a caller that only waits for a result run a call: Run says which, before
-// the wait is answered, and Finish waits until it has run, or says ErrGone.
+// the wait is answered or as it answers it, and Finish waits until it has run, or says
+// ErrGone.
 type Runner interface {
-	Run(call Rewrite) error
+	Run(c *Call, call Rewrite) (answered bool, err error)
 	Finish() error
 }
 

@@ -13,6 +13,7 @@ import (
 type Set struct {
 	Held *Held
 
+	held    []int32 // everybody
 	leaving []int32 // to be let go at their next stop
 	forgone []int32 // to be made to stop for it
 }
@@ -28,8 +29,47 @@ func (s *Set) Seize(tid int32, options int) unix.Errno {
 	errno := seize(tid, options)
 	if errno != 0 {
 		s.Held.drop(tid, false)
+		return errno
 	}
-	return errno
+	s.held = append(s.held, tid)
+	return 0
+}
+
+// Pin is Seize for the sake of a task's number. It waits a little for one that another
+// thread of ours is about to let go of. With stay the pin outlives an execve by another
+// thread of the task's process: without TRACEEXIT a leader's seizure is dropped then,
+// silently; with it the leader stops before it ends, and execve waits for that.
+func (s *Set) Pin(tid int32, stay bool) unix.Errno {
+	options := 0
+	if stay {
+		options = unix.PTRACE_O_TRACEEXIT
+	}
+	for try := 0; ; try++ {
+		errno := s.Seize(tid, options)
+		if errno != unix.EPERM || try == pinTries || !s.Held.Traces(tid) {
+			return errno
+		}
+		time.Sleep(time.Millisecond) //nolint:forbidigo // the task may never stop for its tracer
+	}
+}
+
+const pinTries = 20
+
+// Abandon is for a thread that ends now: the kernel lets go of its tracees then, and none
+// of them has to stop for that.
+func (s *Set) Abandon() {
+	for _, tid := range s.held {
+		s.Held.drop(tid, false)
+	}
+	s.held, s.leaving, s.forgone = nil, nil, nil
+}
+
+// drop is for a tracee that is none any more.
+func (s *Set) drop(tid int32, wake bool) {
+	if i := slices.Index(s.held, tid); i >= 0 {
+		s.held = slices.Delete(s.held, i, i+1)
+	}
+	s.Held.drop(tid, wake)
 }
 
 // Interrupt makes a tracee stop. ESRCH: it is no tracee any more, because another of its
@@ -78,7 +118,7 @@ func (s *Set) Detach(tid int32, sig unix.Signal) {
 		}
 		sig = 0
 	}
-	s.Held.drop(tid, s.Held.kept(tid) && hasNews(tid))
+	s.drop(tid, s.Held.kept(tid) && hasNews(tid))
 }
 
 // bury ends the tracing of a dead task. Its parent is told then, unless that is us: of
@@ -87,7 +127,7 @@ func (s *Set) bury(tid int32, dead bool) {
 	if dead && !s.Held.kept(tid) {
 		reap(tid)
 	}
-	s.Held.drop(tid, true)
+	s.drop(tid, true)
 }
 
 // Release has a tracee let go at its next stop, which is asked for; LetGo or a loop that
@@ -110,20 +150,21 @@ const leastTries = 4
 
 // LetGo lets go of those that have stopped, and waits a little for the others. If some
 // are left it asks behind whether this thread may stay behind to wait for them. Where it
-// may not, its own tracer's loop tells of them (Held.Stopped).
-func (s *Set) LetGo(behind func() bool) {
+// may not, its own tracer's loop tells of them (Held.Stopped), or it ends (Abandon): not
+// all have gone.
+func (s *Set) LetGo(behind func() bool) (all bool) {
 	for _, tid := range s.forgone {
 		_ = s.Release(tid)
 	}
 	s.forgone = s.forgone[:0]
 	if s.sweep(); len(s.leaving) == 0 {
-		return
+		return true
 	}
 	start := time.Now()
 	for try := 0; try < leastTries || time.Since(start) < patience; try++ {
 		yield()
 		if s.sweep(); len(s.leaving) == 0 {
-			return
+			return true
 		}
 	}
 	if behind() {
@@ -132,6 +173,7 @@ func (s *Set) LetGo(behind func() bool) {
 	for _, tid := range s.leaving {
 		s.Held.leave(tid, s)
 	}
+	return len(s.leaving) == 0
 }
 
 func (s *Set) waitAll() {
@@ -166,7 +208,7 @@ func (s *Set) stopped(tid int32, status unix.WaitStatus) {
 		s.leaving = slices.Delete(s.leaving, i, i+1)
 	}
 	if !status.Stopped() {
-		s.Held.drop(tid, true)
+		s.drop(tid, true)
 		return
 	}
 	s.Detach(tid, signalOf(status))

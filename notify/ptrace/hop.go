@@ -16,29 +16,71 @@ import (
 // it. The caller stops before it runs any code of its own, whether the answer reached it
 // or a signal made it leave the wait first, and is made to execute its call instruction
 // again with other registers. The tracer is the worker's own thread.
+//
+// Nothing happens to the caller if the tracer dies before it has other registers: it waits
+// on, or the answer says that it is to call again (notify.CallAgain).
 type Hopper struct {
 	Set *tracee.Set
 
+	// Between, if not nil, is called between the steps: tests only.
+	Between func(Step)
+
 	worker *shim.Worker
 	caller int32
+	target int32 // 0: not pinned
 	abi    arch.ABI
 	ip     uint64
 	call   shim.Rewrite
 }
 
-// holdOptions have the caller die with us: between its two stops it has another call's
-// registers, and every signal blocked.
-const holdOptions = unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_EXITKILL
+// Step is a place between two steps of a hop.
+type Step uint8
 
-// Hold seizes the caller: false where it is traced already or may not be.
-func (h *Hopper) Hold(c *shim.Call) bool {
-	h.worker, h.caller, h.abi, h.ip = c.Worker(), c.Tid, c.ABI, c.Frame.IP
+// The places, in their order.
+const (
+	Asked       Step = iota // nobody is seized yet
+	Seized                  // the caller waits, and would stop
+	Interrupted             // it stops as soon as it has an answer, or has stopped
+	Answered                // its wait is over, the registers are its own
+	Borrowed                // resumed with another call's registers
+	Entered                 // stopped at the entry of that call
+	Running                 // resumed from there
+	Restored                // it has its registers and its result, and is stopped
+)
+
+// Steps are their names.
+var Steps = [...]string{"asked", "seized", "interrupted", "answered", "borrowed", "entered", "running", "restored"}
+
+func (h *Hopper) at(s Step) {
+	if h.Between != nil {
+		h.Between(s)
+	}
+}
+
+// Hold implements emulate.Hopper.
+func (h *Hopper) Hold(c *shim.Call, target int32) (held, pinned bool) {
+	h.worker = c.Worker()
 	if h.worker.Crowded() {
-		return false
+		return false, false
 	}
 	h.worker.EnterWait()
 	defer h.worker.Leave()
-	return h.Set.Seize(h.caller, holdOptions) == 0
+	h.abi, h.ip = c.ABI, c.Frame.IP
+	return h.hold(c.Tid, target)
+}
+
+// hold can wait for a task that is in an execve of its own.
+func (h *Hopper) hold(caller, target int32) (held, pinned bool) {
+	h.caller, h.target = caller, 0
+	h.at(Asked)
+	if h.Set.Seize(caller, unix.PTRACE_O_TRACESYSGOOD) != 0 {
+		return false, false
+	}
+	if target != 0 && h.Set.Pin(target, true) == 0 {
+		h.target = target
+	}
+	h.at(Seized)
+	return true, h.target != 0
 }
 
 // Run implements shim.Runner: the caller is to stop before it gets back to its own code.
@@ -46,24 +88,38 @@ func (h *Hopper) Hold(c *shim.Call) bool {
 // more whether something else had ended it before.
 //
 // Precondition: Hold said held, and the caller was seen waiting afterwards.
-func (h *Hopper) Run(call shim.Rewrite) error {
+func (h *Hopper) Run(_ *shim.Call, call shim.Rewrite) (answered bool, err error) {
 	h.call = call
 	_ = h.Set.Interrupt(h.caller) // a dead one is seen by Finish
-	return nil
+	h.at(Interrupted)
+	return false, nil
 }
 
 // Finish implements shim.Runner.
 func (h *Hopper) Finish() error {
 	h.worker.EnterWait() // a frozen caller does not come
 	defer h.worker.Leave()
-	if !h.run() {
+	ran := h.run()
+	h.unpin()
+	if !ran {
 		return shim.ErrGone
 	}
 	return nil
 }
 
-// Drop has the caller let go by Set.LetGo: nothing is run.
-func (h *Hopper) Drop() { h.Set.Forgo(h.caller) }
+// Drop implements emulate.Hopper: caller and target go by Set.LetGo, nothing is run.
+func (h *Hopper) Drop() {
+	h.Set.Forgo(h.caller)
+	h.unpin()
+}
+
+// unpin has the target let go by Set.LetGo.
+func (h *Hopper) unpin() {
+	if h.target != 0 {
+		_ = h.Set.Release(h.target)
+		h.target = 0
+	}
+}
 
 // await is the caller's next stop; not alive: it has ended.
 func (h *Hopper) await() (what event, sig unix.Signal, alive bool) {
@@ -110,9 +166,14 @@ func (h *Hopper) run() (ran bool) {
 // callInstruction is the length of syscall, sysenter and int $0x80 alike.
 const callInstruction = 2
 
+// borrowed have the caller die with us while it has another call's registers, and every
+// signal blocked.
+const borrowed = unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_EXITKILL
+
 // enter makes the caller execute its call instruction again, up to the stop at the
 // call's entry. Signals wait meanwhile, as they would have for the call.
 func (h *Hopper) enter(before *arch.Regs) bool {
+	_ = request(unix.PTRACE_SETOPTIONS, h.caller, 0, borrowed)
 	var mask uint64
 	_ = sigmask(unix.PTRACE_GETSIGMASK, h.caller, &mask)
 	everything := ^uint64(0)
@@ -127,7 +188,7 @@ func (h *Hopper) enter(before *arch.Regs) bool {
 	}
 	regs.Place(order, h.call.Args)
 	_ = setRegs(h.caller, &regs)
-	alive := h.toSyscallStop()
+	alive := h.toSyscallStop(Borrowed)
 	if !alive {
 		return false
 	}
@@ -138,6 +199,7 @@ func (h *Hopper) enter(before *arch.Regs) bool {
 		_ = request(unix.PTRACE_POKEUSR, h.caller, arch.RegOrigRAX*8, ^uintptr(0))
 	}
 	_ = sigmask(unix.PTRACE_SETSIGMASK, h.caller, &mask)
+	h.at(Entered)
 	return true
 }
 
@@ -146,7 +208,7 @@ func (h *Hopper) enter(before *arch.Regs) bool {
 // caller is then as if that had interrupted the call that it made: the kernel makes it
 // call again, or gives it EINTR.
 func (h *Hopper) leave(before *arch.Regs) (ran, alive bool) {
-	if !h.toSyscallStop() {
+	if !h.toSyscallStop(Running) {
 		return true, false
 	}
 	var after arch.Regs
@@ -160,6 +222,7 @@ func (h *Hopper) leave(before *arch.Regs) (ran, alive bool) {
 		regs[arch.RegOrigRAX] = ^uint64(0)
 	}
 	_ = setRegs(h.caller, &regs)
+	h.at(Restored)
 	return ran, true
 }
 
@@ -173,13 +236,14 @@ func isRestart(rax uint64) bool {
 
 // toSyscallStop resumes the caller until its next entry or exit of a call. Only SIGSTOP
 // and SIGKILL get through in between.
-func (h *Hopper) toSyscallStop() bool {
+func (h *Hopper) toSyscallStop(now Step) bool {
 	sig := unix.Signal(0)
 	for {
 		if request(unix.PTRACE_SYSCALL, h.caller, 0, uintptr(sig)) != 0 {
 			h.detach(eventSyscall, 0) // killed in its stop
 			return false
 		}
+		h.at(now)
 		what, s, alive := h.await()
 		if !alive || what == eventSyscall {
 			return alive

@@ -1,0 +1,106 @@
+package notify
+
+import (
+	"encoding/binary"
+	"sync"
+	"sync/atomic"
+
+	"github.com/pidfd-shim/pidfd-shim/shim"
+)
+
+// A supervisor that died had handed some of its calls to a process that outlives it, which
+// traces the caller, answers the notification and has another call run. As long as it
+// does, the call is its own: to serve it again would be to send twice. Where it has let go
+// and the caller still waits, nothing was done.
+
+// handed are such calls of a dead supervisor.
+type handed struct {
+	count atomic.Int32 // of slots
+
+	mu    sync.Mutex // guards below
+	slots []*slot
+}
+
+// TellTracers tells l how to find out who traces a thread: 0 for nobody. Without it what was
+// handed over is taken for let go.
+func (l *Listener) TellTracers(tracer func(tid int32) (pid int32, err error)) { l.tracer = tracer }
+
+func (h *handed) add(s *slot) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.slots = append(h.slots, s)
+	h.count.Store(int32(len(h.slots)))
+}
+
+func (h *handed) clear() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.slots = nil
+	h.count.Store(0)
+}
+
+// settleHanded looks who has been let go: those that wait are served, of the others the
+// call has been carried out, or was interrupted before it could be.
+func (l *Listener) settleHanded() {
+	h := &l.handed
+	if h.count.Load() == 0 {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var still []*slot
+	for _, s := range h.slots {
+		id := binary.LittleEndian.Uint64(s.bytes[receiveAt+notifID:])
+		switch {
+		case l.has(s):
+			still = append(still, s)
+		case idValid(l.fd, l.validIO, &id) == 0:
+			l.memory.leave(s)
+		default:
+			s.Done()
+		}
+	}
+	h.slots = still
+	h.count.Store(int32(len(still)))
+}
+
+// has tells whether the one to whom a call was handed has its caller, or may have it.
+func (l *Listener) has(s *slot) bool {
+	if l.tracer == nil {
+		return false
+	}
+	pid, err := l.tracer(s.tid())
+	return err != nil || pid == s.handedTo()
+}
+
+// handedCall is the call that a thread is made to run by the one who has it now.
+func (l *Listener) handedCall(tid int32) (call shim.Rewrite, ok bool) {
+	h := &l.handed
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, s := range h.slots {
+		if s.tid() != tid || l.tracer == nil {
+			continue
+		}
+		if pid, err := l.tracer(tid); err == nil && pid == s.handedTo() {
+			return s.rewrite(), true
+		}
+	}
+	return call, false
+}
+
+func (s *slot) tid() int32 {
+	return int32(binary.LittleEndian.Uint32(s.bytes[receiveAt+notifPid:]))
+}
+
+// handedLook is how often handed calls are looked at, in milliseconds: nothing tells of
+// their end.
+const handedLook = 5
+
+// patience is for how long a call may be waited for, in milliseconds.
+func (h *handed) patience() int {
+	if h.count.Load() > 0 {
+		return handedLook
+	}
+	return -1
+}
