@@ -140,8 +140,8 @@ func (a *Agent) Restore(listener, memory *os.File) error {
 		return err
 	}
 	r := l.Remember(m)
-	a.unknown.Add(uint64(r.Unknown))
-	a.Log.Info("serving on", "container", s.Container, "policy", s.Policy, "unserved", r.Unserved, "sent", r.Sent, "unknown", r.Unknown)
+	a.count(r)
+	a.Log.Info("serving on", "container", s.Container, "policy", s.Policy, "unserved", r.Unserved, "sent", r.Sent, "unknown", r.Unknown, "handed", r.Handed)
 	a.work.Go(func() { a.serve(s) })
 	return nil
 }

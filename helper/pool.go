@@ -41,3 +41,12 @@ func (p *Pool[T]) Put(t T) {
 	p.idle = append(p.idle, t)
 	p.freed.Signal()
 }
+
+// Lose says that one that was taken does not come back, or not for long: another may be
+// made in its place.
+func (p *Pool[T]) Lose() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.made--
+	p.freed.Signal()
+}

@@ -29,6 +29,7 @@ func (s *Session) Attach(l *notify.Listener, seesLandlock bool) *Session {
 	if !s.Features.IDValidNew {
 		l.PretendOld()
 	}
+	l.TellTracers(s.TracerOf)
 	if s.Features.Continue {
 		l.ExpectReruns() // nobody tells us whether the filter notifies of them
 	}

@@ -1,9 +1,17 @@
 package session
 
 import (
+	"errors"
+	"os"
 	"runtime"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/emulate"
 	"github.com/pidfd-shim/pidfd-shim/helper"
+	"github.com/pidfd-shim/pidfd-shim/notify/ptrace"
+	"github.com/pidfd-shim/pidfd-shim/proc"
+	"github.com/pidfd-shim/pidfd-shim/tracee"
 )
 
 // newReaders are the helper processes that read memory for all workers, those of attached
@@ -14,4 +22,36 @@ func (s *Session) newReaders() *helper.Pool[*helper.Helper] {
 		h := s.helper("__reader")
 		return &h
 	}}
+}
+
+// newHoppers are the threads of the process that traces callers for attached sessions. A
+// listener outlives its agent, so its callers are to do so, too. A command under run gets
+// ENOSYS when its supervisor has died: there one process less is worth more.
+func (s *Session) newHoppers() *ptrace.Hoppers {
+	return ptrace.NewHoppers(2*runtime.GOMAXPROCS(0)+2, func(socket *os.File) (*os.Process, error) {
+		return s.Helper("__hopper", socket)
+	}, s.helpers)
+}
+
+// newHopper makes one worker's.
+func (s *Session) newHopper(tracees *tracee.Set) emulate.Hopper {
+	if !s.attached {
+		return &ptrace.Hopper{Set: tracees}
+	}
+	return &ptrace.Remote{Hoppers: s.hoppers, Listener: s.listener.File(), Log: s.Log}
+}
+
+// TracerOf tells who traces a thread: 0 for nobody, or where it has ended.
+func (s *Session) TracerOf(tid int32) (pid int32, err error) {
+	dir, err := s.Proc.Dir(tid)
+	if err == nil {
+		defer dir.Close()
+		var status proc.Status
+		err = dir.Status(&status)
+		pid = status.TracerPid
+	}
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH) {
+		return 0, nil
+	}
+	return pid, err
 }

@@ -51,6 +51,7 @@ type Session struct {
 	held     *tracee.Held
 	attached bool // see Attach
 	readers  *helper.Pool[*helper.Helper]
+	hoppers  *ptrace.Hoppers
 	sandbox  *emulate.Sandbox // nil unless attached
 	denying  bool             // see Denying
 	self     emulate.Self
@@ -86,7 +87,7 @@ func New(o Options, f kernel.Features, log *slog.Logger) (*Session, error) {
 		Plan: plan, Features: f, Proc: fs, Log: log, self: self, helpers: &helper.All{}, held: &tracee.Held{},
 		options: o, policy: o.policy, live: policy.NewLive(o.policy), siblings: o.siblings(),
 	}
-	s.readers = s.newReaders()
+	s.readers, s.hoppers = s.newReaders(), s.newHoppers()
 	if plan.Mode != emulate.ModeContinue && (f.Continue || plan.Backend == BackendPtrace) {
 		s.watch = &emulate.Watch{}
 	}
@@ -241,7 +242,7 @@ func (s *Session) config(supervisor *shim.Supervisor) emulate.Config {
 	case (s.siblings || s.attached) && !s.Features.Continue:
 		// The caller's own call would be notified again, and could not be let through.
 	case s.Plan.Mode == emulate.ModeCaller, s.policy != nil, s.attached:
-		c.Hopper = func() emulate.Hopper { return &ptrace.Hopper{Set: tracees} }
+		c.Hopper = func() emulate.Hopper { return s.newHopper(tracees) }
 	}
 	return c
 }

@@ -19,6 +19,7 @@ func init() { runtime.LockOSThread() }
 const (
 	roleReader = "__reader"
 	roleTracer = "__tracer"
+	roleHopper = "__hopper"
 )
 
 // helperSocket is the helper's end of its socket pair.
@@ -36,6 +37,8 @@ func inRole(args []string) (status int, mine bool) {
 		return front.Init(), true
 	case roleReader:
 		return help(emulate.ServeReads), true
+	case roleHopper:
+		return help(serveHops(args[1:])), true
 	case roleTracer:
 		return trace(args[1:]), true
 	}
@@ -52,7 +55,11 @@ func help(serve func(*os.File) error) int {
 
 // startHelper starts this program in a role, with nothing but the socket.
 func startHelper(role string, socket *os.File) (*os.Process, error) {
-	return startRole(role, nil, nil, socket)
+	var words []string
+	if role == roleHopper {
+		words = hopperWords()
+	}
+	return startRole(role, words, nil, socket)
 }
 
 // startRole starts this program in a role, in a group of its own: where there is no job

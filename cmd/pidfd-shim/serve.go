@@ -69,6 +69,7 @@ func newServeCommand() *cobra.Command {
 	f.IntVar(&c.MaxListeners, "max-listeners", 0, "how many listeners are served at most: one a container, one more for each exec that runs; 0: 4096")
 	f.IntVar(&c.MaxConnections, "max-connections", 0, "how many hand-overs may be under way; the oldest makes room; 0: 256")
 	c.addFlags(cmd, "warn")
+	addPauseSwitch(cmd)
 	completeFlag(cmd, "mode", session.Modes)
 	completeFlag(cmd, "semantics", session.Semantics)
 	completeFlag(cmd, "unknown-policy", unknownPolicies)

@@ -1,0 +1,73 @@
+package ptrace
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/helper"
+	"github.com/pidfd-shim/pidfd-shim/tracee"
+)
+
+// Hops is the process that traces callers for a supervisor and outlives it: the other side
+// of Remote. What it has been told to run it runs, whether anybody is left to be told of
+// it. Callers that it only holds wait on, unharmed, when it is hung up on: they are let go
+// by the end of the thread that holds them, for which they need not stop.
+type Hops struct {
+	// Answer is notify.CallAgain.
+	Answer func(listener int, id uint64)
+
+	// Between is Hopper's: tests only.
+	Between func(Step)
+
+	held tracee.Held
+}
+
+// Serve hops until nobody is left to ask for it.
+func (s *Hops) Serve(control *os.File) error { return helper.ServeMany(control, s.talk) }
+
+// talk is one conversation. Precondition: its thread ends with it.
+func (s *Hops) talk(socket int) {
+	h := &Hopper{Set: &tracee.Set{Held: &s.held}, Between: s.Between}
+	defer h.Set.Abandon()
+	for s.hop(socket, h) {
+	}
+}
+
+// hop has one caller run one call. False: the thread has to end, to let go of somebody or
+// because nobody asks any more.
+func (s *Hops) hop(socket int, h *Hopper) (again bool) {
+	var question [runSize]byte
+	n, _, err := helper.Receive(socket, question[:])
+	if err != nil || n != holdSize {
+		return false
+	}
+	held, pinned := h.hold(decodeHold(question[:]))
+	if !held {
+		return tell(socket, answer{})
+	}
+	if !tell(socket, answer{tracer: int32(unix.Gettid()), yes: pinned}) {
+		return false
+	}
+	n, listener, err := helper.Receive(socket, question[:])
+	if listener < 0 {
+		return false
+	}
+	if err != nil || n != runSize {
+		_ = unix.Close(listener)
+		return false
+	}
+	o := decodeOrder(question[:])
+	h.abi, h.ip = o.abi, o.ip
+	_, _ = h.Run(nil, o.call)
+	s.Answer(listener, o.id)
+	_ = unix.Close(listener) // a container's calls must not wait for one whom nobody serves
+	h.at(Answered)
+	tell(socket, answer{yes: h.Finish() == nil})
+	return h.Set.LetGo(func() bool { return false })
+}
+
+// tell answers, if anybody is left.
+func tell(socket int, a answer) bool {
+	return unix.Sendto(socket, a.encode(), unix.MSG_NOSIGNAL, nil) == nil
+}
