@@ -40,6 +40,12 @@ func startLoadersWith(t *testing.T, socket, metadata string, n, seconds int) ([]
 
 func startLoadersAs(t *testing.T, socket, metadata string, n int, words ...string) ([]*loader, func()) {
 	t.Helper()
+	return startLoadersOf(t, nil, socket, metadata, n, words...)
+}
+
+// startLoadersOf is with words about the filter before everything else.
+func startLoadersOf(t *testing.T, filter []string, socket, metadata string, n int, words ...string) ([]*loader, func()) {
+	t.Helper()
 	bin := buildLoad(t)
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -49,7 +55,7 @@ func startLoadersAs(t *testing.T, socket, metadata string, n int, words ...strin
 	var all []*loader
 	for i := range n {
 		l := &loader{log: newWatchedLog()}
-		l.cmd = exec.Command(bin, append([]string{"--agent", socket, fmt.Sprintf("load-%d", i), metadata}, words...)...)
+		l.cmd = exec.Command(bin, slices.Concat(filter, []string{"--agent", socket, fmt.Sprintf("load-%d", i), metadata}, words)...)
 		l.cmd.Stdin, l.cmd.Stdout = r, l.log.pipe(t)
 		l.cmd.Stderr = l.cmd.Stdout
 		if err := l.cmd.Start(); err != nil {

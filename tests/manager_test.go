@@ -21,6 +21,7 @@ type manager struct {
 	t      *testing.T
 	dir    string
 	socket string // where containers hand over
+	shim   string // the agent's program
 	notify *net.UnixConn
 	listen []*os.File // the agent's sockets
 	agent  *serving
@@ -34,7 +35,7 @@ type manager struct {
 
 func newManager(t *testing.T) *manager {
 	t.Helper()
-	m := &manager{t: t, dir: shortDir(t), kept: map[string][]*os.File{}}
+	m := &manager{t: t, dir: shortDir(t), shim: buildShim(t), kept: map[string][]*os.File{}}
 	m.more = sync.NewCond(&m.mu)
 	m.socket = filepath.Join(m.dir, "agent")
 	var err error
@@ -167,7 +168,7 @@ func (m *manager) start(flags ...string) {
 	}
 	ready := m.ready
 	m.mu.Unlock()
-	argv := append([]string{"-c", `LISTEN_PID=$$ exec "$0" "$@"`, buildShim(m.t), "serve", "--socket", m.socket, "--log-level", "info"}, flags...)
+	argv := append([]string{"-c", `LISTEN_PID=$$ exec "$0" "$@"`, m.shim, "serve", "--socket", m.socket, "--log-level", "info"}, flags...)
 	s := &serving{t: m.t, socket: m.socket, log: newWatchedLog(), cmd: exec.Command("/bin/sh", argv...)}
 	s.cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+filepath.Join(m.dir, "notify"),
 		fmt.Sprintf("LISTEN_FDS=%d", len(files)), "LISTEN_FDNAMES="+strings.Join(names, ":"))

@@ -1,14 +1,16 @@
 /*
  * Many callers that call as fast as they are answered.
  *
- *   load [--agent SOCKET ID METADATA] [--queue] CALLERS SECONDS
+ *   load [--killable] [--siblings] [--agent SOCKET ID METADATA] [--queue|--plain] CALLERS SECONDS
  *
  * With --agent it is its own runtime: it installs the filter that runc would, and hands
- * the listener over as runc does. It prints "ready", starts its callers when its input
+ * the listener over as runc does; with --killable one that waits as newer runtimes' do, with
+ * --siblings one that notifies of the older calls, too. It prints "ready", starts its callers when its input
  * ends, and then prints one line: what each caller's calls came to. With --queue each
  * caller sends numbered signals to a receiver of its own, which counts those that do not
- * come and those that come twice; without, signal 0 to its parent. SECONDS may be -1: until
- * SIGUSR1.
+ * come and those that come twice; without, signal 0 to its parent. --plain is --queue without
+ * siginfo, so without numbers: the signals take turns, and each one's are counted. SECONDS may
+ * be -1: until SIGUSR1.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -29,16 +31,18 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CALLERS = 64, SYS_SEND = 424, SYS_OPEN = 434 };
+enum { CALLERS = 64, SYS_SEND = 424, SYS_OPEN = 434, WAIT_KILLABLE_RECV = 1 << 5 };
+enum { SIG_NUMBERED = 40, SIG_LAST = 61, KINDS = SIG_LAST - SIG_NUMBERED, NUMBERS = 1 << 24 };
 
 static struct tally {
 	unsigned long calls, errors;
 	unsigned long got, doubled;
+	unsigned long sent[KINDS], came[KINDS]; /* --plain */
 	int last; /* errno */
 	long slowest; /* ns */
 } *tallies;
 
-static int queueing;
+static int queueing, plain, killable, siblings;
 static volatile int *ended;
 
 static void must(long ret, const char *what)
@@ -53,13 +57,18 @@ static int install(void)
 {
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_SEND, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_SEND, 5, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, siblings ? SYS_kill : SYS_SEND, 4, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, siblings ? SYS_tgkill : SYS_SEND, 3, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, siblings ? SYS_rt_sigqueueinfo : SYS_SEND, 2, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, siblings ? SYS_rt_tgsigqueueinfo : SYS_SEND, 1, 0),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
 	};
 	struct sock_fprog prog = {sizeof(code) / sizeof(code[0]), code};
+	unsigned long flags = SECCOMP_FILTER_FLAG_NEW_LISTENER | (killable ? WAIT_KILLABLE_RECV : 0);
 	must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs");
-	long fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &prog);
+	long fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &prog);
 	must(fd, "seccomp");
 	return (int)fd;
 }
@@ -100,7 +109,12 @@ static void on_end(int sig)
 	*ended = 1;
 }
 
-enum { SIG_NUMBERED = 40, SIG_LAST = 41, NUMBERS = 1 << 24 };
+static void ours(sigset_t *set)
+{
+	sigemptyset(set);
+	for (int sig = SIG_NUMBERED; sig <= SIG_LAST; sig++)
+		sigaddset(set, sig);
+}
 
 /* Lower signals are taken first, so the last one comes when all are there. */
 static void receive(struct tally *t)
@@ -108,12 +122,14 @@ static void receive(struct tally *t)
 	static unsigned char seen[NUMBERS / 8];
 	sigset_t set;
 	siginfo_t info;
-	sigemptyset(&set);
-	sigaddset(&set, SIG_NUMBERED);
-	sigaddset(&set, SIG_LAST);
+	ours(&set);
 	for (int sig; (sig = sigwaitinfo(&set, &info)) != SIG_LAST;) {
 		if (sig < 0)
 			continue; /* EINTR: somebody has pinned us, see docs/FIDELITY.md */
+		if (plain) {
+			t->came[sig - SIG_NUMBERED]++;
+			continue;
+		}
 		unsigned n = (unsigned)info.si_value.sival_int % NUMBERS;
 		if (seen[n / 8] & 1 << n % 8)
 			t->doubled++;
@@ -127,9 +143,7 @@ static void receive(struct tally *t)
 static pid_t receiver(struct tally *t)
 {
 	sigset_t set;
-	sigemptyset(&set);
-	sigaddset(&set, SIG_NUMBERED);
-	sigaddset(&set, SIG_LAST);
+	ours(&set);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	pid_t pid = fork();
 	must(pid, "fork");
@@ -149,12 +163,14 @@ static void call(struct tally *t, long until)
 	must(fd, "pidfd_open");
 	info.si_pid = getpid(), info.si_uid = getuid();
 	do {
+		int kind = plain ? (int)(t->calls % KINDS) : 0;
 		info.si_value.sival_int = (int)t->calls;
 		start = now();
-		long ret = syscall(SYS_SEND, fd, queueing ? SIG_NUMBERED : 0, queueing ? &info : NULL, 0);
+		long ret = syscall(SYS_SEND, fd, queueing ? SIG_NUMBERED + kind : 0, queueing && !plain ? &info : NULL, 0);
 		took = now() - start;
 		if (ret)
 			t->errors++, t->last = errno;
+		t->sent[kind]++;
 		t->calls++;
 		if (took > t->slowest)
 			t->slowest = took;
@@ -167,21 +183,34 @@ static void call(struct tally *t, long until)
 	exit(0);
 }
 
+/* Of signals without numbers: more than were sent came twice. */
+static void count(struct tally *t)
+{
+	for (int kind = 0; plain && kind < KINDS; kind++) {
+		int more = t->came[kind] > t->sent[kind];
+		t->got += more ? t->sent[kind] : t->came[kind];
+		t->doubled += more ? t->came[kind] - t->sent[kind] : 0;
+	}
+}
+
 int main(int argc, char **argv)
 {
 	char c;
+	for (; argc > 1 && (!strcmp(argv[1], "--killable") || !strcmp(argv[1], "--siblings")); argv++, argc--)
+		*(argv[1][2] == 'k' ? &killable : &siblings) = 1;
 	if (argc > 4 && !strcmp(argv[1], "--agent")) {
 		hand_over(argv[2], argv[3], argv[4]);
 		argv += 4, argc -= 4;
 	}
-	if (argc > 1 && !strcmp(argv[1], "--queue")) {
+	plain = argc > 1 && !strcmp(argv[1], "--plain");
+	if (plain || (argc > 1 && !strcmp(argv[1], "--queue"))) {
 		queueing = 1, argv++, argc--;
 		uid_t own = 100000 + (uid_t)getpid(); /* a user's queued signals are counted together */
 		must(setresuid(own, own, own), "setresuid");
 	}
 	int callers = argc == 3 ? atoi(argv[1]) : 0;
 	if (callers < 1 || callers > CALLERS) {
-		fprintf(stderr, "usage: load [--agent SOCKET ID METADATA] [--queue] CALLERS SECONDS\n");
+		fprintf(stderr, "usage: load [--killable] [--siblings] [--agent SOCKET ID METADATA] [--queue|--plain] CALLERS SECONDS\n");
 		return 2;
 	}
 	tallies = mmap(NULL, (CALLERS + 1) * sizeof(*tallies), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -207,6 +236,7 @@ int main(int argc, char **argv)
 	unsigned long least = ~0UL;
 	for (int i = 0; i < callers; i++) {
 		struct tally *t = &tallies[i];
+		count(t);
 		sum.calls += t->calls, sum.errors += t->errors, sum.got += t->got, sum.doubled += t->doubled;
 		sum.last = t->last ? t->last : sum.last;
 		sum.slowest = t->slowest > sum.slowest ? t->slowest : sum.slowest;
