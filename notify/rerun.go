@@ -87,6 +87,12 @@ func (l *Listener) finish(c *shim.Call) error {
 		return c.Runner.Finish()
 	}
 	defer l.forgetRerun(c.Tid)
+	if p, ok := c.Runner.(shim.Polled); ok {
+		c.Worker().EnterWait()
+		l.receiveUntil(p.Descriptor(), c.Worker())
+		c.Worker().Leave()
+		return p.Finish()
+	}
 	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
 	if err != nil {
 		return fmt.Errorf("wait for a caller: eventfd: %w", err)

@@ -28,7 +28,7 @@ func (s *Session) newReaders() *helper.Pool[*helper.Helper] {
 // listener outlives its agent, so its callers are to do so, too. A command under run gets
 // ENOSYS when its supervisor has died: there one process less is worth more.
 func (s *Session) newHoppers() *ptrace.Hoppers {
-	return ptrace.NewHoppers(2*runtime.GOMAXPROCS(0)+2, func(socket *os.File) (*os.Process, error) {
+	return ptrace.NewHoppers(func(socket *os.File) (*os.Process, error) {
 		return s.Helper("__hopper", socket)
 	}, s.helpers)
 }

@@ -43,6 +43,12 @@ type Runner interface {
 	Finish() error
 }
 
+// Polled is a Runner whose Finish does not block once a descriptor can be read.
+type Polled interface {
+	Runner
+	Descriptor() int
+}
+
 // Return ends the call with a value.
 func Return(value int64) Verdict { return Verdict{Kind: KindReturn, Value: value} }
 

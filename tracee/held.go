@@ -2,6 +2,7 @@ package tracee
 
 import (
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -50,6 +51,27 @@ func (h *Held) Traces(tid int32) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.by[tid] > 0
+}
+
+// awaitFree waits until no thread of this process traces the task: false if that takes too
+// long.
+func (h *Held) awaitFree(tid int32, patience time.Duration) bool {
+	late := false
+	timer := time.AfterFunc(patience, func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		late = true
+		if h.freed != nil {
+			h.freed.Broadcast()
+		}
+	})
+	defer timer.Stop()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for h.by[tid] > 0 && !late {
+		h.wait()
+	}
+	return !late
 }
 
 func (h *Held) hold(tid int32) {

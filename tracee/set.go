@@ -44,16 +44,22 @@ func (s *Set) Pin(tid int32, stay bool) unix.Errno {
 	if stay {
 		options = unix.PTRACE_O_TRACEEXIT
 	}
-	for try := 0; ; try++ {
+	var deadline time.Time
+	for {
 		errno := s.Seize(tid, options)
-		if errno != unix.EPERM || try == pinTries || !s.Held.Traces(tid) {
+		if errno != unix.EPERM || !s.Held.Traces(tid) {
 			return errno
 		}
-		time.Sleep(time.Millisecond) //nolint:forbidigo // the task may never stop for its tracer
+		if deadline.IsZero() {
+			deadline = time.Now().Add(pinPatience)
+		}
+		if !s.Held.awaitFree(tid, time.Until(deadline)) {
+			return errno // it may never stop for its tracer
+		}
 	}
 }
 
-const pinTries = 20
+const pinPatience = 20 * time.Millisecond
 
 // Abandon is for a thread that ends now: the kernel lets go of its tracees then, and none
 // of them has to stop for that.

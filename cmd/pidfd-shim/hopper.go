@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 
 	"github.com/pidfd-shim/pidfd-shim/notify"
@@ -13,6 +14,7 @@ import (
 // what ends the agent, whose end it finds out by itself: a caller may need it to the end.
 func serveHops(words []string) func(socket *os.File) error {
 	signal.Ignore(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	runtime.GOMAXPROCS(ptrace.AtOnce()) // they sleep in the kernel, and whoever wakes has one ready
 	hops := &ptrace.Hops{Answer: notify.CallAgain, Between: pauses(words)}
 	return hops.Serve
 }

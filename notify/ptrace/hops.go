@@ -2,6 +2,7 @@ package ptrace
 
 import (
 	"os"
+	"runtime"
 
 	"golang.org/x/sys/unix"
 
@@ -22,6 +23,9 @@ type Hops struct {
 
 	held tracee.Held
 }
+
+// AtOnce is how many callers are held at once, but for those that take long.
+func AtOnce() int { return 4 * runtime.GOMAXPROCS(0) }
 
 // Serve hops until nobody is left to ask for it.
 func (s *Hops) Serve(control *os.File) error { return helper.ServeMany(control, s.talk) }

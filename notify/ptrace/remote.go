@@ -37,10 +37,10 @@ func (r *Remote) Hold(c *shim.Call, target int32) (held, pinned bool) {
 	if r.worker.Crowded() {
 		return false, false
 	}
+	r.abi, r.ip = c.ABI, c.Frame.IP
+	talk := r.Hoppers.pool.Take() // no wait that another worker would not have
 	r.worker.EnterWait()
 	defer r.worker.Leave()
-	r.abi, r.ip = c.ABI, c.Frame.IP
-	talk := r.Hoppers.pool.Take()
 	a, err := talk.exchange(encodeHold(c.Tid, target))
 	if err != nil {
 		r.Log.Error("no process to hold callers: their calls are served another way", "error", err)
@@ -65,6 +65,9 @@ func (r *Remote) Run(c *shim.Call, call shim.Rewrite) (answered bool, err error)
 	}
 	return true, nil
 }
+
+// Descriptor implements shim.Polled.
+func (r *Remote) Descriptor() int { return r.talk.socket }
 
 // Finish implements shim.Runner.
 func (r *Remote) Finish() error {
@@ -99,11 +102,10 @@ type Hoppers struct {
 	pool helper.Pool[*conversation]
 }
 
-// NewHoppers starts nothing yet. At most limit callers are held at once, but for those
-// that take long.
-func NewHoppers(limit int, command func(*os.File) (*os.Process, error), all *helper.All) *Hoppers {
+// NewHoppers starts nothing yet.
+func NewHoppers(command func(*os.File) (*os.Process, error), all *helper.All) *Hoppers {
 	h := &Hoppers{many: helper.Many{Command: command, All: all}}
-	h.pool.Limit = limit
+	h.pool.Limit = AtOnce()
 	h.pool.New = func() *conversation { return &conversation{hoppers: h, socket: -1} }
 	return h
 }
