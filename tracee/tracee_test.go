@@ -279,11 +279,10 @@ int main(void)
 	return program
 }
 
-// TestOneThatDoesNotStop: LetGo asks for another worker, and lets go when the task stops.
-func TestOneThatDoesNotStop(t *testing.T) {
-	var held Held
-	s := set(t, &held)
-	cmd := exec.Command(vforker(t))
+// inVfork starts one that does not stop until release is called.
+func inVfork(t *testing.T) (cmd *exec.Cmd, release func()) {
+	t.Helper()
+	cmd = exec.Command(vforker(t))
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -295,17 +294,24 @@ func TestOneThatDoesNotStop(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	line := make([]byte, 16)
-	if _, err := out.Read(line); err != nil {
+	if _, err := out.Read(make([]byte, 16)); err != nil {
 		t.Fatal(err)
 	}
+	return cmd, func() { in.Close() }
+}
+
+// TestOneThatDoesNotStop: LetGo asks for another worker, and lets go when the task stops.
+func TestOneThatDoesNotStop(t *testing.T) {
+	var held Held
+	s := set(t, &held)
+	cmd, release := inVfork(t)
 	pid := int32(cmd.Process.Pid)
 	seized(t, s, pid)
 	_ = s.Release(pid)
 	asked := false
 	s.LetGo(func() bool {
 		asked = true
-		in.Close() // its child goes on, and so does it
+		release() // its child goes on, and so does it
 		return true
 	})
 	if !asked {
