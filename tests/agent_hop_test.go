@@ -62,6 +62,48 @@ func TestAgentIsKilledInAHop(t *testing.T) {
 	}
 }
 
+// TestHopperIsKilled kills the hopper itself between two steps. Until it has given the caller
+// other registers nobody is harmed; from then on the caller dies with it.
+func TestHopperIsKilled(t *testing.T) {
+	for _, killable := range []bool{false, true} {
+		for at, step := range ptrace.Steps {
+			t.Run(fmt.Sprintf("killable=%t/%s", killable, step), func(t *testing.T) {
+				var filter []string
+				if killable {
+					filter = []string{"--killable"}
+				}
+				m := newManager(t)
+				m.shim = buildTestShim(t)
+				p := newPauser(t, m.dir)
+				m.start("--mode", "caller", "--pause-hop", step+":"+p.path)
+				all, begin := startLoadersOf(t, filter, m.socket, "notifies=landlock_restrict_self", 1, "--queue", "1", "-1")
+				begin()
+				p.wait()
+				hopper := openHopper(t, m.agent.cmd.Process.Pid)
+				_ = unix.PidfdSendSignal(hopper.fd, unix.SIGKILL, nil, 0)
+				hopper.awaitEnd()
+				died, refused := 0, 0
+				switch s := ptrace.Step(at); {
+				case s >= ptrace.Borrowed:
+					died = 1
+				case s == ptrace.Interrupted && killable: // its call cannot be answered any more
+					refused = 1
+				}
+				if died == 0 {
+					m.progress(6)
+				}
+				_ = all[0].cmd.Process.Signal(syscall.SIGUSR1)
+				all[0].wait(t)
+				// What one that dies was sending may be out, and is not counted by it.
+				l := all[0].loadResult
+				if l.died != died || l.errors != refused || l.doubled > 0 || l.got < l.calls-refused || l.got > l.calls-refused+died {
+					t.Errorf("%+v: %d should have died, %d have been refused\n%s", l, died, refused, m.agent.log)
+				}
+			})
+		}
+	}
+}
+
 // pauser stops the first hop that comes to a step, and no other.
 type pauser struct {
 	t      *testing.T
