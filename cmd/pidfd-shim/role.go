@@ -36,7 +36,7 @@ func inRole(args []string) (status int, mine bool) {
 	case front.InitCommand:
 		return front.Init(), true
 	case roleReader:
-		return help(emulate.ServeReads), true
+		return help(serveReads), true
 	case roleHopper:
 		return help(serveHops(args[1:])), true
 	case roleTracer:
@@ -51,6 +51,20 @@ func help(serve func(*os.File) error) int {
 		return statusFailed
 	}
 	return 0
+}
+
+// serveReads ends with its supervisor, also in the middle of a read that never does: that
+// only the end of the whole process breaks.
+func serveReads(socket *os.File) error {
+	fds := []unix.PollFd{{Fd: int32(socket.Fd()), Events: unix.POLLRDHUP}}
+	go func() {
+		for {
+			if n, err := unix.Poll(fds, -1); n > 0 || err != unix.EINTR { //nolint:errorlint // bare errnos only
+				os.Exit(0)
+			}
+		}
+	}()
+	return emulate.ServeReads(socket)
 }
 
 // startHelper starts this program in a role, with nothing but the socket.
