@@ -101,7 +101,7 @@ func TestManyConversations(t *testing.T) {
 	if other := says(t, two, "b"); other != pid || !x.all.Has(int32(pid)) {
 		t.Errorf("two processes, %d and %d, known: %t", pid, other, x.all.Has(int32(pid)))
 	}
-	_ = unix.Kill(pid, unix.SIGKILL) //nolint:forbidigo // our child, reaped by Wait
+	_ = unix.Kill(pid, unix.SIGKILL)
 	x.expectEnd(t, "killed", false)
 	third := x.dial(t)
 	if next := says(t, third, "c"); next == pid || x.all.Has(int32(pid)) {

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -12,7 +13,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/pidfd-shim/pidfd-shim/kernel"
 	"github.com/pidfd-shim/pidfd-shim/notify/ptrace"
+	"github.com/pidfd-shim/pidfd-shim/tests/skip"
 )
 
 // TestAgentIsKilledInAHop kills the agent while its hopper is between two steps, and has the
@@ -32,6 +35,9 @@ func TestAgentIsKilledInAHop(t *testing.T) {
 	} {
 		for at, step := range ptrace.Steps {
 			t.Run(row.name+"/"+step, func(t *testing.T) {
+				if slices.Contains(row.filter, "--killable") {
+					skip.If(t, kernel.WaitKillableRecv())
+				}
 				m := newManager(t)
 				m.shim = buildTestShim(t)
 				p := newPauser(t, m.dir)
@@ -70,6 +76,7 @@ func TestHopperIsKilled(t *testing.T) {
 			t.Run(fmt.Sprintf("killable=%t/%s", killable, step), func(t *testing.T) {
 				var filter []string
 				if killable {
+					skip.If(t, kernel.WaitKillableRecv())
 					filter = []string{"--killable"}
 				}
 				m := newManager(t)
@@ -177,7 +184,7 @@ func (h hopperProcess) awaitEnd() {
 	for {
 		n, err := unix.Poll(fds, int(agentDeadline.Milliseconds()))
 		switch {
-		case err == unix.EINTR: //nolint:errorlint // bare errnos only
+		case err == unix.EINTR:
 		case n == 0:
 			h.t.Fatal("the hopper outlives its agent and its work")
 		default:

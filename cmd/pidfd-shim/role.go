@@ -59,7 +59,7 @@ func serveReads(socket *os.File) error {
 	fds := []unix.PollFd{{Fd: int32(socket.Fd()), Events: unix.POLLRDHUP}}
 	go func() {
 		for {
-			if n, err := unix.Poll(fds, -1); n > 0 || err != unix.EINTR { //nolint:errorlint // bare errnos only
+			if n, err := unix.Poll(fds, -1); n > 0 || err != unix.EINTR {
 				os.Exit(0)
 			}
 		}

@@ -6,5 +6,9 @@
 // It handles group stops as a debugger that is not there, passes signals on unchanged
 // and never tells a tracee anything but the result of a call.
 //
+// It also has the hop, by which a caller under user notification makes another call itself:
+// on the supervisor's own threads (hop.go), or by a process that outlives it (remote.go asks,
+// hops.go answers).
+//
 // Read tracer.go first.
 package ptrace

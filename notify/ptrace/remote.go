@@ -24,7 +24,6 @@ type Remote struct {
 	Log      *slog.Logger
 
 	worker *shim.Worker
-	caller int32
 	abi    arch.ABI
 	ip     uint64
 	talk   *conversation // from Hold to Finish or Drop
