@@ -54,6 +54,12 @@ var Refused = []Group{
 const newNamespaces = unix.CLONE_NEWNS | unix.CLONE_NEWCGROUP | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC |
 	unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWNET
 
+// ByArguments says what refusedArguments comes to, for so many calls.
+const (
+	CallsByArguments = 6
+	ByArguments      = "namespaces by clone, sockets but unix ones and those of --metrics, memory to write and execute, others' memory by ptrace"
+)
+
 // refusedArguments are calls that the agent makes, but not so. Without network it has
 // unix sockets alone.
 func refusedArguments(network bool) []notify.Refusal {

@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"errors"
 	"maps"
 	"slices"
 
@@ -18,16 +19,20 @@ type Refusal struct {
 }
 
 // CompileRefusals makes the program of a filter that is for ourselves, not for a caller:
-// what no refusal matches is allowed, and no entry of another ABI is (EPERM).
+// what no refusal matches is allowed, and no entry of another ABI is (EPERM), but for the
+// x32 call by which kernel.X32 asks whether there are any.
 func CompileRefusals(refusals []Refusal) ([]unix.SockFilter, error) {
 	var a assembler
-	foreign, ours := a.label(), a.label()
+	foreign, ours, allowed := a.label(), a.label(), a.label()
 	a.load(offsetArch)
 	a.jumpUnlessEqual(arch.AuditArchX86_64, foreign)
 	a.load(offsetNr)
 	a.jumpIfLess(arch.X32SyscallBit, ours)
+	a.jumpIfEqual(arch.X32SyscallBit|unix.SYS_GETPID, allowed)
 	a.place(foreign)
 	a.ret(answerWith(unix.EPERM))
+	a.place(allowed)
+	a.ret(unix.SECCOMP_RET_ALLOW)
 
 	a.place(ours)
 	byNumber := map[uint32][]Refusal{}
@@ -69,14 +74,19 @@ func (a *assembler) refuse(numbers []uint32, refusals map[uint32][]Refusal) {
 }
 
 // InstallRefusals puts such a program on the calling thread, and what it refuses into the
-// kernel's log where that is asked for and can be had (4.14). Precondition: no_new_privs.
+// kernel's log where that is asked for and can be had (4.14). Without SPEC_ALLOW (4.17)
+// kernels before 5.16 take a filter for a sandbox of hostile code, and slow it down.
+// Precondition: no_new_privs.
 func InstallRefusals(program []unix.SockFilter, logged bool) error {
+	log := uint(0)
 	if logged {
-		_, err := setFilter(unix.SECCOMP_FILTER_FLAG_LOG, program)
-		if err == nil {
-			return nil
+		log = unix.SECCOMP_FILTER_FLAG_LOG
+	}
+	var err error
+	for _, flags := range []uint{log | unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW, log, 0} {
+		if _, err = setFilter(flags, program); !errors.Is(err, unix.EINVAL) {
+			return err
 		}
 	}
-	_, err := setFilter(0, program)
 	return err
 }
