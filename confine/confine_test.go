@@ -60,7 +60,6 @@ func refusedTrials() []trial {
 		trial{"a network namespace by clone", unix.SYS_CLONE, [3]uintptr{unix.CLONE_NEWNET | unix.CLONE_SIGHAND, 0, 0}},
 		trial{"a socket of netlink", unix.SYS_SOCKET, [3]uintptr{unix.AF_NETLINK, none, 0}},
 		trial{"a socket of the packet family", unix.SYS_SOCKET, [3]uintptr{unix.AF_PACKET, 77, 0}},
-		trial{"another's memory by ptrace", unix.SYS_PTRACE, [3]uintptr{unix.PTRACE_POKEDATA, 1 << 30, 0}},
 		trial{"memory to write and execute", unix.SYS_MMAP, [3]uintptr{0, 0, unix.PROT_WRITE | unix.PROT_EXEC}},
 		trial{"memory made executable", unix.SYS_MPROTECT, [3]uintptr{1, 4096, unix.PROT_EXEC}},
 		trial{"a call by x32's number", unix.SYS_GETUID | 0x40000000, [3]uintptr{}},

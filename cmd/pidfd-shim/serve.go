@@ -110,10 +110,10 @@ func (c *serveConfig) serve() error {
 	if err := c.check(); err != nil {
 		return err
 	}
-	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 	if err := c.confine(); err != nil {
 		return err
 	}
+	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) // its comm could not be written any more, but by root
 	signal.Ignore(syscall.SIGPIPE)
 	d, err := c.open()
 	if err != nil {
