@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -51,8 +52,34 @@ func TestAgentPrivileges(t *testing.T) {
 	}
 }
 
-// wantEach compares lines of every thread's status, of the agent and its children.
-func wantEach(t *testing.T, agent *serving, want map[string]string) {
+// TestAgentHelpers: memory that does not answer is read by processes that the agent
+// starts, confined like it.
+func TestAgentHelpers(t *testing.T) {
+	ours, err := confine.Of(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	attack := attackIn(t, "native", "m64")[0]
+	agent := startAgent(t, "--mode", "forward")
+	c := newContainer(t, runtimes[0], false, attack)
+	c.spec.Linux.Namespaces = slices.DeleteFunc(c.spec.Linux.Namespaces, func(n specs.LinuxNamespace) bool {
+		return n.Type == specs.PIDNamespace // it looks at its parent
+	})
+	c.notify(agent.socket, "", "landlock_restrict_self")
+	if out := c.run("/attack-m64", "hostile", "count=3", "ms=100"); !strings.Contains(out, "wrong=0\n") {
+		t.Errorf("the good caller beside hostile ones: %s", out)
+	}
+	agent.log.await(t, "does not answer")
+	most := fmt.Sprintf("%016x", ours.Permitted&kept)
+	want := map[string]string{"CapPrm": most, "CapEff": most, "NoNewPrivs": "1", "Seccomp": "2"}
+	if wantEach(t, agent, want) < 2 {
+		t.Errorf("there is no helper:\n%s", agent.log)
+	}
+}
+
+// wantEach compares lines of every thread's status, of the agent and its children, and
+// tells how many processes these are.
+func wantEach(t *testing.T, agent *serving, want map[string]string) int {
 	t.Helper()
 	pid := strconv.Itoa(agent.cmd.Process.Pid)
 	pids := []string{pid}
@@ -84,6 +111,7 @@ func wantEach(t *testing.T, agent *serving, want map[string]string) {
 	if threads < 3 {
 		t.Errorf("%d threads were seen of an agent", threads)
 	}
+	return len(pids)
 }
 
 // wantName: the agent executes itself by /proc/self/exe, but is not called "exe".
