@@ -69,14 +69,31 @@ func sendParcel(conn *net.UnixConn, label parcelLabel, files ...*os.File) error 
 	}
 	var fds []int
 	for _, f := range files {
-		if f != nil {
-			fds = append(fds, int(f.Fd()))
+		if f == nil {
+			continue
 		}
+		fd, err := numberOf(f)
+		if err != nil {
+			return fmt.Errorf("hand over %s %s: %w", label.Kind, label.Name, err)
+		}
+		fds = append(fds, fd)
 	}
 	if _, _, err := conn.WriteMsgUnix(text, unix.UnixRights(fds...), nil); err != nil {
 		return fmt.Errorf("hand over %s %s: %w", label.Kind, label.Name, err)
 	}
 	return nil
+}
+
+// numberOf is f.Fd() without its side effect, which is that the descriptor blocks from then
+// on, and with it every other of the same socket: an accept of ours that is made
+// afterwards would never end. The number is good as long as f is open.
+func numberOf(f *os.File) (number int, err error) {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	err = raw.Control(func(fd uintptr) { number = int(fd) })
+	return number, err
 }
 
 // Inheritance is what a running agent hands over to the one that replaces it.

@@ -2,6 +2,7 @@ package proc
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"strconv"
 
@@ -26,6 +27,21 @@ func Open() (*FS, error) {
 	} else if fd, err = openMounted("/proc"); err != nil {
 		return nil, err
 	}
+	f.root = node{fd: fd, fs: f, own: true}
+	return f, nil
+}
+
+// Inherit makes an FS of a detached mount that this process opened before it executed its
+// program again and lost the privilege to make another. It takes the descriptor over.
+func Inherit(fd int) (*FS, error) {
+	self := os.Getpid()
+	var buf [16]byte
+	n, err := unix.Readlinkat(fd, "self", buf[:])
+	if err != nil || !IsProcfs(fd) || string(buf[:n]) != strconv.Itoa(self) {
+		return nil, fmt.Errorf("go on with procfs: descriptor %d is none of our pid namespace", fd)
+	}
+	unix.CloseOnExec(fd)
+	f := &FS{self: int32(self), detached: true}
 	f.root = node{fd: fd, fs: f, own: true}
 	return f, nil
 }

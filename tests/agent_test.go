@@ -24,6 +24,8 @@ type serving struct {
 	t      *testing.T
 	cmd    *exec.Cmd
 	socket string
+	shim   string   // the program; "": what buildShim gives
+	wrap   []string // another, with arguments, that executes it
 	log    *watchedLog
 }
 
@@ -37,8 +39,12 @@ func startAgent(t *testing.T, flags ...string) *serving {
 
 func (s *serving) start(flags ...string) {
 	s.t.Helper()
-	argv := append([]string{"serve", "--socket", s.socket, "--log-level", "info"}, flags...)
-	s.cmd = exec.Command(buildShim(s.t), argv...)
+	if s.shim == "" {
+		s.shim = buildShim(s.t)
+	}
+	argv := append(slices.Clone(s.wrap), s.shim, "serve", "--socket", s.socket, "--log-level", "info")
+	argv = append(argv, flags...)
+	s.cmd = exec.Command(argv[0], argv[1:]...)
 	s.log = newWatchedLog()
 	s.cmd.Stderr = s.log.pipe(s.t)
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

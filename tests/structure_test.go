@@ -36,6 +36,7 @@ var rank = map[string]int{
 	"report":         3,
 	"bench":          4,
 	"session":        4,
+	"confine":        4,
 	"agent":          5,
 	"cmd/pidfd-shim": 6,
 }

@@ -91,10 +91,16 @@ func (c *serveConfig) base(log *slog.Logger) (*session.Session, error) {
 	o := c.Session
 	o.Observed = true // every call of a runtime's filter comes to us, whatever we would like
 	s, err := session.New(o, features, log)
-	if err == nil {
-		s.Helper = startReaped
+	if err != nil {
+		return nil, err
 	}
-	return s, err
+	s.Helper = startReaped
+	if c.procfs != nil {
+		_ = s.Proc.Close()
+		s.Proc = c.procfs
+	}
+	c.sayPrivileges(s.Proc.Detached(), log)
+	return s, nil
 }
 
 // openAudit makes the observer that others are derived from, one a container.
@@ -175,7 +181,9 @@ func (d *daemon) run(ctx context.Context) error {
 	changes := d.watchPolicies()
 	successors := make(chan *net.UnixConn)
 	d.serveAgent()
-	go func() { d.ended <- metrics.Serve(d.sockets[socketControl], d.Handler(d.calls.Handler(d.Healthy))) }()
+	control := d.calls.Handler(d.Healthy)
+	control.HandleFunc("GET /privileges", tellPrivileges)
+	go func() { d.ended <- metrics.Serve(d.sockets[socketControl], d.Handler(control)) }()
 	go func() { d.ended <- awaitSuccessors(d.sockets[socketUpgrade], successors) }()
 	if d.scraped != nil {
 		go func() { d.ended <- metrics.Serve(d.scraped, d.calls.Handler(d.Healthy)) }()

@@ -15,20 +15,25 @@ import (
 
 func newDoctorCommand() *cobra.Command {
 	var asJSON bool
+	var control string
 	var o session.Options
 	cmd := &cobra.Command{
-		Use:   "doctor [--json] [--policy FILE]",
+		Use:   "doctor [--json] [--policy FILE] [--control PATH]",
 		Short: "Try each kernel feature, say what run would use and why",
 		Long: `Try each kernel feature by using it harmlessly, never by its version, and say what
 "run" would use and why. "unknown" is a feature that could not be tried: a sandbox or a
 lack of privilege is in the way, and the shim does not rely on it.
 
+The end says which capabilities "serve" keeps and what for, and what it has the kernel
+refuse it. With --control it is a running agent that is asked what it has.
+
 Ends with 1 if "run" cannot work here.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return doctor(cmd, o, asJSON) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return doctor(cmd, o, control, asJSON) },
 	}
 	cmd.Flags().StringVar(&o.PolicyFile, "policy", "", "say what run would use under the policy in `FILE`")
 	cmd.Flags().BoolVar(&o.UnsafeContinue, "unsafe-continue", false, "and with run's flag of that name")
+	cmd.Flags().StringVar(&control, "control", "", "and what the agent may do whose control socket is `PATH`")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object, for programs")
 	return cmd
 }
@@ -39,6 +44,8 @@ type report struct {
 	Features []finding `json:"features"`
 	Run      way       `json:"run"`
 	Ways     []way     `json:"ways"`
+	Serve    limits    `json:"serve"`
+	Agent    *held     `json:"agent,omitempty"` // with --control
 }
 
 type finding struct {
@@ -50,7 +57,7 @@ type finding struct {
 	Why    string `json:"why,omitempty"` // what was tried and what came of it
 }
 
-func doctor(cmd *cobra.Command, o session.Options, asJSON bool) error {
+func doctor(cmd *cobra.Command, o session.Options, control string, asJSON bool) error {
 	f, err := features()
 	if err != nil {
 		return err
@@ -59,6 +66,14 @@ func doctor(cmd *cobra.Command, o session.Options, asJSON bool) error {
 		return err
 	}
 	r := examine(f, o)
+	if r.Serve, err = limitsOfServe(); err != nil {
+		return err
+	}
+	if control != "" {
+		if err := askAgent(cmd.Context(), control, "/privileges", &r.Agent); err != nil {
+			return err
+		}
+	}
 	if asJSON {
 		encoder := json.NewEncoder(cmd.OutOrStdout())
 		encoder.SetIndent("", "  ")
@@ -120,6 +135,11 @@ func (r report) print(out io.Writer) error {
 	if r.Run.Available {
 		fmt.Fprintf(w, "\nrun would use: backend %s, mode %s, guard %s (%s)\n", r.Run.Backend, r.Run.Mode, r.Run.Guard, r.Run.Why)
 		fmt.Fprintf(w, "a program may notice: %s\n", r.Run.Fidelity)
+	}
+	fmt.Fprintln(w)
+	r.Serve.print(w)
+	if r.Agent != nil {
+		r.Agent.print(w)
 	}
 	return w.Flush()
 }

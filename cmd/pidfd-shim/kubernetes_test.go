@@ -13,6 +13,8 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/pidfd-shim/pidfd-shim/confine"
 )
 
 var update = flag.Bool("update", false, "write the files that are generated")
@@ -224,6 +226,18 @@ func checkLocked(t *testing.T, who string, s securityContext) {
 	if s.Privileged || s.AllowPrivilegeEscalation == nil || *s.AllowPrivilegeEscalation || !s.ReadOnlyRootFilesystem ||
 		!slices.Equal(s.Capabilities.Drop, []string{"ALL"}) {
 		t.Errorf("the %s's rights: %+v", who, s)
+	}
+}
+
+// The unit, and so the pod, gives the agent what it has a use for and nothing else.
+func TestUnitCapabilities(t *testing.T) {
+	var needed []string
+	for _, c := range confine.Capabilities {
+		needed = append(needed, strings.TrimPrefix(c.Name(), "CAP_"))
+	}
+	slices.Sort(needed)
+	if diff := cmp.Diff(needed, unitCapabilities(t)); diff != "" {
+		t.Errorf("CapabilityBoundingSet= (-confine +unit):\n%s", diff)
 	}
 }
 

@@ -31,9 +31,9 @@ how many listeners it has (one more for each exec that runs), its calls, how man
 them a policy refused, and the last of those.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			containers, err := askAgent(cmd.Context(), control)
-			if err != nil {
-				return fmt.Errorf("ask the agent at %s: %w", control, err)
+			var containers []agent.Status
+			if err := askAgent(cmd.Context(), control, "/containers", &containers); err != nil {
+				return err
 			}
 			if asJSON {
 				return json.NewEncoder(cmd.OutOrStdout()).Encode(containers)
@@ -46,30 +46,36 @@ them a policy refused, and the last of those.`,
 	return cmd
 }
 
-// askAgent reads the list from the control socket.
-func askAgent(ctx context.Context, control string) ([]agent.Status, error) {
+// askAgent reads what the control socket tells.
+func askAgent(ctx context.Context, control, what string, answer any) error {
+	if err := ask(ctx, control, what, answer); err != nil {
+		return fmt.Errorf("ask the agent at %s: %w", control, err)
+	}
+	return nil
+}
+
+func ask(ctx context.Context, control, what string, answer any) error {
 	if _, err := os.Stat(control); err != nil {
-		return nil, fmt.Errorf("%w: is it running, and is that its --control?", err)
+		return fmt.Errorf("%w: is it running, and is that its --control?", err)
 	}
 	client := http.Client{Timeout: flushTime, Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", control)
 		},
 	}}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://agent/containers", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://agent"+what, nil)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("it answers %s", response.Status)
+		return fmt.Errorf("it answers %s", response.Status)
 	}
-	var containers []agent.Status
-	return containers, json.NewDecoder(response.Body).Decode(&containers)
+	return json.NewDecoder(response.Body).Decode(answer)
 }
 
 func printContainers(out io.Writer, containers []agent.Status, now time.Time) error {

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"github.com/pidfd-shim/pidfd-shim/proc"
 	"github.com/pidfd-shim/pidfd-shim/session"
 )
 
@@ -22,7 +23,12 @@ The profile's listenerMetadata may choose one of the operator's policies: policy
 on a line of its own, or {"policy": "NAME"}. NAME is the file NAME.yaml of --policy-dir.
 SIGHUP reads policies again and opens the audit file anew; a bad policy leaves the old
 one in force. SIGTERM ends the agent: from then on the call gets ENOSYS in containers,
-which go on.`
+which go on.
+
+At its start it gives up root's rights but for CAP_KILL, CAP_SYS_PTRACE and
+CAP_DAC_READ_SEARCH, in each thread and helper, and has the kernel refuse it system
+calls that it does not make (mount, modules, bpf, ...). "doctor" lists them with reasons,
+"doctor --control PATH" says what a running agent has.`
 
 const serveExample = `  pidfd-shim serve --socket /run/pidfd-shim/agent.sock
   pidfd-shim serve --socket PATH --policy-dir /etc/pidfd-shim/policies --default-policy base`
@@ -42,6 +48,9 @@ type serveConfig struct {
 	Upgrade        bool
 	MaxConnections int
 	MaxListeners   int
+
+	KeepPrivileges bool
+	procfs         *proc.FS // from before privileges were given up; nil: none
 }
 
 func newServeCommand() *cobra.Command {
@@ -65,6 +74,8 @@ func newServeCommand() *cobra.Command {
 	f.StringVar(&c.Audit, "audit", "", "append one JSON object a call to `FILE`")
 	f.StringVar(&c.Metrics, "metrics", "", "serve /metrics for Prometheus and /healthz on `HOST:PORT` or unix:PATH")
 	f.StringVar(&c.Control, "control", "", "`PATH` of the unix socket where \"pidfd-shim ps\" asks; SOCKET.control without")
+	f.BoolVar(&c.KeepPrivileges, "keep-privileges", false, "keep all capabilities and refuse no system call: for files of --audit and sockets in folders "+
+		"that belong to other users than root, and for --metrics ports below 1024")
 	f.BoolVar(&c.Upgrade, "upgrade", false, "take everything over from the agent that serves --socket, and have it end: no call is lost")
 	f.IntVar(&c.MaxListeners, "max-listeners", 0, "how many listeners are served at most: one a container, one more for each exec that runs; 0: 4096")
 	f.IntVar(&c.MaxConnections, "max-connections", 0, "how many hand-overs may be under way; the oldest makes room; 0: 256")
@@ -100,11 +111,14 @@ func (c *serveConfig) serve() error {
 	if err := c.check(); err != nil {
 		return err
 	}
-	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
+	if err := c.confine(); err != nil {
+		return err
+	}
+	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) // its comm could not be written any more, but by root
 	signal.Ignore(syscall.SIGPIPE)
 	d, err := c.open()
 	if err != nil {
-		return err
+		return c.explain(err)
 	}
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer cancel()

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+
+	"github.com/pidfd-shim/pidfd-shim/confine"
+)
+
+// limits are what serve has the right to do, as doctor shows it.
+type limits struct {
+	Keeps   []right   `json:"keeps"`
+	Refuses []refusal `json:"refuses"`
+}
+
+type right struct {
+	Capability string `json:"capability"`
+	Here       bool   `json:"here"` // who runs doctor has it to give
+	AtStart    bool   `json:"at_start,omitempty"`
+	Why        string `json:"why"`
+	Without    string `json:"without"`
+}
+
+type refusal struct {
+	Group string `json:"group"`
+	Calls int    `json:"calls"`
+	Why   string `json:"why"`
+}
+
+func limitsOfServe() (limits, error) {
+	ours, err := confine.Of(os.Getpid())
+	if err != nil {
+		return limits{}, err
+	}
+	var l limits
+	for _, c := range confine.Capabilities {
+		l.Keeps = append(l.Keeps, right{c.Name(), ours.Permitted>>c.Number&1 != 0, c.AtStart, c.Why, c.Without})
+	}
+	for _, g := range confine.Refused {
+		l.Refuses = append(l.Refuses, refusal{g.Name, len(g.Calls), g.Why})
+	}
+	l.Refuses = append(l.Refuses, refusal{"by arguments", confine.CallsByArguments, confine.ByArguments})
+	return l, nil
+}
+
+// print writes two tables, the last column of which is not padded.
+func (l limits) print(w io.Writer) {
+	fmt.Fprintf(w, "CAPABILITY\tHERE\tWHAT serve NEEDS IT FOR: IT GIVES UP ALL OTHERS\n")
+	for _, r := range l.Keeps {
+		here, why := "present", r.Why
+		if !r.Here {
+			here, why = "absent", "without it: "+r.Without
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\n", r.Capability, here, why)
+	}
+	fmt.Fprintf(w, "\nREFUSED\tCALLS\tWHAT serve CANNOT BE MADE TO TOUCH\n")
+	for _, r := range l.Refuses {
+		fmt.Fprintf(w, "%s\t%d\t%s\n", r.Group, r.Calls, r.Why)
+	}
+}
+
+// held is what a running agent may do, as it tells itself.
+type held struct {
+	Pid          int      `json:"pid"`
+	Threads      int      `json:"threads"`
+	Capabilities []string `json:"capabilities"` // effective in some thread
+	Bounding     []string `json:"bounding"`
+	NoNewPrivs   bool     `json:"no_new_privs"`
+	Filtered     bool     `json:"filtered"`
+	Confined     bool     `json:"confined"` // none that serve would give up, and filtered
+	Missing      []string `json:"missing,omitempty"`
+}
+
+// tellPrivileges answers on the control socket.
+func tellPrivileges(w http.ResponseWriter, _ *http.Request) {
+	s, err := confine.Of(os.Getpid())
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	h := held{
+		Pid: os.Getpid(), Threads: s.Threads, Capabilities: confine.Names(s.Effective), Bounding: confine.Names(s.Bounding),
+		NoNewPrivs: s.NoNewPrivs, Filtered: s.Filtered, Confined: s.Confined(),
+	}
+	for _, c := range s.Missing() {
+		h.Missing = append(h.Missing, c.Name())
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(h)
+}
+
+func (h held) print(w io.Writer) {
+	fmt.Fprintf(w, "\nthe agent %d, in the most privileged of %d threads, has: %s\n", h.Pid, h.Threads, orNone(h.Capabilities))
+	fmt.Fprintf(w, "what it could execute would have at most: %s; no_new_privs: %v; filter: %v\n", orNone(h.Bounding), h.NoNewPrivs, h.Filtered)
+	if len(h.Missing) > 0 {
+		fmt.Fprintf(w, "it lacks: %s\n", orNone(h.Missing))
+	}
+	if h.Confined {
+		fmt.Fprintln(w, "it is confined: these are no more than the list says, and calls are refused")
+	} else {
+		fmt.Fprintln(w, "it has more than it needs: was it started with --keep-privileges?")
+	}
+}
+
+func orNone(words []string) string {
+	if len(words) == 0 {
+		return "none"
+	}
+	return strings.Join(words, " ")
+}
