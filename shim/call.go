@@ -19,7 +19,7 @@ type Call struct {
 	Buffer []byte // the backend's, for receiving into
 
 	Slow     bool  // in the slow lane: memory is read by a process that can be killed
-	Received int64 // CLOCK_MONOTONIC, ns; 0 unless somebody observes
+	Received int64 // by Monotonic; 0 unless somebody observes
 	Record   Record
 
 	// Settled, if set by the handler, is told how the answer was received: the
