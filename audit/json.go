@@ -111,15 +111,15 @@ func (j *JSON) Close() { j.facts.close() }
 // Sending implements shim.Witness: a target may be gone once it has the signal.
 func (j *JSON) Sending(c *shim.Call) {
 	n := j.notesOf(c)
-	n.hasTarget = j.facts.about(c.Record.TargetPid, &n.target)
+	n.hasTarget = j.facts.about(c.Record.TargetPid, c.Record.TargetIDs, &n.target)
 }
 
 // Before implements shim.Observer: the caller still waits, so that its number is its.
 func (j *JSON) Before(c *shim.Call, _ shim.Verdict) {
 	n := j.notesOf(c)
-	n.hasCaller = j.facts.about(c.Tid, &n.caller)
+	n.hasCaller = j.facts.about(c.Tid, c.Record.CallerIDs, &n.caller)
 	if !n.hasTarget {
-		n.hasTarget = j.facts.about(c.Record.TargetPid, &n.target)
+		n.hasTarget = j.facts.about(c.Record.TargetPid, c.Record.TargetIDs, &n.target)
 	}
 }
 

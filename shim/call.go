@@ -104,6 +104,8 @@ type Record struct {
 	TargetPid int32 // in the supervisor's pid namespace; 0: none, or not visible
 	Members   int32 // of a process group, where the signal went to one
 
+	CallerIDs, TargetIDs IDs // of Tid and TargetPid
+
 	Path      Path
 	Sent      Sent
 	Guard     Guard
@@ -114,6 +116,13 @@ type Record struct {
 	Unsafe    bool // run by the kernel although what was decided on may have changed
 
 	Notes any // the observer's, from Sending or Before to After
+}
+
+// IDs are what a handler has read of a task for this call, so that nobody has to do so again.
+type IDs struct {
+	Known bool
+	Tgid  int32
+	UID   uint32 // real
 }
 
 // Path is the way a call was answered (DESIGN section 3).
