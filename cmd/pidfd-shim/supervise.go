@@ -47,6 +47,7 @@ func openSupervisor(config []string, inherited *front.Inherited) (front.Hooks, e
 	return hooks(s, c, observers), nil
 }
 
+// readConfig reads what run was given, and asks the kernel what it has.
 func readConfig(words []string) (*runConfig, error) {
 	c := &runConfig{}
 	if len(words) != 1 {
@@ -55,24 +56,19 @@ func readConfig(words []string) (*runConfig, error) {
 	if err := json.Unmarshal([]byte(words[0]), c); err != nil {
 		return nil, fmt.Errorf("read the flags: %w", err)
 	}
-	return c, c.Session.LoadPolicy()
+	if err := c.Session.LoadPolicy(); err != nil {
+		return nil, err
+	}
+	var err error
+	c.features, err = featuresUnder(c.Pretend)
+	return c, err
 }
 
 // plan is how calls will be answered.
-func (c *runConfig) plan() (session.Plan, error) {
-	features, err := featuresUnder(c.Pretend)
-	if err != nil {
-		return session.Plan{}, err
-	}
-	return c.Session.Resolve(features)
-}
+func (c *runConfig) plan() (session.Plan, error) { return c.Session.Resolve(c.features) }
 
 func (c *runConfig) session() (*session.Session, error) {
-	features, err := featuresUnder(c.Pretend)
-	if err != nil {
-		return nil, err
-	}
-	s, err := session.New(c.Session, features, c.logger())
+	s, err := session.New(c.Session, c.features, c.logger())
 	if err != nil {
 		return nil, err
 	}
