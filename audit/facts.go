@@ -43,6 +43,8 @@ type task struct {
 	named  int64 // when comm and exe were read, by shim.Monotonic
 	used   uint64
 	status proc.Status
+
+	handle any // of shim.IDs: a handler's on the same task
 }
 
 // The bounds of handles, two descriptors a task: of a command, and of each of many
@@ -142,9 +144,17 @@ func (t *task) refresh(fresh time.Duration, ids shim.IDs) bool {
 }
 
 // takeIDs takes those that are known of whoever has the number: while the task lives, it.
+// A handler's handle through which they were read tells that, once it is known to be of the
+// task: of another it would have another number.
 func (t *task) takeIDs(ids shim.IDs) bool {
-	if !ids.Known || t.pidfd < 0 || proc.PidfdEnded(t.pidfd) {
+	if !ids.Known || t.pidfd < 0 {
 		return false
+	}
+	if ids.Handle == nil || ids.Handle != t.handle {
+		if proc.PidfdEnded(t.pidfd) {
+			return false
+		}
+		t.handle = ids.Handle
 	}
 	t.tgid, t.uid = ids.Tgid, ids.UID
 	return true

@@ -213,7 +213,7 @@ func TestGathererForgets(t *testing.T) {
 func TestGathererTakesKnownIDs(t *testing.T) {
 	g := gatherer{fs: openProc(t), fresh: time.Hour}
 	defer g.close()
-	pid, _ := victim(t)
+	pid, end := victim(t)
 	var got facts
 	if !g.about(pid, shim.IDs{}, &got) {
 		t.Fatal("no facts of a process that lives")
@@ -223,6 +223,17 @@ func TestGathererTakesKnownIDs(t *testing.T) {
 	}
 	if !g.about(pid, shim.IDs{Known: true, Tgid: pid, UID: 4711}, &got) || got.uid != 4711 {
 		t.Errorf("facts %+v, not those that were known", got)
+	}
+	held := shim.IDs{Known: true, Tgid: pid, UID: 4712, Handle: new(int)}
+	for range 2 { // as of this task at first, then by its own word
+		if !g.about(pid, held, &got) || got.uid != 4712 {
+			t.Errorf("facts %+v, not those of the handle", got)
+		}
+	}
+	end()
+	held.Handle = new(int) // which may be of the next owner of the number
+	if g.about(pid, held, &got) || len(g.known) != 0 {
+		t.Errorf("facts %+v of a process that was reaped, by another's handle", got)
 	}
 }
 

@@ -92,7 +92,7 @@ func (h *SendSignal) callerCreds(a *attempt) error {
 			return err
 		}
 		a.creds = creds{tgid: c.tgid, ruid: info.RUID, euid: info.EUID, suid: info.SUID, rgid: info.RGID}
-		a.call.Record.CallerIDs = shim.IDs{Known: true, Tgid: c.tgid, UID: info.RUID}
+		a.call.Record.CallerIDs = shim.IDs{Known: true, Tgid: c.tgid, UID: info.RUID, Handle: c}
 		return nil
 	}
 	var status proc.Status

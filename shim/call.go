@@ -123,6 +123,10 @@ type IDs struct {
 	Known bool
 	Tgid  int32
 	UID   uint32 // real
+
+	// Handle, if not nil, is what they were read through: the same one is the same task,
+	// which had its number then.
+	Handle any
 }
 
 // Path is the way a call was answered (DESIGN section 3).
