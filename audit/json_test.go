@@ -276,7 +276,7 @@ func TestSeqInOrder(t *testing.T) {
 func TestJSONAllocatesNothing(t *testing.T) {
 	null, err := os.OpenFile("/dev/null", os.O_WRONLY, 0)
 	must(t, err)
-	w, err := NewWriter(null, 1<<20)
+	w, err := NewWriter(null, 1<<20, 0)
 	must(t, err)
 	defer w.Close(patience)
 	j := NewJSON(Config{Writer: w, Proc: openProc(t), Backend: "notify", Fresh: time.Hour})
