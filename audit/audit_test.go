@@ -44,7 +44,7 @@ func collect(t *testing.T) (*Writer, func() string) {
 	t.Helper()
 	r, w, err := os.Pipe()
 	must(t, err)
-	writer, err := NewWriter(w, 1<<20)
+	writer, err := NewWriter(w, 1<<20, 0)
 	must(t, err)
 	text := make(chan string)
 	go func() {

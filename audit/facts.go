@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/proc"
+	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
 // facts are what a line says of a caller or a target.
@@ -38,10 +39,12 @@ type task struct {
 	facts
 	tid    int32
 	dir    *proc.Dir
-	pidfd  int // -1 where the kernel has no PIDFD_GET_INFO
-	named  time.Time
+	pidfd  int   // -1 where the kernel has no PIDFD_GET_INFO
+	named  int64 // when comm and exe were read, by shim.Monotonic
 	used   uint64
 	status proc.Status
+
+	handle any // of shim.IDs: a handler's on the same task
 }
 
 // The bounds of handles, two descriptors a task: of a command, and of each of many
@@ -51,15 +54,16 @@ const (
 	containerTasks = 16
 )
 
-// about tells the facts of whoever has the number now.
-func (g *gatherer) about(tid int32, into *facts) bool {
+// about tells the facts of whoever has the number now. Ids that are known of it, as of
+// this call, are not read again.
+func (g *gatherer) about(tid int32, ids shim.IDs, into *facts) bool {
 	if tid <= 0 || g.fs == nil {
 		return false
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	t := g.known[tid]
-	if t != nil && !t.refresh(g.fresh) {
+	if t != nil && !t.refresh(g.fresh, ids) {
 		g.drop(t)
 		t = nil
 	}
@@ -82,7 +86,7 @@ func (g *gatherer) meet(tid int32) *task {
 	}
 	t := &task{tid: tid, dir: dir, pidfd: openPidfd(tid)}
 	var stat proc.Stat
-	if err := dir.Stat(&stat); err != nil || !t.refresh(0) {
+	if err := dir.Stat(&stat); err != nil || !t.refresh(0, shim.IDs{}) {
 		t.close()
 		return nil
 	}
@@ -120,12 +124,12 @@ func openPidfd(tid int32) int {
 
 // refresh brings everything up to date that can change, and tells whether the task
 // still is.
-func (t *task) refresh(fresh time.Duration) bool {
-	if !t.readIDs() {
+func (t *task) refresh(fresh time.Duration, ids shim.IDs) bool {
+	if !t.takeIDs(ids) && !t.readIDs() {
 		return false
 	}
-	now := time.Now()
-	if fresh > 0 && now.Sub(t.named) < fresh {
+	now := shim.Monotonic()
+	if fresh > 0 && now-t.named < int64(fresh) {
 		return true
 	}
 	comm, err := t.dir.Comm()
@@ -137,6 +141,23 @@ func (t *task) refresh(fresh time.Duration) bool {
 	// The handle and the directory were opened one after the other: only if the task
 	// behind the first still lives now have both the same.
 	return t.pidfd < 0 || t.readIDs()
+}
+
+// takeIDs takes those that are known of whoever has the number: while the task lives, it.
+// A handler's handle through which they were read tells that, once it is known to be of the
+// task: of another it would have another number.
+func (t *task) takeIDs(ids shim.IDs) bool {
+	if !ids.Known || t.pidfd < 0 {
+		return false
+	}
+	if ids.Handle == nil || ids.Handle != t.handle {
+		if proc.PidfdEnded(t.pidfd) {
+			return false
+		}
+		t.handle = ids.Handle
+	}
+	t.tgid, t.uid = ids.Tgid, ids.UID
+	return true
 }
 
 func (t *task) readIDs() bool {

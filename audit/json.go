@@ -56,6 +56,22 @@ type sequence struct {
 	mu   sync.Mutex // guards below, and keeps lines in the order of seq
 	seq  uint64
 	line []byte
+
+	second int64  // since 1970, of the line before
+	date   []byte // how a time in that second begins
+}
+
+// appendTime writes RFC 3339 with nanoseconds, in UTC. Precondition: mu is held.
+func (s *sequence) appendTime(dst []byte, t time.Time) []byte {
+	if second := t.Unix(); second != s.second || s.date == nil {
+		s.second, s.date = second, t.UTC().AppendFormat(s.date[:0], "2006-01-02T15:04:05.")
+	}
+	dst = append(dst, s.date...)
+	var nanoseconds [9]byte
+	for n, i := t.Nanosecond(), 8; i >= 0; n, i = n/10, i-1 {
+		nanoseconds[i] = byte('0' + n%10)
+	}
+	return append(append(dst, nanoseconds[:]...), 'Z')
 }
 
 // Config is what an observer is made with.
@@ -95,15 +111,15 @@ func (j *JSON) Close() { j.facts.close() }
 // Sending implements shim.Witness: a target may be gone once it has the signal.
 func (j *JSON) Sending(c *shim.Call) {
 	n := j.notesOf(c)
-	n.hasTarget = j.facts.about(c.Record.TargetPid, &n.target)
+	n.hasTarget = j.facts.about(c.Record.TargetPid, c.Record.TargetIDs, &n.target)
 }
 
 // Before implements shim.Observer: the caller still waits, so that its number is its.
 func (j *JSON) Before(c *shim.Call, _ shim.Verdict) {
 	n := j.notesOf(c)
-	n.hasCaller = j.facts.about(c.Tid, &n.caller)
+	n.hasCaller = j.facts.about(c.Tid, c.Record.CallerIDs, &n.caller)
 	if !n.hasTarget {
-		n.hasTarget = j.facts.about(c.Record.TargetPid, &n.target)
+		n.hasTarget = j.facts.about(c.Record.TargetPid, c.Record.TargetIDs, &n.target)
 	}
 }
 
@@ -139,15 +155,14 @@ func (j *JSON) notesOf(c *shim.Call) *notes {
 
 func (j *JSON) appendLine(dst []byte, c *shim.Call, v shim.Verdict, n *notes) []byte {
 	now, monotonic := j.config.now()
-	nr := c.Decode()
-	dst = append(dst, '{')
-	dst = now.UTC().AppendFormat(append(appendKey(dst, "time"), '"'), "2006-01-02T15:04:05.000000000Z07:00")
-	dst = appendUint(append(dst, '"'), "seq", j.shared.seq)
-	dst = appendText(dst, "backend", j.config.Backend)
-	dst = appendText(dst, "abi", c.ABI.String())
-	dst = appendText(dst, "entry", entry(c))
-	dst = appendText(dst, "syscall", nr.String())
-	dst = appendText(dst, "container", j.config.Container)
+	nr := c.What
+	dst = j.shared.appendTime(append(dst, `{"time":"`...), now)
+	dst = appendUint(dst, `","seq":`, j.shared.seq)
+	dst = appendText(dst, `,"backend":`, j.config.Backend)
+	dst = appendWord(dst, `,"abi":`, c.ABI.String())
+	dst = appendWord(dst, `,"entry":`, entry(c))
+	dst = appendWord(dst, `,"syscall":`, nr.String())
+	dst = appendText(dst, `,"container":`, j.config.Container)
 	dst = appendCaller(dst, c, n)
 	dst = appendArgs(dst, c, nr)
 	dst = appendTarget(dst, c, n)
@@ -158,72 +173,72 @@ func (j *JSON) appendLine(dst []byte, c *shim.Call, v shim.Verdict, n *notes) []
 	if c.Received != 0 {
 		latency = max(0, monotonic-c.Received) / int64(time.Microsecond)
 	}
-	dst = appendInt(dst, "latency_us", latency)
+	dst = appendInt(dst, `,"latency_us":`, latency)
 	return append(dst, '}', '\n')
 }
 
 func appendCaller(dst []byte, c *shim.Call, n *notes) []byte {
-	dst = append(appendKey(dst, "caller"), '{')
+	dst = append(dst, `,"caller":{`...)
 	if n.hasCaller {
-		dst = appendInt(dst, "pid", int64(n.caller.tgid))
+		dst = appendInt(dst, `"pid":`, int64(n.caller.tgid))
 	} else {
-		dst = appendNull(dst, "pid")
+		dst = appendNull(dst, `"pid":`)
 	}
-	dst = appendInt(dst, "tid", int64(c.Tid))
+	dst = appendInt(dst, `,"tid":`, int64(c.Tid))
 	return append(appendWho(dst, &n.caller, n.hasCaller), '}')
 }
 
 func appendTarget(dst []byte, c *shim.Call, n *notes) []byte {
 	if c.Record.TargetPid == 0 {
-		return appendNull(dst, "target")
+		return appendNull(dst, `,"target":`)
 	}
-	dst = append(appendKey(dst, "target"), '{')
-	dst = appendInt(dst, "pid", int64(c.Record.TargetPid))
+	dst = append(dst, `,"target":{`...)
+	dst = appendInt(dst, `"pid":`, int64(c.Record.TargetPid))
 	if n.hasTarget {
-		dst = appendUint(dst, "start", n.target.start)
+		dst = appendUint(dst, `,"start":`, n.target.start)
 	} else {
-		dst = appendNull(dst, "start")
+		dst = appendNull(dst, `,"start":`)
 	}
 	dst = appendWho(dst, &n.target, n.hasTarget)
-	return append(appendInt(dst, "members", int64(c.Record.Members)), '}')
+	return append(appendInt(dst, `,"members":`, int64(c.Record.Members)), '}')
 }
 
 func appendWho(dst []byte, f *facts, known bool) []byte {
 	if !known {
-		dst = appendNull(dst, "uid")
-		dst = appendNull(dst, "comm")
-		dst = appendNull(dst, "exe")
-		return appendNull(dst, "pidns")
+		dst = appendNull(dst, `,"uid":`)
+		dst = appendNull(dst, `,"comm":`)
+		dst = appendNull(dst, `,"exe":`)
+		return appendNull(dst, `,"pidns":`)
 	}
-	dst = appendUint(dst, "uid", uint64(f.uid))
-	dst = appendText(dst, "comm", f.comm)
-	dst = appendText(dst, "exe", f.exe)
+	dst = appendUint(dst, `,"uid":`, uint64(f.uid))
+	dst = appendText(dst, `,"comm":`, f.comm)
+	dst = appendText(dst, `,"exe":`, f.exe)
 	if f.pidns == 0 {
-		return appendNull(dst, "pidns")
+		return appendNull(dst, `,"pidns":`)
 	}
-	return appendUint(dst, "pidns", f.pidns)
+	return appendUint(dst, `,"pidns":`, f.pidns)
 }
 
 func appendArgs(dst []byte, c *shim.Call, nr arch.Syscall) []byte {
-	dst = append(appendKey(dst, "args"), '{')
+	dst = append(dst, `,"args":{`...)
 	if nr == arch.PidfdSendSignal {
-		dst = appendInt(dst, "pidfd", int64(c.Args.Int(0)))
-		dst = appendInt(dst, "sig", int64(c.Args.Int(1)))
-		dst = appendUint(dst, "info", c.Args.Pointer(2))
-		dst = appendUint(dst, "flags", uint64(c.Args.Uint(3)))
+		dst = appendInt(dst, `"pidfd":`, int64(c.Args.Int(0)))
+		dst = appendInt(dst, `,"sig":`, int64(c.Args.Int(1)))
+		dst = appendUint(dst, `,"info":`, c.Args.Pointer(2))
+		dst = appendUint(dst, `,"flags":`, uint64(c.Args.Uint(3)))
 		return append(dst, '}')
 	}
-	for i, name := range [...]string{"arg0", "arg1", "arg2", "arg3", "arg4", "arg5"} {
-		dst = appendUint(dst, name, c.Args[i])
+	for i, key := range [...]string{`"arg0":`, `,"arg1":`, `,"arg2":`, `,"arg3":`, `,"arg4":`, `,"arg5":`} {
+		dst = appendUint(dst, key, c.Args[i])
 	}
 	return append(dst, '}')
 }
 
 func appendSignal(dst []byte, c *shim.Call, nr arch.Syscall) []byte {
 	if at := signalArg(nr); at >= 0 {
-		return appendText(dst, "signal", arch.SignalName(c.Args.Int(at)))
+		return appendWord(dst, `,"signal":`, arch.SignalName(c.Args.Int(at)))
 	}
-	return appendNull(dst, "signal")
+	return appendNull(dst, `,"signal":`)
 }
 
 // signalArg is which argument of a call is the signal, -1 for none.
@@ -239,26 +254,26 @@ func signalArg(nr arch.Syscall) int {
 
 func appendInfo(dst []byte, r *shim.Record) []byte {
 	if !r.HasSiginfo {
-		return appendNull(dst, "info")
+		return appendNull(dst, `,"info":`)
 	}
 	s := &r.Siginfo
-	dst = append(appendKey(dst, "info"), '{')
-	dst = appendInt(dst, "signo", int64(s.Signo()))
-	dst = appendInt(dst, "errno", int64(s.Errno()))
-	dst = appendInt(dst, "code", int64(s.Code()))
+	dst = append(dst, `,"info":{`...)
+	dst = appendInt(dst, `"signo":`, int64(s.Signo()))
+	dst = appendInt(dst, `,"errno":`, int64(s.Errno()))
+	dst = appendInt(dst, `,"code":`, int64(s.Code()))
 	if s.Layout().HasSender() {
-		dst = appendInt(dst, "pid", int64(s.Pid()))
-		dst = appendUint(dst, "uid", uint64(s.UID()))
+		dst = appendInt(dst, `,"pid":`, int64(s.Pid()))
+		dst = appendUint(dst, `,"uid":`, uint64(s.UID()))
 	} else {
-		dst = appendNull(appendNull(dst, "pid"), "uid")
+		dst = appendNull(appendNull(dst, `,"pid":`), `,"uid":`)
 	}
 	switch value := s.Value(); {
 	case s.Layout() != arch.SIL_RT && s.Layout() != arch.SIL_TIMER:
-		dst = appendNull(dst, "value")
+		dst = appendNull(dst, `,"value":`)
 	case value>>32 == 0: // as senders of an int fill it
-		dst = appendInt(dst, "value", int64(int32(value)))
+		dst = appendInt(dst, `,"value":`, int64(int32(value)))
 	default:
-		dst = appendUint(dst, "value", value)
+		dst = appendUint(dst, `,"value":`, value)
 	}
 	return append(dst, '}')
 }
@@ -272,17 +287,17 @@ func appendOutcome(dst []byte, c *shim.Call, v shim.Verdict) []byte {
 	if r.Denied {
 		verdict = "deny"
 	}
-	dst = appendText(dst, "verdict", verdict)
+	dst = appendWord(dst, `,"verdict":`, verdict)
 	if r.Rule == "" {
-		dst = appendNull(dst, "rule")
+		dst = appendNull(dst, `,"rule":`)
 	} else {
-		dst = appendText(dst, "rule", r.Rule)
+		dst = appendText(dst, `,"rule":`, r.Rule)
 	}
-	dst = appendText(dst, "path", r.Path.String())
-	dst = appendText(dst, "sent", r.Sent.String())
-	dst = appendText(dst, "guard", r.Guard.String())
-	dst = appendText(dst, "errno", errno)
-	return appendBool(dst, "duplicate", r.Duplicate)
+	dst = appendWord(dst, `,"path":`, r.Path.String())
+	dst = appendWord(dst, `,"sent":`, r.Sent.String())
+	dst = appendWord(dst, `,"guard":`, r.Guard.String())
+	dst = appendWord(dst, `,"errno":`, errno)
+	return appendBool(dst, `,"duplicate":`, r.Duplicate)
 }
 
 // entry names the instruction. 64-bit code has only one for its calls; which of the
@@ -301,8 +316,4 @@ func errnoName(errno unix.Errno) string {
 	return strconv.Itoa(int(errno))
 }
 
-func clock() (time.Time, int64) {
-	var ts unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts)
-	return time.Now(), ts.Nano()
-}
+func clock() (time.Time, int64) { return time.Now(), shim.Monotonic() }

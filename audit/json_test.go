@@ -159,7 +159,7 @@ func TestFactsFollowTheirTask(t *testing.T) {
 				var got facts
 				tid := int32(unix.Gettid())
 				setComm(t, "first")
-				if !g.about(tid, &got) || got.comm != "first" || int(got.tgid) != os.Getpid() {
+				if !g.about(tid, shim.IDs{}, &got) || got.comm != "first" || int(got.tgid) != os.Getpid() {
 					t.Errorf("facts %+v", got)
 				}
 				setComm(t, "second")
@@ -169,7 +169,7 @@ func TestFactsFollowTheirTask(t *testing.T) {
 						wantUID = 12345
 					}
 				}
-				if !g.about(tid, &got) || got.comm != row.want || got.uid != wantUID {
+				if !g.about(tid, shim.IDs{}, &got) || got.comm != row.want || got.uid != wantUID {
 					t.Errorf("later: facts %+v, want comm %s, uid %d", got, row.want, wantUID)
 				}
 			}()
@@ -184,7 +184,7 @@ func TestGathererForgets(t *testing.T) {
 		g := gatherer{fs: openProc(t), fresh: time.Hour}
 		pid, end := victim(t)
 		var got facts
-		if !g.about(pid, &got) {
+		if !g.about(pid, shim.IDs{}, &got) {
 			t.Fatal("no facts of a process that lives")
 		}
 		if !withPidfd && g.known[pid].pidfd >= 0 {
@@ -192,7 +192,8 @@ func TestGathererForgets(t *testing.T) {
 			g.known[pid].pidfd = -1
 		}
 		end()
-		if g.about(pid, &got) || len(g.known) != 0 {
+		stale := shim.IDs{Known: true, Tgid: pid}
+		if g.about(pid, stale, &got) || len(g.known) != 0 {
 			t.Errorf("pidfd %v: facts %+v of a process that was reaped", withPidfd, got)
 		}
 		for i := range int32(3 * maxTasks) {
@@ -205,6 +206,34 @@ func TestGathererForgets(t *testing.T) {
 		if len(g.known) != 0 {
 			t.Errorf("%d handles after close", len(g.known))
 		}
+	}
+}
+
+// What is known of a living task is not read again.
+func TestGathererTakesKnownIDs(t *testing.T) {
+	g := gatherer{fs: openProc(t), fresh: time.Hour}
+	defer g.close()
+	pid, end := victim(t)
+	var got facts
+	if !g.about(pid, shim.IDs{}, &got) {
+		t.Fatal("no facts of a process that lives")
+	}
+	if g.known[pid].pidfd < 0 {
+		t.Skip("PIDFD_GET_INFO: this kernel lacks it")
+	}
+	if !g.about(pid, shim.IDs{Known: true, Tgid: pid, UID: 4711}, &got) || got.uid != 4711 {
+		t.Errorf("facts %+v, not those that were known", got)
+	}
+	held := shim.IDs{Known: true, Tgid: pid, UID: 4712, Handle: new(int)}
+	for range 2 { // as of this task at first, then by its own word
+		if !g.about(pid, held, &got) || got.uid != 4712 {
+			t.Errorf("facts %+v, not those of the handle", got)
+		}
+	}
+	end()
+	held.Handle = new(int) // which may be of the next owner of the number
+	if g.about(pid, held, &got) || len(g.known) != 0 {
+		t.Errorf("facts %+v of a process that was reaped, by another's handle", got)
 	}
 }
 
@@ -247,7 +276,7 @@ func TestSeqInOrder(t *testing.T) {
 func TestJSONAllocatesNothing(t *testing.T) {
 	null, err := os.OpenFile("/dev/null", os.O_WRONLY, 0)
 	must(t, err)
-	w, err := NewWriter(null, 1<<20)
+	w, err := NewWriter(null, 1<<20, 0)
 	must(t, err)
 	defer w.Close(patience)
 	j := NewJSON(Config{Writer: w, Proc: openProc(t), Backend: "notify", Fresh: time.Hour})

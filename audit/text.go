@@ -13,11 +13,13 @@ import (
 func appendString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	for i := 0; i < len(s); {
-		if c := s[i]; c >= ' ' && c < 0x7f {
-			if c == '"' || c == '\\' {
-				dst = append(dst, '\\')
-			}
-			dst = append(dst, c)
+		if n := plain(s[i:]); n > 0 {
+			dst = append(dst, s[i:i+n]...)
+			i += n
+			continue
+		}
+		if c := s[i]; c == '"' || c == '\\' {
+			dst = append(dst, '\\', c)
 			i++
 			continue
 		}
@@ -26,6 +28,16 @@ func appendString(dst []byte, s string) []byte {
 		i += size
 	}
 	return append(dst, '"')
+}
+
+// plain is how long s goes on with what stands for itself.
+func plain(s string) int {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
+			return i
+		}
+	}
+	return len(s)
 }
 
 func appendRune(dst []byte, r rune) []byte {
@@ -50,34 +62,31 @@ func appendUnit(dst []byte, unit rune) []byte {
 	return append(dst, '\\', 'u', hex[unit>>12&15], hex[unit>>8&15], hex[unit>>4&15], hex[unit&15])
 }
 
-// The append functions of an object's members; each writes a comma before it, if it
-// is not the first.
-
-func appendKey(dst []byte, key string) []byte {
-	if last := dst[len(dst)-1]; last != '{' {
-		dst = append(dst, ',')
-	}
-	dst = append(dst, '"')
-	dst = append(dst, key...)
-	return append(dst, '"', ':')
-}
+// The append functions of an object's members. A key is written as it stands in the
+// line: with its quotes, the colon, and the comma before it if it is not the first.
 
 func appendInt(dst []byte, key string, n int64) []byte {
-	return strconv.AppendInt(appendKey(dst, key), n, 10)
+	return strconv.AppendInt(append(dst, key...), n, 10)
 }
 
 func appendUint(dst []byte, key string, n uint64) []byte {
-	return strconv.AppendUint(appendKey(dst, key), n, 10)
+	return strconv.AppendUint(append(dst, key...), n, 10)
 }
 
+// appendText is for what may need to be escaped, appendWord for words of ours.
 func appendText(dst []byte, key, text string) []byte {
-	return appendString(appendKey(dst, key), text)
+	return appendString(append(dst, key...), text)
+}
+
+func appendWord(dst []byte, key, word string) []byte {
+	dst = append(append(dst, key...), '"')
+	return append(append(dst, word...), '"')
 }
 
 func appendNull(dst []byte, key string) []byte {
-	return append(appendKey(dst, key), "null"...)
+	return append(append(dst, key...), "null"...)
 }
 
 func appendBool(dst []byte, key string, b bool) []byte {
-	return strconv.AppendBool(appendKey(dst, key), b)
+	return strconv.AppendBool(append(dst, key...), b)
 }

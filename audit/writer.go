@@ -23,6 +23,9 @@ type Writer struct {
 	file  *os.File
 	conn  syscall.RawConn
 	limit int
+	pause time.Duration
+	hurry chan struct{} // ends a pause
+	end   chan struct{} // closed: no more pauses
 	done  chan struct{}
 
 	mu     sync.Mutex // guards below
@@ -46,13 +49,16 @@ type Stats struct {
 // denialShare is the part of the queue that only lines about denials may fill.
 const denialShare = 4
 
-// NewWriter starts a Writer whose queue holds up to limit bytes.
-func NewWriter(file *os.File, limit int) (*Writer, error) {
+// NewWriter starts a Writer whose queue holds up to limit bytes. What comes within a pause
+// after a line is written together: to wake another thread for each line costs more than
+// to make it. Denials, and a queue that fills, do not wait.
+func NewWriter(file *os.File, limit int, pause time.Duration) (*Writer, error) {
 	conn, err := file.SyscallConn()
 	if err != nil {
 		return nil, fmt.Errorf("write audit lines: %w", err)
 	}
-	w := &Writer{file: file, conn: conn, limit: limit, done: make(chan struct{})}
+	w := &Writer{file: file, conn: conn, limit: limit, pause: pause, done: make(chan struct{})}
+	w.hurry, w.end = make(chan struct{}, 1), make(chan struct{})
 	w.wake = sync.NewCond(&w.mu)
 	go w.run()
 	return w, nil
@@ -76,6 +82,9 @@ func (w *Writer) Line(line []byte, denial bool) bool {
 	}
 	w.queue = append(w.queue, line...)
 	w.wake.Signal()
+	if denial || len(w.queue) > w.limit/2 {
+		w.endPause()
+	}
 	return true
 }
 
@@ -89,6 +98,7 @@ func (w *Writer) Replace(file *os.File) {
 	}
 	w.next = file
 	w.wake.Signal()
+	w.endPause()
 }
 
 // Stats returns the counts so far.
@@ -102,7 +112,10 @@ func (w *Writer) Stats() Stats {
 // pipe that nobody reads. Lines that come later are dropped.
 func (w *Writer) Close(patience time.Duration) error {
 	w.mu.Lock()
-	w.closed = true
+	if !w.closed {
+		w.closed = true
+		close(w.end)
+	}
 	w.wake.Signal()
 	w.mu.Unlock()
 	select {
@@ -131,6 +144,27 @@ func (w *Writer) run() {
 			chunk, batch = cut(batch)
 			torn = w.put(chunk, torn)
 		}
+		w.rest()
+	}
+}
+
+// rest lets lines gather.
+func (w *Writer) rest() {
+	if w.pause == 0 {
+		return
+	}
+	select {
+	case <-w.end:
+	case <-w.hurry:
+	case <-time.After(w.pause):
+	}
+}
+
+// endPause wakes the goroutine if it rests, else it does not rest the next time.
+func (w *Writer) endPause() {
+	select {
+	case w.hurry <- struct{}{}:
+	default:
 	}
 }
 

@@ -26,7 +26,7 @@ func stuck(t *testing.T, limit int) (*Writer, *os.File) {
 	must(t, err)
 	_, err = w.Write(bytes.Repeat([]byte{'\n'}, size))
 	must(t, err)
-	writer, err := NewWriter(w, limit)
+	writer, err := NewWriter(w, limit, 0)
 	must(t, err)
 	writer.Line([]byte("first\n"), false)
 	for { // until the goroutine has taken it
@@ -98,7 +98,7 @@ func TestWriterLeavesFlags(t *testing.T) {
 		must(t, err)
 		before, err := unix.FcntlInt(uintptr(other), unix.F_GETFL, 0)
 		must(t, err)
-		w, err := NewWriter(os.NewFile(uintptr(fds[1]), "inherited"), 1<<20)
+		w, err := NewWriter(os.NewFile(uintptr(fds[1]), "inherited"), 1<<20, 0)
 		must(t, err)
 		const count = 2000 // more than the pipe holds
 		for range count {
@@ -127,7 +127,7 @@ func TestWriterSurvivesErrors(t *testing.T) {
 	must(t, err)
 	must(t, r.Close())
 	for want, file := range map[error]*os.File{unix.ENOSPC: full, unix.EPIPE: broken} {
-		w, err := NewWriter(file, 1<<20)
+		w, err := NewWriter(file, 1<<20, 0)
 		must(t, err)
 		for range 5 {
 			w.Line([]byte("line\n"), false)
@@ -154,7 +154,7 @@ func TestWriterSurvivesBrokenStderr(t *testing.T) {
 }
 
 func writeToBrokenStderr() {
-	w, err := NewWriter(os.Stderr, 1<<20)
+	w, err := NewWriter(os.Stderr, 1<<20, 0)
 	if err == nil {
 		w.Line([]byte("line\n"), false)
 		err = w.Close(patience)
@@ -180,7 +180,7 @@ func TestWriterEndsTornLine(t *testing.T) {
 	name := filepath.Join(dir, "audit")
 	f, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	must(t, err)
-	w, err := NewWriter(f, 1<<20)
+	w, err := NewWriter(f, 1<<20, 0)
 	must(t, err)
 	long := strings.Repeat("x", 2999) + "\n"
 	w.Line([]byte(long), false)
@@ -235,7 +235,7 @@ func TestWriterReplacesItsFile(t *testing.T) {
 		must(t, err)
 		return file
 	}
-	w, err := NewWriter(open(), 1<<20)
+	w, err := NewWriter(open(), 1<<20, 0)
 	must(t, err)
 	const each = 1000
 	for range each {
@@ -254,5 +254,53 @@ func TestWriterReplacesItsFile(t *testing.T) {
 	all := strings.Repeat("before\n", each) + strings.Repeat("after\n", each)
 	if string(old)+string(new) != all || !strings.HasSuffix(string(new), "after\n") {
 		t.Errorf("%d bytes before, %d after, want %d in their order", len(old), len(new), len(all))
+	}
+}
+
+// What comes while the writer rests is written in one piece, and neither a denial nor a
+// full queue nor the end waits for it.
+func TestWriterGathers(t *testing.T) {
+	var fds [2]int
+	must(t, unix.Pipe2(fds[:], unix.O_CLOEXEC|unix.O_DIRECT)) // each write is a read of its own
+	r := os.NewFile(uintptr(fds[0]), "reader")
+	defer r.Close()
+	piece := func() string {
+		buf := make([]byte, 4096)
+		n, err := r.Read(buf)
+		must(t, err)
+		return string(buf[:n])
+	}
+	w, err := NewWriter(os.NewFile(uintptr(fds[1]), "writer"), 1000, time.Hour)
+	must(t, err)
+	send := func(text string, denial bool) {
+		t.Helper()
+		if !w.Line([]byte(text), denial) {
+			t.Errorf("%q was dropped", text)
+		}
+		for range 1000 { // a writer that does not rest takes the line now
+			runtime.Gosched()
+		}
+	}
+	long := strings.Repeat("x", 500) + "\n"
+	send("first\n", false)
+	if got := piece(); got != "first\n" {
+		t.Errorf("%q came first", got)
+	}
+	send("a\n", false)
+	send("b\n", false)
+	send("denied\n", true)
+	if got := piece(); got != "a\nb\ndenied\n" {
+		t.Errorf("%q came with the denial", got)
+	}
+	send("c\n", false)
+	send(long, false)
+	if got := piece(); got != "c\n"+long {
+		t.Errorf("%q came with a full queue", got)
+	}
+	send("d\n", false)
+	send("e\n", false)
+	must(t, w.Close(patience))
+	if got := piece(); got != "d\ne\n" {
+		t.Errorf("%q came at the end", got)
 	}
 }

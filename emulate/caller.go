@@ -104,9 +104,7 @@ func (cc *callerCache) sweep() {
 // ended tells of a thread of which nothing is left, or only a zombie.
 func (c *caller) ended() bool {
 	if c.pidfd >= 0 && !c.private {
-		fds := []unix.PollFd{{Fd: int32(c.pidfd), Events: unix.POLLIN}}
-		n, err := unix.Poll(fds, 0)
-		return n == 1 && err == nil
+		return proc.PidfdEnded(c.pidfd)
 	}
 	var stat proc.Stat
 	return c.dir.Stat(&stat) != nil || stat.State == 'Z'

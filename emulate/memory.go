@@ -18,7 +18,7 @@ func (h *SendSignal) readSiginfo(a *attempt) (unix.Errno, error) {
 	// The older calls overwrite si_signo before they look at the code, so which codes need
 	// the tail is not known from the record: all is read.
 	split := a.call.ABI == arch.AMD64 && !a.req.byNumber()
-	n, err := h.readMemory(a.call, a.req.info, h.memory[:], split)
+	n, err := h.readMemory(a, h.memory[:], split)
 	if err != nil {
 		return 0, err
 	}
@@ -56,13 +56,14 @@ func decodeSiginfo(abi arch.ABI, user []byte) (arch.Siginfo, unix.Errno) {
 	return info, 0
 }
 
-// readMemory copies what is readable at addr, up to len(into): 0 bytes where nothing
+// readMemory copies what is readable of the siginfo, up to len(into): 0 bytes where nothing
 // is. The worker reads itself until a read has been seen to block. From then on reads
 // are made by a process that can be killed, and what is not present in memory, and so
 // might block, goes to the slow lane first.
-func (h *SendSignal) readMemory(c *shim.Call, addr uint64, into []byte, native bool) (int, error) {
+func (h *SendSignal) readMemory(a *attempt, into []byte, native bool) (int, error) {
+	c, addr := a.call, a.req.info
 	if h.NeverBlock && !c.Slow {
-		if !h.present(c.Tid, addr, len(into)) {
+		if !h.present(a, len(into)) {
 			return 0, helper.ErrLate
 		}
 		return ReadMemory(c.Tid, addr, into, native)
@@ -73,16 +74,19 @@ func (h *SendSignal) readMemory(c *shim.Call, addr uint64, into []byte, native b
 		c.Worker().Leave()
 		return n, err
 	}
-	if !c.Slow && !h.present(c.Tid, addr, len(into)) {
+	if !c.Slow && !h.present(a, len(into)) {
 		return 0, helper.ErrLate
 	}
 	return h.reader.Read(c.Tid, addr, into, native)
 }
 
-// present tells whether every page of a range is in memory (proc(5), pagemap, bit 63).
-func (h *SendSignal) present(tid int32, addr uint64, length int) bool {
+// present tells whether every page of the siginfo is in memory (proc(5), pagemap, bit 63).
+// The file is opened each time: it stays with the memory that the caller had then, and
+// would still show that after execve.
+func (h *SendSignal) present(a *attempt, length int) bool {
 	const page = 4096
-	fd, err := h.Proc.OpenAt(tid, "pagemap")
+	addr := a.req.info
+	fd, err := h.openPagemap(a)
 	if err != nil {
 		return false
 	}
@@ -94,6 +98,13 @@ func (h *SendSignal) present(tid int32, addr uint64, length int) bool {
 		}
 	}
 	return true
+}
+
+func (h *SendSignal) openPagemap(a *attempt) (int, error) {
+	if a.caller == nil {
+		return h.Proc.OpenAt(a.call.Tid, "pagemap")
+	}
+	return a.caller.dir.Open("pagemap")
 }
 
 // ReadMemory reads a thread's memory as the kernel would for siginfo: of a 64-bit

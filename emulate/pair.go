@@ -9,6 +9,7 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/kernel"
 	"github.com/pidfd-shim/pidfd-shim/policy"
 	"github.com/pidfd-shim/pidfd-shim/proc"
+	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
 // Pair is a caller and a target of a call that nobody makes: for `policy explain`, which
@@ -27,6 +28,7 @@ func NewPair(fs *proc.FS, features kernel.Features, caller, target, supervisor i
 		return nil, err
 	}
 	p := &Pair{handler: SendSignal{Config: Config{Proc: fs, Features: features, Self: self}}, supervised: supervisor > 0}
+	p.attempt.call = &shim.Call{}
 	p.handler.Root = supervisor
 	p.handler.Ours = func(pid int32) bool { return p.supervised && pid == supervisor }
 	if p.attempt.caller, err = p.handler.openCaller(caller); err != nil {

@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/proc"
+	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
 // creds are the ids that the permission rule compares, as the supervisor's user
@@ -91,6 +92,7 @@ func (h *SendSignal) callerCreds(a *attempt) error {
 			return err
 		}
 		a.creds = creds{tgid: c.tgid, ruid: info.RUID, euid: info.EUID, suid: info.SUID, rgid: info.RGID}
+		a.call.Record.CallerIDs = shim.IDs{Known: true, Tgid: c.tgid, UID: info.RUID, Handle: c}
 		return nil
 	}
 	var status proc.Status

@@ -200,6 +200,7 @@ func (h *SendSignal) identifyCopy(a *attempt) (unix.Errno, error) {
 		case err == nil:
 			t.hasInfo = true
 			t.pid, t.tgid = t.info.Pid, t.info.Tgid
+			a.call.Record.TargetIDs = shim.IDs{Known: true, Tgid: t.tgid, UID: t.info.RUID}
 			return 0, nil
 		case errors.Is(err, unix.ESRCH), errors.Is(err, unix.EREMOTE):
 			t.reaped = true

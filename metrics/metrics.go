@@ -95,7 +95,7 @@ func (c *Calls) After(call *shim.Call, v shim.Verdict, answered error) {
 	}
 	c.counter(k).Inc()
 	if call.Received > 0 {
-		c.latency.WithLabelValues(k.path).Observe(float64(monotonic()-call.Received) / 1e9)
+		c.latency.WithLabelValues(k.path).Observe(float64(shim.Monotonic()-call.Received) / 1e9)
 	}
 	if r.Duplicate {
 		c.duplicates.Inc()
@@ -125,10 +125,4 @@ func nameOf(errno unix.Errno) string {
 		return name
 	}
 	return strconv.Itoa(int(errno))
-}
-
-func monotonic() int64 {
-	var ts unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts)
-	return ts.Nano()
 }

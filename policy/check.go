@@ -4,6 +4,7 @@ package policy
 // set that the key has a use for.
 type check struct {
 	key       key
+	fact      Fact  // the key's: what has to be known beyond registers
 	spans     spans // numbers
 	null      bool  // codes: "NULL" too
 	scopes    uint8 // bits by Scope
@@ -79,7 +80,7 @@ func (c *check) earlyScope(s Scope) answer {
 // Precondition: early does not know, and the key's fact has been asked for.
 func (c *check) late(q *Query) answer {
 	f := &q.Facts
-	if f.Known&c.key.fact() == 0 {
+	if f.Known&c.fact == 0 {
 		return unknown
 	}
 	switch c.key {
@@ -145,5 +146,5 @@ func (c *check) facts() Fact {
 	case c.key == keyScope && (c.scopes&either == either || c.scopes&either == 0):
 		return 0
 	}
-	return c.key.fact()
+	return c.fact
 }

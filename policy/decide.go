@@ -1,30 +1,19 @@
 package policy
 
+import "math/bits"
+
 // Early decides by registers alone, if they suffice: every rule before the deciding
 // one certainly does not match. It asks nothing and changes nothing.
 func (p *Policy) Early(q *Query) (v Verdict, decided bool) {
-	for i := range p.rules {
-		switch p.rules[i].early(q) {
-		case yes:
-			return p.rules[i].verdict, true
-		case unknown:
-			return Verdict{}, false
-		}
+	c := p.index.candidates(q)
+	rule, open, found := c.next()
+	switch {
+	case !found:
+		return p.fallback, true
+	case open != 0:
+		return Verdict{}, false
 	}
-	return p.fallback, true
-}
-
-func (r *rule) early(q *Query) answer {
-	all := yes
-	for i := range r.checks {
-		switch r.checks[i].early(q) {
-		case no:
-			return no
-		case unknown:
-			all = unknown
-		}
-	}
-	return all
+	return p.rules[rule].verdict, true
 }
 
 // Decide tries the rules in their order, and has s gather what a rule asks for and
@@ -34,12 +23,16 @@ func (r *rule) early(q *Query) answer {
 // second time by the facts of then, clear q.Facts first.
 func (p *Policy) Decide(q *Query, s Source) Verdict {
 	a := asking{q: q, source: s}
-	for i := range p.rules {
-		if r := &p.rules[i]; r.catches(r.try(&a)) {
+	c := p.index.candidates(q)
+	for {
+		rule, open, found := c.next()
+		if !found {
+			return p.fallback
+		}
+		if r := &p.rules[rule]; r.catches(r.late(&a, open)) {
 			return r.verdict
 		}
 	}
-	return p.fallback
 }
 
 // catches tells whether the rule decides: a denial also where a fact could not be had.
@@ -49,36 +42,22 @@ func (r *rule) catches(a answer) bool { return a == yes || a == unknown && !r.ve
 type asking struct {
 	q       *Query
 	source  Source
-	related Relation             // the relations that were asked for
-	watch   func(*check, answer) // of explain
+	related Relation // the relations that were asked for
 }
 
-// try answers for the whole rule. One check that certainly fails outweighs any number
-// of unknown ones, so nothing is gathered for a rule whose register part fails.
-func (r *rule) try(a *asking) answer {
-	all := r.early(a.q)
-	if all != unknown && a.watch == nil {
-		return all
-	}
-	failed := all == no
-	all = yes
-	for i := range r.checks {
-		c := &r.checks[i]
-		said := c.early(a.q)
-		if said == unknown && failed {
-			continue
-		}
-		if said == unknown {
+// late answers for a rule that may match by registers, by the checks that they leave
+// open. One that certainly fails outweighs any number of unknown ones.
+func (r *rule) late(a *asking, open checkSet) answer {
+	all := yes
+	for ; open != 0; open &= open - 1 {
+		c := &r.checks[bits.TrailingZeros32(uint32(open))]
+		if c.key == keyRelation || a.q.Facts.Asked&c.fact == 0 {
 			a.gather(r, c)
-			said = c.late(a.q)
 		}
-		if a.watch != nil {
-			a.watch(c, said)
-		}
-		if said == no {
+		switch c.late(a.q) {
+		case no:
 			return no
-		}
-		if said == unknown {
+		case unknown:
 			all = unknown
 		}
 	}

@@ -36,14 +36,13 @@ func (p *Policy) explain(q *Query, s Source, show func(string, *Query) string) (
 		r := &p.rules[i]
 		step := Step{Rule: r.name, Then: verb(r.verdict.Allow), Line: r.at.line}
 		if !decided {
-			a.watch = func(c *check, said answer) {
+			said := r.explain(&a, func(c *check, said answer) {
 				tried := Tried{Key: c.key.String(), Wanted: c.wanted, Says: said.String(), fact: c.facts()}
 				if show != nil {
 					tried.Had = show(tried.Key, q)
 				}
 				step.Keys = append(step.Keys, tried)
-			}
-			said := r.try(&a)
+			})
 			step.Says = said.String()
 			if r.catches(said) {
 				verdict, decided = r.verdict, true
@@ -52,4 +51,31 @@ func (p *Policy) explain(q *Query, s Source, show func(string, *Query) string) (
 		steps = append(steps, step)
 	}
 	return verdict, steps
+}
+
+// explain answers for the whole rule, and tells of each check up to the first that fails.
+// Nothing is gathered for a rule that registers exclude.
+func (r *rule) explain(a *asking, tell func(*check, answer)) answer {
+	_, may := r.rest(a.q)
+	may = may && r.takesSignal(int64(a.q.Signal))
+	all := yes
+	for i := range r.checks {
+		c := &r.checks[i]
+		said := c.early(a.q)
+		if said == unknown {
+			if !may {
+				continue
+			}
+			a.gather(r, c)
+			said = c.late(a.q)
+		}
+		tell(c, said)
+		switch said {
+		case no:
+			return no
+		case unknown:
+			all = unknown
+		}
+	}
+	return all
 }

@@ -57,7 +57,7 @@ func (d decoder) filled(n *node, what string, known []string) map[string]*node {
 }
 
 func (d decoder) check(k key, n *node) check {
-	c := check{key: k}
+	c := check{key: k, fact: k.fact()}
 	items := d.items(n, k.String())
 	var words []string
 	for _, item := range items {

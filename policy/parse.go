@@ -64,6 +64,10 @@ func (d decoder) policy(root *node) *Policy {
 	if n := top["rules"]; n != nil {
 		p.rules = d.rules(n, p.errno)
 	}
+	for i := range p.rules {
+		p.needs |= p.rules[i].facts
+	}
+	p.index = newIndex(p.rules)
 	if n := top["tests"]; n != nil {
 		p.examples = d.examples(n, p)
 	}

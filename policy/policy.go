@@ -16,6 +16,8 @@ type Policy struct {
 	fallback Verdict // for a call that no rule matches
 	errno    unix.Errno
 	rules    []rule
+	needs    Fact // of all rules
+	index    *index
 	examples []example
 }
 
@@ -44,13 +46,7 @@ func (p *Policy) Rules() []string {
 func (p *Policy) Covers(s arch.Syscall) bool { return slices.Contains(p.syscalls, s) }
 
 // Needs are the facts that some rule asks for.
-func (p *Policy) Needs() Fact {
-	var all Fact
-	for i := range p.rules {
-		all |= p.rules[i].facts
-	}
-	return all
-}
+func (p *Policy) Needs() Fact { return p.needs }
 
 // AsksTarget tells whether a rule asks anything of the target. With such a policy the
 // members of a process group are asked one by one.

@@ -26,3 +26,9 @@ func pidfdGetInfo(fd int, info *pidfdInfo) unix.Errno {
 	_, _, err := unix.RawSyscall(unix.SYS_IOCTL, uintptr(fd), PIDFD_GET_INFO, uintptr(unsafe.Pointer(info)))
 	return err
 }
+
+// poll looks at one descriptor without waiting, and returns what poll(2) does.
+func poll(fd *unix.PollFd) (int, unix.Errno) {
+	n, _, err := unix.RawSyscall(unix.SYS_POLL, uintptr(unsafe.Pointer(fd)), 1, 0)
+	return int(n), err
+}

@@ -78,6 +78,11 @@ func (f *FS) OpenAt(tid int32, name string) (int, error) {
 		return -1, err
 	}
 	defer d.Close()
+	return d.Open(name)
+}
+
+// Open opens a file of d for reading. The caller closes it.
+func (d *Dir) Open(name string) (int, error) {
 	fd, errno := d.open(append([]byte(name), 0), unix.O_RDONLY)
 	if errno != 0 {
 		return -1, d.gone(errno)

@@ -67,3 +67,13 @@ func PidfdInfo(fd int, into *Info) error {
 	}
 	return nil
 }
+
+// PidfdEnded tells of a task that is a zombie or reaped: a third of the price of PidfdInfo.
+func PidfdEnded(fd int) bool {
+	for {
+		polled := unix.PollFd{Fd: int32(fd), Events: unix.POLLIN}
+		if n, err := poll(&polled); err != unix.EINTR {
+			return n == 1 && err == 0
+		}
+	}
+}

@@ -51,8 +51,14 @@ func TestPidfdInfo(t *testing.T) {
 	if got != want || got.CgroupID == 0 {
 		t.Errorf("got %+v\nwant %+v", got, want)
 	}
+	if PidfdEnded(fd) {
+		t.Error("a process that lives has ended")
+	}
 	c.end()
 	wantErr(t, "reaped", PidfdInfo(fd, &got), unix.ESRCH)
+	if !PidfdEnded(fd) {
+		t.Error("a process that was reaped has not ended")
+	}
 }
 
 func TestPidfdInfoOfOtherFiles(t *testing.T) {

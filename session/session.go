@@ -136,6 +136,7 @@ func (s *Session) holdCollector() (release func()) {
 // Serve answers calls until the last task under the filter has ended. An attached
 // session then holds nothing of its listener any more.
 func (s *Session) Serve() error {
+	twoProcessors()
 	supervisor := &shim.Supervisor{
 		Backend: s.backend, Observe: s.Observer, Log: s.Log,
 		Watchdog: s.Watchdog,

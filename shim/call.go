@@ -19,7 +19,7 @@ type Call struct {
 	Buffer []byte // the backend's, for receiving into
 
 	Slow     bool  // in the slow lane: memory is read by a process that can be killed
-	Received int64 // CLOCK_MONOTONIC, ns; 0 unless somebody observes
+	Received int64 // by Monotonic; 0 unless somebody observes
 	Record   Record
 
 	// Settled, if set by the handler, is told how the answer was received: the
@@ -115,6 +115,8 @@ type Record struct {
 	TargetPid int32 // in the supervisor's pid namespace; 0: none, or not visible
 	Members   int32 // of a process group, where the signal went to one
 
+	CallerIDs, TargetIDs IDs // of Tid and TargetPid
+
 	Path      Path
 	Sent      Sent
 	Guard     Guard
@@ -125,6 +127,17 @@ type Record struct {
 	Unsafe    bool // run by the kernel although what was decided on may have changed
 
 	Notes any // the observer's, from Sending or Before to After
+}
+
+// IDs are what a handler has read of a task for this call, so that nobody has to do so again.
+type IDs struct {
+	Known bool
+	Tgid  int32
+	UID   uint32 // real
+
+	// Handle, if not nil, is what they were read through: the same one is the same task,
+	// which had its number then.
+	Handle any
 }
 
 // Path is the way a call was answered (DESIGN section 3).

@@ -20,7 +20,7 @@ func TestLastLineIsWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := &observers{log: slog.New(slog.DiscardHandler)}
-	w, err := o.writer(file, nil)
+	w, err := o.writer(func() (*os.File, error) { return file, nil }, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

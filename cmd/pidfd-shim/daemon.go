@@ -112,7 +112,7 @@ func (d *daemon) openAudit(base *session.Session) (*audit.JSON, error) {
 	if err != nil {
 		return nil, err
 	}
-	if d.lines, err = audit.NewWriter(file, queueLimit); err != nil {
+	if d.lines, err = audit.NewWriter(file, queueLimit, gatherTime); err != nil {
 		return nil, err
 	}
 	d.calls.Counter("pidfd_shim_audit_dropped_total", "Audit lines that were dropped for want of room in the queue.",

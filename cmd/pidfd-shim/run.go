@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pidfd-shim/pidfd-shim/front"
+	"github.com/pidfd-shim/pidfd-shim/kernel"
 	"github.com/pidfd-shim/pidfd-shim/session"
 )
 
@@ -38,6 +39,8 @@ type runConfig struct {
 	Pretend string `json:"pretend,omitempty"`
 	Protect bool   `json:"protect,omitempty"`
 	Wait    string `json:"-"`
+
+	features kernel.Features // the supervisor's, who asks once
 }
 
 func newRunCommand() *cobra.Command {

@@ -47,6 +47,7 @@ func openSupervisor(config []string, inherited *front.Inherited) (front.Hooks, e
 	return hooks(s, c, observers), nil
 }
 
+// readConfig reads what run was given, and asks the kernel what it has.
 func readConfig(words []string) (*runConfig, error) {
 	c := &runConfig{}
 	if len(words) != 1 {
@@ -55,24 +56,19 @@ func readConfig(words []string) (*runConfig, error) {
 	if err := json.Unmarshal([]byte(words[0]), c); err != nil {
 		return nil, fmt.Errorf("read the flags: %w", err)
 	}
-	return c, c.Session.LoadPolicy()
+	if err := c.Session.LoadPolicy(); err != nil {
+		return nil, err
+	}
+	var err error
+	c.features, err = featuresUnder(c.Pretend)
+	return c, err
 }
 
 // plan is how calls will be answered.
-func (c *runConfig) plan() (session.Plan, error) {
-	features, err := featuresUnder(c.Pretend)
-	if err != nil {
-		return session.Plan{}, err
-	}
-	return c.Session.Resolve(features)
-}
+func (c *runConfig) plan() (session.Plan, error) { return c.Session.Resolve(c.features) }
 
 func (c *runConfig) session() (*session.Session, error) {
-	features, err := featuresUnder(c.Pretend)
-	if err != nil {
-		return nil, err
-	}
-	s, err := session.New(c.Session, features, c.logger())
+	s, err := session.New(c.Session, c.features, c.logger())
 	if err != nil {
 		return nil, err
 	}
@@ -129,6 +125,10 @@ type observers struct {
 // queueLimit bounds what may wait for a slow disk or terminal, in bytes.
 const queueLimit = 4 << 20
 
+// gatherTime is how long audit lines that follow upon another may wait for each other.
+// Trace lines do not: they are read beside what COMMAND prints.
+const gatherTime = 2 * time.Millisecond
+
 // flushTime is how long the end waits for what is still queued.
 const flushTime = 5 * time.Second
 
@@ -138,14 +138,14 @@ const fresh = 100 * time.Millisecond
 func (c *runConfig) observers(s *session.Session, audited func() (*os.File, error)) (*observers, error) {
 	o := &observers{log: s.Log}
 	if c.Trace != "" {
-		w, err := o.writer(openTrace(c.Trace))
+		w, err := o.writer(func() (*os.File, error) { return openTrace(c.Trace) }, 0)
 		if err != nil {
 			return nil, err
 		}
 		o.list.Several = append(o.list.Several, audit.NewTrace(w))
 	}
 	if c.Audit != "" {
-		w, err := o.writer(audited())
+		w, err := o.writer(audited, gatherTime)
 		if err != nil {
 			return nil, err
 		}
@@ -172,11 +172,12 @@ func (o *observers) measure(where string) error {
 	return nil
 }
 
-func (o *observers) writer(file *os.File, err error) (*audit.Writer, error) {
+func (o *observers) writer(open func() (*os.File, error), pause time.Duration) (*audit.Writer, error) {
+	file, err := open()
 	if err != nil {
 		return nil, err
 	}
-	w, err := audit.NewWriter(file, queueLimit)
+	w, err := audit.NewWriter(file, queueLimit, pause)
 	if err == nil {
 		o.writers = append(o.writers, w)
 	}
