@@ -51,6 +51,17 @@ func TraceOrder() (err error) {
 	return err
 }
 
+// traceCall installs a filter on the calling thread that shows one call to a tracer.
+func traceCall(nr uint32) error {
+	_, err := seccompFilter(0,
+		unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0}, // nr of struct seccomp_data
+		unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: nr, Jf: 1},
+		unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_TRACE},
+		unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
+	)
+	return err
+}
+
 // afterTrace runs the child to the filter's stop, and one further.
 func afterTrace(child int) error {
 	const options = unix.PTRACE_O_TRACESECCOMP | unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_EXITKILL
