@@ -175,10 +175,12 @@ func (d *daemon) run(ctx context.Context) error {
 	changes := d.watchPolicies()
 	successors := make(chan *net.UnixConn)
 	d.serveAgent()
-	go func() { d.ended <- metrics.Serve(d.sockets[socketControl], d.Handler(d.calls.Handler(d.Healthy))) }()
+	go func() {
+		d.ended <- metrics.Serve(d.sockets[socketControl], d.Handler(d.calls.Handler(d.Healthy)), d.log)
+	}()
 	go func() { d.ended <- awaitSuccessors(d.sockets[socketUpgrade], successors) }()
 	if d.scraped != nil {
-		go func() { d.ended <- metrics.Serve(d.scraped, d.calls.Handler(d.Healthy)) }()
+		go func() { d.ended <- metrics.Serve(d.scraped, d.calls.Handler(d.Healthy), d.log) }()
 	}
 	watchdog := d.watchdogTicks()
 	d.tell("READY=1")
