@@ -22,6 +22,7 @@ const agentDeadline = 20 * time.Second
 // serving is a `pidfd-shim serve` under test.
 type serving struct {
 	t      *testing.T
+	shim   string // a build of its own; "" is the usual one
 	cmd    *exec.Cmd
 	socket string
 	log    *watchedLog
@@ -38,7 +39,10 @@ func startAgent(t *testing.T, flags ...string) *serving {
 func (s *serving) start(flags ...string) {
 	s.t.Helper()
 	argv := append([]string{"serve", "--socket", s.socket, "--log-level", "info"}, flags...)
-	s.cmd = exec.Command(buildShim(s.t), argv...)
+	if s.shim == "" {
+		s.shim = buildShim(s.t)
+	}
+	s.cmd = exec.Command(s.shim, argv...)
 	s.log = newWatchedLog()
 	s.cmd.Stderr = s.log.pipe(s.t)
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
