@@ -49,7 +49,7 @@ func (h *SendSignal) numberDir(t *target, status *proc.Status) error {
 	if status.NSpids > 0 {
 		own = status.NSpid[status.NSpids-1]
 	}
-	pid, err := h.translateNumber(t, own)
+	pid, err := h.translateNumber(t, own, status.Pid != status.Tgid)
 	switch {
 	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
 		return h.numberUnseen(t, status)
@@ -102,8 +102,8 @@ func (h *SendSignal) invisibleOrDead(t *target) error {
 }
 
 // translateNumber is NS_GET_PID_FROM_PIDNS on the target's namespace; before 6.11 the
-// process with that number in that namespace is looked for in our procfs.
-func (h *SendSignal) translateNumber(t *target, own int32) (int32, error) {
+// process, or thread, with that number in that namespace is looked for in our procfs.
+func (h *SendSignal) translateNumber(t *target, own int32, thread bool) (int32, error) {
 	ns, err := t.dir.NS("pid")
 	if err != nil {
 		return 0, err
@@ -112,7 +112,7 @@ func (h *SendSignal) translateNumber(t *target, own int32) (int32, error) {
 		return own, nil
 	}
 	if !h.Features.NSTranslate {
-		return h.findNumber(ns, own)
+		return h.findNumber(ns, own, thread)
 	}
 	fd, err := t.dir.OpenNS("pid")
 	if err != nil {
@@ -122,10 +122,14 @@ func (h *SendSignal) translateNumber(t *target, own int32) (int32, error) {
 	return proc.PidFromPidns(fd, own)
 }
 
-// findNumber looks through every process that the supervisor sees.
-func (h *SendSignal) findNumber(ns proc.NSID, own int32) (int32, error) {
+// findNumber looks through every process that the supervisor sees, or every thread.
+func (h *SendSignal) findNumber(ns proc.NSID, own int32, thread bool) (int32, error) {
+	each := h.Proc.EachPid
+	if thread {
+		each = h.Proc.EachTask
+	}
 	found := int32(0)
-	err := h.Proc.EachPid(func(pid int32) bool {
+	err := each(func(pid int32) bool {
 		dir, err := h.Proc.Dir(pid)
 		if err != nil {
 			return true

@@ -97,7 +97,7 @@ func table() []trial {
 		{Feature{"process_vm_readv", "3.2", "reads a caller's siginfo"}, plain(ProcessVMReadv)},
 		{Feature{"kcmp files", "3.5", "whether threads share descriptors"}, plain(KcmpFiles)},
 		{Feature{"Yama scope", "3.4", "who may trace whom"}, yamaScope},
-		{Feature{"Landlock", "5.13", "callers may be confined by it"}, landlockABI},
+		{Feature{"Landlock", "5.13", "callers may be confined by it"}, landlockDetail},
 
 		{Feature{"pid translation", "6.11", "a pid of one namespace in another"}, plain(NSTranslate)},
 		{Feature{"openat2", "5.6", "opens that cannot cross a mount"}, plain(Openat2)},

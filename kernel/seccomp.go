@@ -108,6 +108,13 @@ func withListener(ask func(listener int) error) (err error) {
 	return err
 }
 
+// seccompListener installs a filter that allows everything on the calling thread
+// and returns its listener, which is close-on-exec from birth.
+func seccompListener() (int, error) {
+	return seccompFilter(unix.SECCOMP_FILTER_FLAG_NEW_LISTENER,
+		unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW})
+}
+
 // onThrowawayThread runs f on a thread that ends afterwards. The process's main
 // thread cannot end, so where the scheduler offers that one it is held back while
 // another is taken.

@@ -51,6 +51,17 @@ func TraceOrder() (err error) {
 	return err
 }
 
+// traceCall installs a filter on the calling thread that shows one call to a tracer.
+func traceCall(nr uint32) error {
+	_, err := seccompFilter(0,
+		unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0}, // nr of struct seccomp_data
+		unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: nr, Jf: 1},
+		unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_TRACE},
+		unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
+	)
+	return err
+}
+
 // afterTrace runs the child to the filter's stop, and one further.
 func afterTrace(child int) error {
 	const options = unix.PTRACE_O_TRACESECCOMP | unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_EXITKILL
@@ -176,17 +187,26 @@ func yamaScope() (string, error) {
 
 // landlockABI asks which Landlock there is. Linux 5.13; EOPNOTSUPP where it is
 // built but off.
-func landlockABI() (string, error) {
+func landlockABI() (int, error) {
 	abi, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
-	if err := answer("landlock_create_ruleset(VERSION)", errnoOf(errno), unix.EOPNOTSUPP); err != nil {
+	return int(abi), answer("landlock_create_ruleset(VERSION)", errnoOf(errno), unix.EOPNOTSUPP)
+}
+
+func landlockDetail() (string, error) {
+	abi, err := landlockABI()
+	if err != nil {
 		return "", err
 	}
 	return fmt.Sprintf("ABI %d", abi), nil
 }
 
 // LandlockScopesSignals tells whether a Landlock domain can forbid signals to those
-// outside it (LANDLOCK_SCOPE_SIGNAL): the sixth ABI, Linux 6.12.
+// outside it (LANDLOCK_SCOPE_SIGNAL): the sixth ABI, Linux 6.12. Where that cannot be
+// told, as under a filter, it can.
 func LandlockScopesSignals() bool {
-	abi, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
-	return errno == 0 && abi >= 6
+	abi, err := landlockABI()
+	if err != nil {
+		return !errors.Is(err, errors.ErrUnsupported)
+	}
+	return abi >= 6
 }

@@ -3,6 +3,7 @@ package metrics
 import (
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"time"
@@ -27,9 +28,10 @@ func (c *Calls) Handler(health func() error) *http.ServeMux {
 const patience = 10 * time.Second
 
 // Serve answers requests until the listener is closed. Who asks cannot hold it up.
-func Serve(l net.Listener, handler http.Handler) error {
+func Serve(l net.Listener, handler http.Handler, log *slog.Logger) error {
 	server := &http.Server{
 		Handler: handler, ReadTimeout: patience, WriteTimeout: 2 * patience, IdleTimeout: time.Minute, MaxHeaderBytes: 8 << 10,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn), // net/http's own way is stderr
 	}
 	if err := server.Serve(l); err != nil {
 		return fmt.Errorf("serve %s: %w", l.Addr(), err)

@@ -130,9 +130,14 @@ func (c *container) command(words ...string) *exec.Cmd {
 }
 
 func (c *container) commandContext(ctx context.Context, words ...string) *exec.Cmd {
-	const hide = `mountpoint -q /sys/fs/cgroup/unified && umount /sys/fs/cgroup/unified; exec "$@"`
 	state := filepath.Join(c.dir, "state")
-	argv := append([]string{"unshare", "-m", "sh", "-c", hide, "sh", c.runtime, "--root", state}, words...)
+	return c.apart(ctx, append([]string{c.runtime, "--root", state}, words...)...)
+}
+
+// apart is a command with mounts of its own.
+func (c *container) apart(ctx context.Context, words ...string) *exec.Cmd {
+	const hide = `mountpoint -q /sys/fs/cgroup/unified && umount /sys/fs/cgroup/unified; exec "$@"`
+	argv := append([]string{"unshare", "-m", "sh", "-c", hide, "sh"}, words...)
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Dir = c.dir
 	return cmd
@@ -158,11 +163,15 @@ func (c *container) output(words ...string) string {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(c.t.Context(), runDeadline)
 	defer cancel()
+	return c.outputOf(ctx, c.commandContext(ctx, words...))
+}
+
+func (c *container) outputOf(ctx context.Context, cmd *exec.Cmd) string {
+	c.t.Helper()
 	var stdout, stderr bytes.Buffer
-	cmd := c.commandContext(ctx, words...)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil || ctx.Err() != nil {
-		c.t.Fatalf("%s %s: %v %v\n%s%s", c.runtime, strings.Join(words, " "), err, ctx.Err(), tail(stdout.String(), 2000), stderr.String())
+		c.t.Fatalf("%s: %v %v\n%s%s", shellLine(cmd.Args), err, ctx.Err(), tail(stdout.String(), 2000), stderr.String())
 	}
 	return stdout.String()
 }

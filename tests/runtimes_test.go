@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -71,6 +72,26 @@ func TestContainerRows(t *testing.T) {
 					agent.log.await(t, `msg="served until its end"`, c.id)
 				})
 			}
+		})
+	}
+}
+
+// TestContainerOldPaths serves a container as on kernels before 6.11 and 6.13, which
+// neither translate pids between namespaces nor tell them of a pidfd.
+func TestContainerOldPaths(t *testing.T) {
+	exceptions, err := readExceptions()
+	if err != nil {
+		t.Fatal(err)
+	}
+	truth, argv := buildTruth(t, "truth", "m64"), []string{"/truth-m64", "--only", "fds/"}
+	native := newContainer(t, "runc", false, truth).rows(argv...)
+	for _, mode := range []string{"caller", "emulate"} {
+		t.Run(mode, func(t *testing.T) {
+			agent := &serving{t: t, shim: buildTestShim(t), socket: filepath.Join(shortDir(t), "agent.sock")}
+			agent.start("--mode", mode, "--pretend", "nonstranslate,noinfo")
+			c := newContainer(t, "runc", false, truth)
+			c.notify(agent.socket, "", "landlock_restrict_self")
+			judgeContainer(t, native, c.rows(argv...), exceptions, mode, "m64")
 		})
 	}
 }

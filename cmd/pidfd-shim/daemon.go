@@ -183,10 +183,10 @@ func (d *daemon) run(ctx context.Context) error {
 	d.serveAgent()
 	control := d.calls.Handler(d.Healthy)
 	control.HandleFunc("GET /privileges", tellPrivileges)
-	go func() { d.ended <- metrics.Serve(d.sockets[socketControl], d.Handler(control)) }()
+	go func() { d.ended <- metrics.Serve(d.sockets[socketControl], d.Handler(control), d.log) }()
 	go func() { d.ended <- awaitSuccessors(d.sockets[socketUpgrade], successors) }()
 	if d.scraped != nil {
-		go func() { d.ended <- metrics.Serve(d.scraped, d.calls.Handler(d.Healthy)) }()
+		go func() { d.ended <- metrics.Serve(d.scraped, d.calls.Handler(d.Healthy), d.log) }()
 	}
 	watchdog := d.watchdogTicks()
 	d.tell("READY=1")

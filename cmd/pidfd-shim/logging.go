@@ -41,8 +41,11 @@ func (l *logging) logger() *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(l.LogLevel))
 	options := &slog.HandlerOptions{Level: level}
-	if l.LogFormat == "json" {
+	switch {
+	case l.LogFormat == "json":
 		return slog.New(slog.NewJSONHandler(os.Stderr, options))
+	case journalled(os.Stderr):
+		return slog.New(newJournalHandler(os.Stderr, level))
 	}
 	return slog.New(slog.NewTextHandler(os.Stderr, options))
 }

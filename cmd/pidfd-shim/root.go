@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -39,7 +40,11 @@ func execute(args []string, in io.Reader, out, errOut io.Writer) int {
 		return 0
 	}
 	if line := strings.ReplaceAll(err.Error(), "\n", "; "); line != "" {
-		fmt.Fprintln(errOut, "pidfd-shim: "+line)
+		line = "pidfd-shim: " + line
+		if journalled(errOut) {
+			line = priorities[slog.LevelError] + line
+		}
+		fmt.Fprintln(errOut, line)
 	}
 	return statusOf(cmd, err)
 }

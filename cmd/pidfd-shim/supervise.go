@@ -154,13 +154,13 @@ func (c *runConfig) observers(s *session.Session, audited func() (*os.File, erro
 	}
 	if c.Metrics != "" {
 		s.CountsOnly = len(o.list.Several) == 0
-		return o, o.measure(c.Metrics)
+		return o, o.measure(c.Metrics, c.logger())
 	}
 	return o, nil
 }
 
 // measure lets Prometheus look at the run.
-func (o *observers) measure(where string) error {
+func (o *observers) measure(where string, log *slog.Logger) error {
 	l, err := openMetrics(where)
 	if err != nil {
 		return err
@@ -168,7 +168,7 @@ func (o *observers) measure(where string) error {
 	o.scraped = l
 	calls := metrics.New()
 	o.list.Several = append(o.list.Several, calls)
-	go func() { _ = metrics.Serve(l, calls.Handler(func() error { return nil })) }()
+	go func() { _ = metrics.Serve(l, calls.Handler(func() error { return nil }), log) }()
 	return nil
 }
 
