@@ -17,6 +17,7 @@ import (
 // flavour, the one with the x32 ABI, and run x32 callers. Where a kernel lacks the call,
 // what KERNELS_ORACLE, a newer one, says is the truth. KERNELS_ONLY=SUBSTRING,
 // KERNELS_EVERY=N and TRUTH_MODES limit the rows, KERNELS_CALLERS=NAME,... the callers.
+// KERNELS_AGAIN=1 judges the last run's rows again, as after a change of the exceptions.
 func TestKernels(t *testing.T) {
 	exceptions, err := readExceptions()
 	if err != nil {
