@@ -36,7 +36,8 @@ soak:
 	@FUZZTIME=$(FUZZTIME) scripts/soak.sh
 
 # KERNELS="path/to/bzImage ..." takes other images than Debian's. KERNELS_ONLY=SUBSTRING,
-# KERNELS_EVERY=N and TRUTH_MODES=MODE,... run a part of the rows.
+# KERNELS_EVERY=N and TRUTH_MODES=MODE,... run a part of the rows; KERNELS_AGAIN=1 boots
+# nothing and judges again what the machines of the last run reported.
 kernels:
 	@scripts/deps.sh kernels
 	@scripts/kernels.sh $(KERNELS)

@@ -80,7 +80,7 @@ func New(o Options, f kernel.Features, log *slog.Logger) (*Session, error) {
 	}
 	self, err := emulate.ReadSelf(fs)
 	if err != nil {
-		return nil, err
+		return nil, plan.blame(f, err)
 	}
 	log.Info("chose how calls are answered", "backend", plan.Backend, "mode", plan.Mode, "why", plan.Why)
 	s := &Session{

@@ -11,7 +11,7 @@ import (
 
 // LaunchTraced starts the command under the filter of the ptrace backend.
 func (s *Session) LaunchTraced(l *ptrace.Launcher) (int, error) {
-	if err := s.checkTraceOrder(); err != nil {
+	if err := checkTraceOrder(s.Features); err != nil {
 		return 0, err
 	}
 	program, err := notify.Compile(s.filter())
@@ -24,11 +24,22 @@ func (s *Session) LaunchTraced(l *ptrace.Launcher) (int, error) {
 
 // checkTraceOrder refuses kernels on which a rewritten call would not be the one that runs.
 // Where it cannot be told, the start of COMMAND says what is wrong.
-func (s *Session) checkTraceOrder() error {
-	if s.Features.OldTraceOrder || errors.Is(kernel.TraceOrder(), errors.ErrUnsupported) {
+func checkTraceOrder(f kernel.Features) error {
+	if f.OldTraceOrder || errors.Is(kernel.TraceOrder(), errors.ErrUnsupported) {
 		return errors.New("--backend ptrace: " + OldTraceOrder)
 	}
 	return nil
+}
+
+// blame says why a run cannot start: what is missing first where more is missing. A
+// kernel that is not Linux (gVisor) fails by its /proc before it is asked for its order.
+func (p Plan) blame(f kernel.Features, err error) error {
+	if p.Backend == BackendPtrace {
+		if order := checkTraceOrder(f); order != nil {
+			return order
+		}
+	}
+	return err
 }
 
 // OldTraceOrder is why the ptrace backend cannot be had on some kernels.

@@ -153,6 +153,7 @@ func (m *matrix) judgeCallers(t *testing.T, k vmKernel) {
 				equal++
 			}
 		}
+		m.judged.failed += run - equal
 		m.print(k.release, mode.backend, mode.name, "callers", run, equal, "", run-equal, "", fmt.Sprintf("%d calls", calls))
 	}
 }

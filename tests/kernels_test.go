@@ -17,30 +17,40 @@ import (
 // flavour, the one with the x32 ABI, and run x32 callers. Where a kernel lacks the call,
 // what KERNELS_ORACLE, a newer one, says is the truth. KERNELS_ONLY=SUBSTRING,
 // KERNELS_EVERY=N and TRUTH_MODES limit the rows, KERNELS_CALLERS=NAME,... the callers.
+// KERNELS_AGAIN=1 judges the last run's rows again, as after a change of the exceptions.
 func TestKernels(t *testing.T) {
 	exceptions, err := readExceptions()
 	if err != nil {
 		t.Fatal(err)
 	}
 	m := matrix{exceptions: exceptions, files: vmFiles(t), oracle: oracle{image: os.Getenv("KERNELS_ORACLE")}}
-	m.start()
+	m.print("KERNEL", "BACKEND", "MODE", "BITS", "ROWS", "EQUAL", "EXCEPTED", "FAILED", "SECONDS", "NOTE")
 	for _, image := range filepath.SplitList(os.Getenv("KERNELS")) {
 		name := filepath.Base(filepath.Dir(image))
 		t.Run(name, func(t *testing.T) { m.judgeKernel(t, name, image) })
 	}
-	t.Logf("\n%s", m.finish())
+	t.Logf("\n%s", m.table())
 }
 
-// matrix is what all kernels are judged with, and the table that comes of it.
+// matrix is what all kernels are judged with, and the lines of the table that comes of it.
 type matrix struct {
 	exceptions []exception
 	files      []vmFile
 	oracle     oracle
-	text       strings.Builder
-	table      *tabwriter.Writer
+	lines      []string
+	judged     struct{ kernels, rows, failed int }
 }
 
-func (m *matrix) start() {
+func (m *matrix) print(columns ...any) {
+	words := make([]string, len(columns))
+	for i, column := range columns {
+		words[i] = fmt.Sprint(column)
+	}
+	m.lines = append(m.lines, strings.Join(words, "\t"))
+}
+
+// table is what has been printed so far, in columns.
+func (m *matrix) table() string {
 	rows := "all rows of the truth suite"
 	if every := os.Getenv("KERNELS_EVERY"); every != "" {
 		rows = "each " + every + "th row of the truth suite"
@@ -48,24 +58,22 @@ func (m *matrix) start() {
 	if only := os.Getenv("KERNELS_ONLY"); only != "" {
 		rows += fmt.Sprintf(", of those whose name has %q", only)
 	}
-	fmt.Fprintf(&m.text, "%s; callers: programs run, and those that ended as they should\n", rows)
-	m.table = tabwriter.NewWriter(&m.text, 0, 0, 2, ' ', 0)
-	m.print("KERNEL", "BACKEND", "MODE", "BITS", "ROWS", "EQUAL", "EXCEPTED", "FAILED", "SECONDS", "NOTE")
+	var text strings.Builder
+	fmt.Fprintf(&text, "%s; callers: programs run, and those that ended as they should\n", rows)
+	columns := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(columns, strings.Join(m.lines, "\n"))
+	_ = columns.Flush()
+	fmt.Fprintf(&text, "%d kernels, %d rows judged, %d failed\n", m.judged.kernels, m.judged.rows, m.judged.failed)
+	return text.String()
 }
 
-func (m *matrix) print(columns ...any) {
-	for i, column := range columns {
-		if i > 0 {
-			fmt.Fprint(m.table, "\t")
-		}
-		fmt.Fprint(m.table, column)
+// save leaves the table in build/kernels after each kernel: an hour's work is not lost
+// with the run that is ended before the last one.
+func (m *matrix) save(t *testing.T) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(mustBuildDir(t), "kernels", "table"), []byte(m.table()), 0o644); err != nil {
+		t.Error(err)
 	}
-	fmt.Fprintln(m.table)
-}
-
-func (m *matrix) finish() string {
-	_ = m.table.Flush()
-	return m.text.String()
 }
 
 func (m *matrix) judgeKernel(t *testing.T, name, image string) {
@@ -73,7 +81,9 @@ func (m *matrix) judgeKernel(t *testing.T, name, image string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer m.save(t)
 	k := vmKernel{name: name, image: image, release: release, number: number}
+	m.judged.kernels++
 	k.ran = bootVM(t, image, "kernels/"+name, m.files, k.jobs(), vmCPUs(t, number))
 	if len(k.ran) == 0 {
 		t.FailNow() // it did not come up
@@ -96,6 +106,8 @@ func (m *matrix) judgeWidths(t *testing.T, k vmKernel, truth map[string][]row) {
 		native, err := k.ran["native-"+width].rows()
 		if err != nil {
 			t.Errorf("%s natively: %v", width, err)
+			m.print(k.release, "-", "native", width, 0, "", "", "all", k.ran["native-"+width].seconds, "")
+			m.judged.failed++
 			continue
 		}
 		note := ""
@@ -119,6 +131,7 @@ func (m *matrix) judgeMode(t *testing.T, k vmKernel, mode vmMode, width string, 
 		if err != nil {
 			t.Errorf("%s %s: since Linux %s, but on %s: %v", mode.name, width, mode.since, k.release, err)
 		}
+		why, _, _ = strings.Cut(why, ": use ") // the way out is for users
 		m.print(k.release, mode.backend, mode.name, width, "", "", "", "", "", "not here: "+why)
 		return
 	}
@@ -126,11 +139,14 @@ func (m *matrix) judgeMode(t *testing.T, k vmKernel, mode vmMode, width string, 
 	if err != nil {
 		t.Errorf("%s %s: %v", mode.name, width, err)
 		m.print(k.release, mode.backend, mode.name, width, len(rows), "", "", "all", job.seconds, note)
+		m.judged.failed += len(native)
 		return
 	}
 	// In part: on an older kernel an exception may find nothing to do.
 	v := judge(native, rows, m.exceptions, mode.judgedAs(k.number), width, true)
 	m.print(k.release, mode.backend, mode.name, width, v.rows, v.equal, v.excepted, len(v.failures), job.seconds, note)
+	m.judged.rows += v.rows
+	m.judged.failed += len(v.failures)
 	argv := slices.Concat([]string{"pidfd-shim", "run"}, mode.flags, []string{"--", "truth-" + width}, k.truthFlags())
 	report(t, v, k.name+"-"+width+"-"+mode.name, argv)
 }
