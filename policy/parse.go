@@ -1,8 +1,8 @@
 package policy
 
 import (
-	"regexp"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -172,13 +172,22 @@ func (d decoder) rule(n *node, errno unix.Errno) rule {
 
 // ruleName keeps names to what can stand anywhere: in a log line, a label, a shell.
 func (d decoder) ruleName(n *node) string {
-	valid := regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 	switch {
-	case n.kind != text || !valid.MatchString(n.text):
+	case n.kind != text || !isRuleName(n.text):
 		d.fail(n.at, "name: %s is no name: give 1 to 64 letters, digits, dots, dashes and underscores", n.quoted())
 		return ""
 	case n.text == defaultRule:
 		d.fail(n.at, "name: \"default\" is what decides where no rule matches: give another")
 	}
 	return n.text
+}
+
+const (
+	alphanumeric = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+	maxRuleName  = 64
+)
+
+func isRuleName(name string) bool {
+	return name != "" && len(name) <= maxRuleName && strings.Trim(name, alphanumeric+"._-") == "" &&
+		strings.Contains(alphanumeric, name[:1])
 }
