@@ -2,6 +2,7 @@ package tests
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -247,6 +249,32 @@ func TestAgentKeepsPrivileges(t *testing.T) {
 	agent := startAgent(t, "--keep-privileges", "--audit", lines)
 	all := fmt.Sprintf("%016x", ours.Permitted)
 	wantEach(t, agent, map[string]string{"CapPrm": all, "CapEff": all, "NoNewPrivs": "0", "Seccomp": strconv.Itoa(modeOf(t))})
+}
+
+// TestAgentReadsOthersPolicies: a policy that only another user may read is read, also
+// when it has changed.
+func TestAgentReadsOthersPolicies(t *testing.T) {
+	dir, made := t.TempDir(), t.TempDir()
+	give := func(text string) {
+		writePolicy(t, made, "web", text)
+		file := filepath.Join(made, "web.yaml")
+		if err := errors.Join(os.Chown(file, 65534, 65534), os.Rename(file, filepath.Join(dir, "web.yaml"))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(os.Chown(dir, 65534, 65534), os.Chmod(dir, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	give(denyAll)
+	agent := startAgent(t, "--policy-dir", dir)
+	give(allowAll)
+	if err := agent.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	agent.log.await(t, "policy reloaded", "web")
+	l, begin := agent.load(t, "policy=web")
+	begin()
+	l.expect(t, "another's policy", 0)
 }
 
 // modeOf is the seccomp mode of this very process.
