@@ -88,11 +88,12 @@ func (c *Status) add(s *served) {
 	}
 }
 
-// Handler answers on the control socket: the containers, as JSON.
+// Handler answers on the control socket: the containers and what we may do, as JSON.
 func (a *Agent) Handler(mux *http.ServeMux) http.Handler {
 	mux.HandleFunc("GET /containers", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(a.Containers())
 	})
+	mux.HandleFunc("GET /privileges", tellPrivileges)
 	return mux
 }

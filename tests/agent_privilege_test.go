@@ -174,8 +174,7 @@ func TestAgentNeedsEachCapability(t *testing.T) {
 				t.Errorf("with all capabilities: %s, natively %s\n%s", got, native, whole.log)
 			}
 			lacking := &serving{
-				t: t, socket: filepath.Join(shortDir(t), "agent.sock"), shim: row.shim,
-				wrap: []string{"setpriv", "--bounding-set", "-" + row.lacks},
+				t: t, socket: filepath.Join(shortDir(t), "agent.sock"), shim: setPriv(t, row.shim, "--bounding-set", "-"+row.lacks),
 			}
 			lacking.start(flags...)
 			if got := result(lacking); (got == native) != row.same {
@@ -187,6 +186,17 @@ func TestAgentNeedsEachCapability(t *testing.T) {
 			}
 		})
 	}
+}
+
+// setPriv is a program that executes another by setpriv(1).
+func setPriv(t *testing.T, program string, words ...string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "setpriv")
+	text := fmt.Sprintf("#!/bin/sh\nexec setpriv %s %s \"$@\"\n", strings.Join(words, " "), program)
+	if err := os.WriteFile(file, []byte(text), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
 // TestAgentOfNobody: without any privilege there is an agent, which is confined and says
@@ -202,8 +212,8 @@ func TestAgentOfNobody(t *testing.T) {
 		}
 	}
 	s := &serving{
-		t: t, socket: filepath.Join(sockets, "agent.sock"), shim: shim,
-		wrap: []string{"setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"},
+		t: t, socket: filepath.Join(sockets, "agent.sock"),
+		shim: setPriv(t, shim, "--reuid", "65534", "--regid", "65534", "--clear-groups"),
 	}
 	s.start()
 	s.log.await(t, "level=WARN", "lacks privileges", `missing="CAP_KILL CAP_SYS_PTRACE CAP_DAC_READ_SEARCH CAP_SYS_ADMIN"`)

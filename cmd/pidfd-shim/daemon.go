@@ -181,9 +181,9 @@ func (d *daemon) run(ctx context.Context) error {
 	changes := d.watchPolicies()
 	successors := make(chan *net.UnixConn)
 	d.serveAgent()
-	control := d.calls.Handler(d.Healthy)
-	control.HandleFunc("GET /privileges", tellPrivileges)
-	go func() { d.ended <- metrics.Serve(d.sockets[socketControl], d.Handler(control), d.log) }()
+	go func() {
+		d.ended <- metrics.Serve(d.sockets[socketControl], d.Handler(d.calls.Handler(d.Healthy)), d.log)
+	}()
 	go func() { d.ended <- awaitSuccessors(d.sockets[socketUpgrade], successors) }()
 	if d.scraped != nil {
 		go func() { d.ended <- metrics.Serve(d.scraped, d.calls.Handler(d.Healthy), d.log) }()

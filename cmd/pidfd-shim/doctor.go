@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"github.com/pidfd-shim/pidfd-shim/agent"
 	"github.com/pidfd-shim/pidfd-shim/kernel"
 	"github.com/pidfd-shim/pidfd-shim/session"
 )
@@ -40,12 +41,12 @@ Ends with 1 if "run" cannot work here.`,
 
 // report is what doctor found. Its JSON form is stable: names are only added.
 type report struct {
-	Kernel   string    `json:"kernel"`
-	Features []finding `json:"features"`
-	Run      way       `json:"run"`
-	Ways     []way     `json:"ways"`
-	Serve    limits    `json:"serve"`
-	Agent    *held     `json:"agent,omitempty"` // with --control
+	Kernel   string            `json:"kernel"`
+	Features []finding         `json:"features"`
+	Run      way               `json:"run"`
+	Ways     []way             `json:"ways"`
+	Serve    limits            `json:"serve"`
+	Agent    *agent.Privileges `json:"agent,omitempty"` // with --control
 }
 
 type finding struct {
@@ -139,7 +140,7 @@ func (r report) print(out io.Writer) error {
 	fmt.Fprintln(w)
 	r.Serve.print(w)
 	if r.Agent != nil {
-		r.Agent.print(w)
+		printPrivileges(w, *r.Agent)
 	}
 	return w.Flush()
 }

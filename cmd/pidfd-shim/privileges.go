@@ -1,13 +1,12 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"strings"
 
+	"github.com/pidfd-shim/pidfd-shim/agent"
 	"github.com/pidfd-shim/pidfd-shim/confine"
 )
 
@@ -63,37 +62,8 @@ func (l limits) print(w io.Writer) {
 	}
 }
 
-// held is what a running agent may do, as it tells itself.
-type held struct {
-	Pid          int      `json:"pid"`
-	Threads      int      `json:"threads"`
-	Capabilities []string `json:"capabilities"` // effective in some thread
-	Bounding     []string `json:"bounding"`
-	NoNewPrivs   bool     `json:"no_new_privs"`
-	Filtered     bool     `json:"filtered"`
-	Confined     bool     `json:"confined"` // none that serve would give up, and filtered
-	Missing      []string `json:"missing,omitempty"`
-}
-
-// tellPrivileges answers on the control socket.
-func tellPrivileges(w http.ResponseWriter, _ *http.Request) {
-	s, err := confine.Of(os.Getpid())
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	h := held{
-		Pid: os.Getpid(), Threads: s.Threads, Capabilities: confine.Names(s.Effective), Bounding: confine.Names(s.Bounding),
-		NoNewPrivs: s.NoNewPrivs, Filtered: s.Filtered, Confined: s.Confined(),
-	}
-	for _, c := range s.Missing() {
-		h.Missing = append(h.Missing, c.Name())
-	}
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(h)
-}
-
-func (h held) print(w io.Writer) {
+// printPrivileges is what an agent told of itself.
+func printPrivileges(w io.Writer, h agent.Privileges) {
 	fmt.Fprintf(w, "\nthe agent %d, in the most privileged of %d threads, has: %s\n", h.Pid, h.Threads, orNone(h.Capabilities))
 	fmt.Fprintf(w, "what it could execute would have at most: %s; no_new_privs: %v; filter: %v\n", orNone(h.Bounding), h.NoNewPrivs, h.Filtered)
 	if len(h.Missing) > 0 {
