@@ -81,12 +81,16 @@ func (l *Listener) isRerun(c *shim.Call) bool {
 }
 
 // finish waits until the caller has run its call, and meanwhile receives: its call among
-// others, which are kept for Next.
+// others, which are kept for Next. Where it can it does so by itself, for a thread that waits
+// for another costs more than the hop.
 func (l *Listener) finish(c *shim.Call) error {
 	if !l.reruns.Expected {
 		return c.Runner.Finish()
 	}
 	defer l.forgetRerun(c.Tid)
+	if c.Slow { // the fast lane receives, and would not look for what is kept here
+		return c.Runner.Finish()
+	}
 	if p, ok := c.Runner.(shim.Polled); ok {
 		c.Worker().EnterWait()
 		l.receiveUntil(p.Descriptor(), c.Worker())
