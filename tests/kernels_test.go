@@ -53,7 +53,7 @@ func (m *matrix) print(columns ...any) {
 func (m *matrix) table() string {
 	rows := "all rows of the truth suite"
 	if every := os.Getenv("KERNELS_EVERY"); every != "" {
-		rows = "each " + every + "th row of the truth suite"
+		rows = "one in " + every + " rows of the truth suite"
 	}
 	if only := os.Getenv("KERNELS_ONLY"); only != "" {
 		rows += fmt.Sprintf(", of those whose name has %q", only)
@@ -63,7 +63,7 @@ func (m *matrix) table() string {
 	columns := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(columns, strings.Join(m.lines, "\n"))
 	_ = columns.Flush()
-	fmt.Fprintf(&text, "%d kernels, %d rows judged, %d failed\n", m.judged.kernels, m.judged.rows, m.judged.failed)
+	fmt.Fprintf(&text, "in all: kernels %d, rows judged %d, failed %d\n", m.judged.kernels, m.judged.rows, m.judged.failed)
 	return text.String()
 }
 
