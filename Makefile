@@ -2,7 +2,8 @@
 # make test    everything that is decided within 15 minutes (.ci/run calls it)
 # make soak    long races and fuzzing: hours
 # make kernels boot other kernels in QEMU, run the truth suite and real callers there: an hour or more
-# make runtimes run the truth suite in every kind of container of runc and crun
+# make runtimes run the truth suite in every kind of container of runc, crun and podman,
+#              and the packaged service under systemd, in QEMU: a quarter of an hour
 # make check   formatting, vet and linters
 # make bench   measure this machine against the floors
 # make deb     a Debian package in bin/, taken apart and installed in a scratch root to check it
@@ -44,7 +45,7 @@ kernels:
 
 runtimes:
 	@scripts/deps.sh runtimes
-	PIDFD_SHIM_NO_SKIP=1 PIDFD_SHIM_RUNTIMES=1 $(GO) test -tags shimtest -count=1 -timeout 1h -v -run '^TestContainer|^TestServe' ./tests
+	@scripts/runtimes.sh
 
 check:
 	@scripts/deps.sh build

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Installs the Debian packages that a make target needs, if any is missing, and says
-# which; for test it downloads the kernels that are booted, too. With all of that
+# which; for test and runtimes it downloads the kernels that are booted, too. With all of that
 # present it touches neither the network nor the system.
 # usage: deps.sh build|demo|test|kernels|runtimes|deb
 set -euo pipefail
@@ -9,7 +9,7 @@ build="gcc libc6-dev libseccomp-dev pkg-config ca-certificates"
 demo="$build gcc-multilib python3"
 kernels="$demo make qemu-system-x86 debian-archive-keyring stress-ng"
 test="$kernels procps psmisc strace util-linux runc crun"
-runtimes="$build gcc-multilib make util-linux runc crun"
+runtimes="$build gcc-multilib make binutils util-linux runc crun podman qemu-system-x86 debian-archive-keyring mmdebstrap cpio"
 deb="$build binutils make"
 
 case "${1:-}" in
@@ -42,12 +42,13 @@ missing() {
 	done
 }
 
-# fetch_kernels downloads the kernels that make test boots. What it means if that cannot
-# be, make test says.
-fetch_kernels() {
-	if [ "$1" = test ]; then
-		"$(dirname "$0")/kernels.sh" --quick --fetch || true
-	fi
+# fetch_machines downloads what make test and make runtimes boot. What it means if that
+# cannot be, they say.
+fetch_machines() {
+	case "$1" in
+	test) "$(dirname "$0")/kernels.sh" --quick --fetch || true ;;
+	runtimes) "$(dirname "$0")/runtimes.sh" --fetch || true ;;
+	esac
 }
 
 # CPython's own tests are packaged by version: libpython3.11-testsuite on Debian 12.
@@ -61,7 +62,7 @@ if [ "$1" = test ] && ! has_testsuite; then
 	testsuite=yes
 fi
 if [ -z "$need" ] && [ $testsuite = no ]; then
-	fetch_kernels "$1"
+	fetch_machines "$1"
 	exit 0
 fi
 
@@ -81,4 +82,4 @@ if [ $testsuite = yes ]; then
 fi
 echo "deps: installing" $need
 $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends -y $need >/dev/null
-fetch_kernels "$1"
+fetch_machines "$1"

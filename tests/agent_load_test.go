@@ -108,10 +108,21 @@ func (l *loader) wait(t *testing.T) {
 	if err := l.cmd.Wait(); err != nil {
 		t.Errorf("a loader ended with %v", err)
 	}
+	l.loadResult = readLoad(t, line)
+}
+
+func readLoad(t *testing.T, line string) (l loadResult) {
+	t.Helper()
 	if _, err := fmt.Sscanf(line, "calls=%d least=%d errors=%d errno=%d slowest_us=%d got=%d doubled=%d died=%d",
 		&l.calls, &l.least, &l.errors, &l.errno, &l.slowest, &l.got, &l.doubled, &l.died); err != nil {
 		t.Errorf("a loader printed %q: %v", line, err)
 	}
+	return l
+}
+
+// add counts another container's in.
+func (l *loadResult) add(o loadResult) {
+	l.calls, l.errors, l.got, l.doubled, l.died = l.calls+o.calls, l.errors+o.errors, l.got+o.got, l.doubled+o.doubled, l.died+o.died
 }
 
 // memoryLimit is what an agent of 200 containers may use.

@@ -47,7 +47,7 @@ func bootVM(t *testing.T, image, name string, files []vmFile, jobs []vmJob, cpus
 	var err error
 	if os.Getenv("KERNELS_AGAIN") == "" {
 		writeInitramfs(t, base+".cpio", files, encodeJobs(t, jobs))
-		err = runQEMU(t, image, base, cpus)
+		err = machine{image: image, base: base, cpus: cpus, memory: "1G", line: bootLine}.run(t)
 	}
 	ran, readErr := readJobs(base + ".out")
 	if err = errors.Join(err, readErr); err != nil {
@@ -63,16 +63,25 @@ func bootVM(t *testing.T, image, name string, files []vmFile, jobs []vmJob, cpus
 // off without syscall.x32; others do not know the word.
 const bootLine = "console=ttyS0 panic=-1 quiet no_timer_check syscall.x32=y"
 
-func runQEMU(t *testing.T, image, base string, cpus int) error {
+// machine is what QEMU emulates. Its first file system is BASE.cpio, what it says goes to
+// BASE.console and what it sends to BASE.out.
+type machine struct {
+	image, base  string
+	cpus         int
+	memory, line string
+}
+
+// run boots it and returns when it has turned itself off.
+func (m machine) run(t *testing.T) error {
 	ctx, cancel := context.WithTimeout(t.Context(), vmDeadline)
 	defer cancel()
-	if err := os.RemoveAll(base + ".out"); err != nil {
+	if err := os.RemoveAll(m.base + ".out"); err != nil {
 		return err
 	}
 	out, err := exec.CommandContext(ctx, "qemu-system-x86_64", "-accel", "tcg", "-cpu", "max",
-		"-smp", strconv.Itoa(cpus), "-m", "1G", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-		"-kernel", image, "-initrd", base+".cpio", "-append", bootLine,
-		"-serial", "file:"+base+".console", "-serial", "file:"+base+".out").CombinedOutput()
+		"-smp", strconv.Itoa(m.cpus), "-m", m.memory, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+		"-kernel", m.image, "-initrd", m.base+".cpio", "-append", m.line,
+		"-serial", "file:"+m.base+".console", "-serial", "file:"+m.base+".out").CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("qemu-system-x86_64: %w: %s", errors.Join(err, ctx.Err()), out)
 	}
