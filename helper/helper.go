@@ -143,6 +143,10 @@ func (h *Helper) exchange(question, answer []byte) (int, error) {
 	if _, err := unix.Write(h.socket, question); err != nil {
 		return 0, err
 	}
+	return h.answer(answer)
+}
+
+func (h *Helper) answer(answer []byte) (int, error) {
 	for {
 		n, err := unix.Read(h.socket, answer)
 		switch {
@@ -162,12 +166,9 @@ func (h *Helper) start() error {
 	}
 	theirs := os.NewFile(uintptr(fds[1]), "helper")
 	defer theirs.Close()
-	patience := unix.NsecToTimeval(int64(h.Deadline))
-	for _, option := range []int{unix.SO_RCVTIMEO, unix.SO_SNDTIMEO} {
-		if err := unix.SetsockoptTimeval(fds[0], unix.SOL_SOCKET, option, &patience); err != nil {
-			_ = unix.Close(fds[0])
-			return err
-		}
+	if err := errors.Join(setPatience(fds[0], unix.SO_SNDTIMEO, h.Deadline), setPatience(fds[0], unix.SO_RCVTIMEO, startPatience)); err != nil {
+		_ = unix.Close(fds[0])
+		return err
 	}
 	if h.process, err = h.Command(theirs); err != nil {
 		_ = unix.Close(fds[0])
@@ -176,7 +177,26 @@ func (h *Helper) start() error {
 	}
 	h.socket = fds[0]
 	h.All.add(h.socket, h.process.Pid)
+	if _, err = h.answer(make([]byte, len(hello))); err == nil {
+		err = setPatience(h.socket, unix.SO_RCVTIMEO, h.Deadline)
+	}
+	if err != nil {
+		h.stop()
+		return fmt.Errorf("%w: it did not start: %w", ErrLate, err)
+	}
 	return nil
+}
+
+// hello is what a helper says when it has started. Its deadline is for what it is asked:
+// starting a program can take longer than that on a busy machine, each time.
+const hello = "!"
+
+// startPatience is for starting.
+const startPatience = 10 * time.Second
+
+func setPatience(socket, option int, patience time.Duration) error {
+	value := unix.NsecToTimeval(int64(patience))
+	return unix.SetsockoptTimeval(socket, unix.SOL_SOCKET, option, &value)
 }
 
 // stop kills the process. It is the child of a thread that does not wait for children,
@@ -202,6 +222,9 @@ func reap(pid int) {
 // Serve is the helper's side: it answers questions until the socket closes.
 func Serve(socket *os.File, questionSize, answerSize int, answer func(question, into []byte) int) error {
 	question, into := make([]byte, questionSize), make([]byte, answerSize)
+	if _, err := socket.WriteString(hello); err != nil {
+		return err
+	}
 	for {
 		n, err := socket.Read(question)
 		switch {
