@@ -2,7 +2,6 @@ package shim
 
 import (
 	"cmp"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -117,7 +116,7 @@ func (s *Supervisor) postpone(c *Call) {
 // serveSlow is the loop of the slow lane. A call that is still not ready goes to the
 // end of the queue, and the lane rests before it tries the next.
 func (s *Supervisor) serveSlow(w *Worker) {
-	runtime.LockOSThread() // see work
+	w.begin()
 	defer w.end()
 	handlers := s.Handlers()
 	for !w.Replaced() {

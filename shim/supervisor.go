@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -90,7 +89,7 @@ func (s *Supervisor) JoinFor(patience time.Duration) {
 // work is the loop of one worker. The thread is locked: it may be replaced while it
 // is stuck in a read, and then must not hold up the scheduler's other work.
 func (s *Supervisor) work(w *Worker) {
-	runtime.LockOSThread() // and never unlocked: the thread ends, and lets go of its tracees
+	w.begin()
 	defer w.end()
 	handlers := s.Handlers()
 	var c Call

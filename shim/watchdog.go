@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// Watchdog replaces workers that are in the same read, or wait, at two of its ticks. One serves
-// any number of supervisors, and rests while there is none.
+// Watchdog replaces workers that are in the same read, or wait, at two of its ticks, and not
+// for want of a processor. One serves any number of supervisors, and rests while there is
+// none.
 type Watchdog struct {
 	mu      sync.Mutex // guards below
 	watched map[*Supervisor]sight
@@ -17,7 +18,12 @@ type Watchdog struct {
 type sight [laneCount]struct {
 	worker  *Worker // nil: not started
 	entered uint64
+	since   int // ticks for which it has been there
 }
+
+// starvation is for how many ticks a worker in a read is taken for one that wants a
+// processor, if it looks like one: a caller may know of a read that never ends nor sleeps.
+const starvation = 20
 
 func (d *Watchdog) add(s *Supervisor) {
 	d.mu.Lock()
@@ -67,8 +73,13 @@ func (s *Supervisor) look(last sight) sight {
 		if w == nil {
 			continue
 		}
-		now[lane].worker, now[lane].entered = w, w.entered.Load()
-		if now[lane] == last[lane] && now[lane].entered%2 == 1 && w.replace != nil {
+		is, was := &now[lane], last[lane]
+		is.worker, is.entered = w, w.entered.Load()
+		if is.worker != was.worker || is.entered != was.entered {
+			continue
+		}
+		is.since = was.since + 1
+		if is.entered%2 == 1 && w.replace != nil && (is.since >= starvation || !w.starved()) {
 			s.replaceStuck(w)
 		}
 	}

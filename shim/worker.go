@@ -1,6 +1,11 @@
 package shim
 
-import "sync/atomic"
+import (
+	"runtime"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
 
 // Worker is one loop on one thread. It marks what may take for ever, so that another
 // can be put in its place. A nil Worker is a test's: nobody watches.
@@ -8,9 +13,17 @@ type Worker struct {
 	entered atomic.Uint64 // odd while in something that may take for ever
 	reads   atomic.Bool   // it is a caller's memory or file
 	retired atomic.Bool
+	tid     atomic.Int32 // of its thread
 
 	replace func() // starts another; nil where nobody can do this one's work
 	behind  *atomic.Int32
+}
+
+// begin ties the worker to its thread, for good: the thread ends with it, and lets go of
+// its tracees.
+func (w *Worker) begin() {
+	runtime.LockOSThread()
+	w.tid.Store(int32(unix.Gettid()))
 }
 
 // Enter marks the start of a read that a caller can make block.
