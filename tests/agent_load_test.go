@@ -120,11 +120,6 @@ func readLoad(t *testing.T, line string) (l loadResult) {
 	return l
 }
 
-// add counts another container's in.
-func (l *loadResult) add(o loadResult) {
-	l.calls, l.errors, l.got, l.doubled, l.died = l.calls+o.calls, l.errors+o.errors, l.got+o.got, l.doubled+o.doubled, l.died+o.died
-}
-
 // memoryLimit is what an agent of 200 containers may use.
 const memoryLimit = 64 << 20
 

@@ -16,6 +16,11 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/tests/skip"
 )
 
+// add counts another container's in.
+func (l *loadResult) add(o loadResult) {
+	l.calls, l.errors, l.got, l.doubled, l.died = l.calls+o.calls, l.errors+o.errors, l.got+o.got, l.doubled+o.doubled, l.died+o.died
+}
+
 // TestSystemd boots a machine with Debian's own systemd, installs our package there and
 // judges what tests/systemd/inside.sh saw: the service as it is shipped, in each mode,
 // and containers under load while it is restarted, killed, stopped dead and upgraded.
