@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,36 +16,42 @@ import (
 
 // TestReload: a policy file that is replaced is in force for the calls to come, a bad one
 // leaves the old in force and says so, and SIGHUP reads it again. What the filter was
-// made of stays: the log names the rules that it does not hand over.
+// made of stays: the log names the rules that it does not hand over. All of that also where
+// SIGHUP was ignored before (nohup).
 func TestReload(t *testing.T) {
-	for _, way := range [][]string{{"--mode", "forward"}, {"--mode", "auto"}, {"--backend", "ptrace"}} {
+	const nohup = "nohup"
+	for _, way := range [][]string{{"--mode", "forward"}, {"--mode", "auto", nohup}, {"--backend", "ptrace"}, {"--backend", "ptrace", nohup}} {
 		t.Run(strings.Join(way, " "), func(t *testing.T) {
+			disposition := "-"
+			if i := slices.Index(way, nohup); i >= 0 {
+				way, disposition = way[:i], "''"
+			}
 			file := filepath.Join(t.TempDir(), "policy.yaml")
 			replace(t, file, "version: 1\nrules: [{name: a, action: deny, errno: EUNATCH, match: {target: {uid: [1000]}}}]\n")
-			r := reloading(t, append([]string{buildShim(t), "run", "--log-level", "info", "--policy", file}, append(way, "--", buildCalls(t, "m64"))...))
+			r := reloading(t, append([]string{"sh", "-c", "trap " + disposition + ` HUP; exec "$@"`, "sh", buildShim(t), "run", "--log-level", "info", "--policy", file}, append(way, "--", buildCalls(t, "m64"))...))
 			r.expect("child 0 9999", unix.EUNATCH)
 			r.expect("self 0 9999", 0)
 
 			replace(t, file, "version: 1\nrules: [{name: b, action: deny, errno: EXFULL, match: {target: {relation: [self]}}}]\n")
-			r.await("policy reloaded")
+			r.log.await(t, "policy reloaded")
 			r.expect("child 0 9999", 0)
 			r.expect("self 0 9999", unix.EXFULL)
 
 			replace(t, file, "version: 1\nrules: [{name: c, action: deny, match: {target: {relation: [sibling]}}}]\n")
-			r.await("the old one stays in force")
+			r.log.await(t, "the old one stays in force")
 			r.expect("self 0 9999", unix.EXFULL)
 
 			replace(t, file, "version: 1\nsyscalls: all\n")
-			r.await("start the command anew")
+			r.log.await(t, "start the command anew")
 			r.expect("self 0 9999", unix.EXFULL)
 
 			// Written in place, which is noticed too; SIGHUP comes on top.
 			if err := os.WriteFile(file, []byte("version: 1\nrules: [{name: d, action: deny, errno: EUNATCH, match: {signals: [0]}}]\n"), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			r.await("rules=\"d")
+			r.log.await(t, "rules=\"d")
 			r.hangUp()
-			r.await("rules=\"d")
+			r.log.awaitCount(t, 2, "rules=\"d")
 		})
 	}
 }
@@ -66,7 +73,7 @@ type reloader struct {
 	front int
 	in    io.Writer
 	out   *bufio.Scanner
-	log   *bufio.Scanner
+	log   *watchedLog
 }
 
 func reloading(t *testing.T, argv []string) *reloader {
@@ -80,19 +87,18 @@ func reloading(t *testing.T, argv []string) *reloader {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := newWatchedLog()
+	stderr := log.pipe(t)
+	cmd.Stderr = stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	_ = stderr.(*os.File).Close()
 	t.Cleanup(func() {
 		_ = in.Close()
-		_, _ = io.Copy(io.Discard, log)
 		_ = cmd.Wait()
 	})
-	return &reloader{t, cmd.Process.Pid, in, bufio.NewScanner(out), bufio.NewScanner(log)}
+	return &reloader{t, cmd.Process.Pid, in, bufio.NewScanner(out), log}
 }
 
 // expect makes a call: a target, a signal and a code of calls.c.
@@ -102,17 +108,6 @@ func (r *reloader) expect(call string, want unix.Errno) {
 	if !r.out.Scan() || r.out.Text() != fmt.Sprint(int(want)) {
 		r.t.Fatalf("call %q: errno %q, want %d (%v)", call, r.out.Text(), int(want), want)
 	}
-}
-
-// await reads the log until a line has the words.
-func (r *reloader) await(words string) {
-	r.t.Helper()
-	for r.log.Scan() {
-		if strings.Contains(r.log.Text(), words) {
-			return
-		}
-	}
-	r.t.Fatalf("the log ended without %q", words)
 }
 
 // hangUp sends SIGHUP to whoever answers calls: the supervisor, or its tracer.

@@ -23,12 +23,9 @@ func (c *runConfig) reloadPolicy(s *session.Session, log *slog.Logger) {
 	if file == "" {
 		return
 	}
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	if err := front.Hear(unix.SIGHUP); err != nil { // the supervisor drops signals otherwise
-		log.Info("SIGHUP goes unnoticed", "error", err)
-	}
-	changes := watchFile(file, log)
+	c.hangups = make(chan os.Signal, 1)
+	c.hearHangups(log)
+	hangups, changes := c.hangups, watchFile(file, log)
 	go func() {
 		for {
 			select {
@@ -47,6 +44,18 @@ func (c *runConfig) reloadPolicy(s *session.Session, log *slog.Logger) {
 			}
 		}
 	}()
+}
+
+// hearHangups has SIGHUP read the policy again, if there is one. Where it was ignored when we
+// were started (nohup), COMMAND's start has it ignored again.
+func (c *runConfig) hearHangups(log *slog.Logger) {
+	if c.hangups == nil {
+		return
+	}
+	signal.Notify(c.hangups, syscall.SIGHUP)
+	if err := front.Hear(unix.SIGHUP); err != nil { // the supervisor drops signals otherwise
+		log.Info("SIGHUP goes unnoticed", "error", err)
+	}
 }
 
 // settling is how long a file must have been left alone: one that is written in place is

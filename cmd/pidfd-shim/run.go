@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -41,6 +42,7 @@ type runConfig struct {
 	Wait    string `json:"-"`
 
 	features kernel.Features // the supervisor's, who asks once
+	hangups  chan os.Signal  // see reloadPolicy
 }
 
 func newRunCommand() *cobra.Command {

@@ -97,6 +97,7 @@ func hooks(s *session.Session, c *runConfig, observers *observers) front.Hooks {
 		Start: func(fork front.Fork) (int, error) {
 			pid, err := s.Launch(func() (int, error) { return fork(nil) })
 			if err == nil {
+				c.hearHangups(s.Log)
 				go func() { served <- s.Serve() }()
 			}
 			return pid, err
