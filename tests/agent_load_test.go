@@ -130,8 +130,9 @@ func TestAgentUnderLoad(t *testing.T) {
 	containers, seconds := soak(60, 200), soak(3, 60)
 	for _, mode := range []string{"auto", "forward", "caller", "emulate"} {
 		t.Run(mode, func(t *testing.T) {
-			agent := startAgent(t, "--mode", mode)
-			peak := agent.limitMemory()
+			limit := limitMemory(t)
+			agent := &serving{t: t, socket: filepath.Join(shortDir(t), "agent.sock"), wrap: limit.wrap}
+			agent.start("--mode", mode)
 			all, begin := startLoaders(t, agent.socket, containers, seconds)
 			begin()
 			sum, counts, slowest := 0, []int{}, 0
@@ -145,7 +146,7 @@ func TestAgentUnderLoad(t *testing.T) {
 				counts = append(counts, l.calls)
 			}
 			slices.Sort(counts)
-			mean, used := sum/len(all), peak()
+			mean, used := sum/len(all), limit.peak(agent)
 			t.Logf("%d containers, %d callers each, %d s, mode %s: %d calls answered, a container %d to %d, median %d; slowest %d us; peak memory of agent and helpers %.1f MiB",
 				containers, callersEach, seconds, mode, sum, counts[0], counts[len(counts)-1], counts[len(counts)/2], slowest, float64(used)/(1<<20))
 			if soaking && counts[0] < mean/10 { // in a few seconds others' load decides
@@ -199,31 +200,46 @@ func childrenOf(pid int) []int {
 	return children
 }
 
-// limitMemory puts the agent under the kernel's own limit where the memory controller is
-// to be had, and tells how to ask for its peak. Elsewhere that is what each process has
-// had, with what they share counted for each.
-func (s *serving) limitMemory() (peak func() int) {
-	pid := s.cmd.Process.Pid
-	for _, v := range []struct{ root, limit, peak string }{
-		{"/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.max_usage_in_bytes"},
-		{"/sys/fs/cgroup", "memory.max", "memory.peak"},
+// limited is a control group that has no more memory than the agent may use, the pages of
+// its files among it.
+type limited struct {
+	wrap []string // executes a program in it
+	dir  string   // "": the memory controller cannot be had
+	most string   // the file with its peak
+	told string   // the file with its kills
+}
+
+func limitMemory(t *testing.T) limited {
+	t.Helper()
+	for _, v := range []struct{ root, limit, peak, kills string }{
+		{"/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.max_usage_in_bytes", "memory.oom_control"},
+		{"/sys/fs/cgroup", "memory.max", "memory.peak", "memory.events"},
 	} {
-		dir := filepath.Join(v.root, fmt.Sprintf("pidfd-shim-test-%d", pid))
+		dir := filepath.Join(v.root, fmt.Sprintf("pidfd-shim-test-%d", os.Getpid()))
 		if _, err := os.Stat(filepath.Join(v.root, "cgroup.procs")); err != nil || os.Mkdir(dir, 0o755) != nil {
 			continue
 		}
-		s.t.Cleanup(func() {
-			s.stop() // a group with processes in it cannot be removed
-			_ = os.Remove(dir)
-		})
-		if os.WriteFile(filepath.Join(dir, v.limit), []byte(strconv.Itoa(memoryLimit)), 0o644) == nil &&
-			os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0o644) == nil {
-			before := peakOf(s.t, pid) // is counted elsewhere
-			return func() int { return before + numberIn(s.t, filepath.Join(dir, v.peak)) }
+		t.Cleanup(func() { _ = os.Remove(dir) }) // the agent has been stopped by then
+		if os.WriteFile(filepath.Join(dir, v.limit), []byte(strconv.Itoa(memoryLimit)), 0o644) == nil {
+			enter := []string{"sh", "-c", `echo $$ >"$0" && exec "$@"`, filepath.Join(dir, "cgroup.procs")}
+			return limited{enter, dir, v.peak, v.kills}
 		}
 	}
-	s.t.Log("no memory controller here: the kernel sets no limit")
-	return s.peakMemory
+	t.Log("no memory controller here: the kernel sets no limit")
+	return limited{}
+}
+
+// peak is the most that was used. Without a group it is what each process has had, with
+// what they share counted for each.
+func (l limited) peak(s *serving) int {
+	if l.dir == "" {
+		return s.peakMemory()
+	}
+	text, err := os.ReadFile(filepath.Join(l.dir, l.told))
+	if err != nil || !strings.Contains("\n"+string(text), "\noom_kill 0\n") {
+		s.t.Errorf("somebody was killed for want of memory: %q %v", text, err)
+	}
+	return numberIn(s.t, filepath.Join(l.dir, l.most))
 }
 
 func numberIn(t *testing.T, path string) int {

@@ -22,7 +22,8 @@ const agentDeadline = 20 * time.Second
 // serving is a `pidfd-shim serve` under test.
 type serving struct {
 	t      *testing.T
-	shim   string // a build of its own; "" is the usual one
+	shim   string   // a build of its own; "" is the usual one
+	wrap   []string // another program, with arguments, that executes it
 	cmd    *exec.Cmd
 	socket string
 	log    *watchedLog
@@ -38,11 +39,12 @@ func startAgent(t *testing.T, flags ...string) *serving {
 
 func (s *serving) start(flags ...string) {
 	s.t.Helper()
-	argv := append([]string{"serve", "--socket", s.socket, "--log-level", "info"}, flags...)
 	if s.shim == "" {
 		s.shim = buildShim(s.t)
 	}
-	s.cmd = exec.Command(s.shim, argv...)
+	argv := append(slices.Clone(s.wrap), s.shim, "serve", "--socket", s.socket, "--log-level", "info")
+	argv = append(argv, flags...)
+	s.cmd = exec.Command(argv[0], argv[1:]...)
 	s.log = newWatchedLog()
 	s.cmd.Stderr = s.log.pipe(s.t)
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
