@@ -160,22 +160,22 @@ func (h *Helper) answer(answer []byte) (int, error) {
 }
 
 func (h *Helper) start() error {
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	ours, other, err := socketPair()
 	if err != nil {
 		return err
 	}
-	theirs := os.NewFile(uintptr(fds[1]), "helper")
+	theirs := os.NewFile(uintptr(other), "helper")
 	defer theirs.Close()
-	if err := errors.Join(setPatience(fds[0], unix.SO_SNDTIMEO, h.Deadline), setPatience(fds[0], unix.SO_RCVTIMEO, startPatience)); err != nil {
-		_ = unix.Close(fds[0])
+	if err := errors.Join(setPatience(ours, unix.SO_SNDTIMEO, h.Deadline), setPatience(ours, unix.SO_RCVTIMEO, startPatience)); err != nil {
+		_ = unix.Close(ours)
 		return err
 	}
 	if h.process, err = h.Command(theirs); err != nil {
-		_ = unix.Close(fds[0])
+		_ = unix.Close(ours)
 		h.process = nil
 		return err
 	}
-	h.socket = fds[0]
+	h.socket = ours
 	h.All.add(h.socket, h.process.Pid)
 	if _, err = h.answer(make([]byte, len(hello))); err == nil {
 		err = setPatience(h.socket, unix.SO_RCVTIMEO, h.Deadline)
