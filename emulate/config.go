@@ -3,9 +3,9 @@ package emulate
 import (
 	"log/slog"
 
-	"github.com/pidfd-shim/pidfd-shim/kernel"
+	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
+	"github.com/pidfd-shim/pidfd-shim/internal/proc"
 	"github.com/pidfd-shim/pidfd-shim/policy"
-	"github.com/pidfd-shim/pidfd-shim/proc"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 

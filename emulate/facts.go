@@ -3,8 +3,8 @@ package emulate
 import (
 	"golang.org/x/sys/unix"
 
+	"github.com/pidfd-shim/pidfd-shim/internal/proc"
 	"github.com/pidfd-shim/pidfd-shim/policy"
-	"github.com/pidfd-shim/pidfd-shim/proc"
 )
 
 // facts gathers what a policy asks of one attempt: through the handles that it holds,

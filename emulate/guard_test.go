@@ -14,10 +14,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/pidfd-shim/pidfd-shim/kernel"
-	"github.com/pidfd-shim/pidfd-shim/proc"
+	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
+	"github.com/pidfd-shim/pidfd-shim/internal/proc"
+	"github.com/pidfd-shim/pidfd-shim/internal/tracee"
 	"github.com/pidfd-shim/pidfd-shim/shim"
-	"github.com/pidfd-shim/pidfd-shim/tracee"
 )
 
 // testPinner makes the test's thread a tracer. letGo is what follows a call's answer.

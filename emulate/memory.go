@@ -8,7 +8,7 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/arch"
 	i386 "github.com/pidfd-shim/pidfd-shim/arch/386"
 	"github.com/pidfd-shim/pidfd-shim/arch/amd64"
-	"github.com/pidfd-shim/pidfd-shim/helper"
+	"github.com/pidfd-shim/pidfd-shim/internal/helper"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 

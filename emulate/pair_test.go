@@ -13,9 +13,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/pidfd-shim/pidfd-shim/kernel"
+	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
+	"github.com/pidfd-shim/pidfd-shim/internal/proc"
 	"github.com/pidfd-shim/pidfd-shim/policy"
-	"github.com/pidfd-shim/pidfd-shim/proc"
 	"github.com/pidfd-shim/pidfd-shim/tests/skip"
 )
 

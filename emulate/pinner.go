@@ -3,9 +3,9 @@ package emulate
 import (
 	"golang.org/x/sys/unix"
 
-	"github.com/pidfd-shim/pidfd-shim/proc"
+	"github.com/pidfd-shim/pidfd-shim/internal/proc"
+	"github.com/pidfd-shim/pidfd-shim/internal/tracee"
 	"github.com/pidfd-shim/pidfd-shim/shim"
-	"github.com/pidfd-shim/pidfd-shim/tracee"
 )
 
 // Pinner holds a number's owner by PTRACE_SEIZE while a signal is sent to it: a traced

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
-	"github.com/pidfd-shim/pidfd-shim/helper"
+	"github.com/pidfd-shim/pidfd-shim/internal/helper"
 )
 
 // Reader reads memory that may never answer, in a helper process: process_vm_readv on

@@ -1,8 +1,8 @@
 package emulate
 
 import (
+	"github.com/pidfd-shim/pidfd-shim/internal/proc"
 	"github.com/pidfd-shim/pidfd-shim/policy"
-	"github.com/pidfd-shim/pidfd-shim/proc"
 )
 
 // relate finds which of the wanted relations hold between caller and target, as

@@ -6,7 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/pidfd-shim/pidfd-shim/proc"
+	"github.com/pidfd-shim/pidfd-shim/internal/proc"
 )
 
 // reopenDescriptor makes a handle without pidfd_getfd (before 5.6, a private

@@ -6,7 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/pidfd-shim/pidfd-shim/proc"
+	"github.com/pidfd-shim/pidfd-shim/internal/proc"
 )
 
 // identifyDir finds whom a procfs directory names. The directory may belong to any

@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/pidfd-shim/pidfd-shim/nearest"
+	"github.com/pidfd-shim/pidfd-shim/internal/suggest"
 )
 
 // quoted is how an error shows a value.
@@ -37,7 +37,7 @@ func (d decoder) object(n *node, what string, known []string) (map[string]*node,
 		name := e.key.text
 		switch at, again := first[name]; {
 		case e.key.kind != text || !slices.Contains(known, name):
-			d.fail(e.key.at, "unknown key %s in %s: %s", e.key.quoted(), what, suggest(name, known, "it has "))
+			d.fail(e.key.at, "unknown key %s in %s: %s", e.key.quoted(), what, wayOut(name, known, "it has "))
 		case again:
 			d.fail(e.key.at, "key %q is there twice, first in line %d", name, at.line)
 		default:
@@ -64,13 +64,13 @@ func (d decoder) lacking(n *node, what string, values map[string]*node, keys ...
 	}
 }
 
-// suggest is the way out: the nearest known name, or all of them.
-func suggest(word string, known []string, all string) string {
+// wayOut is the nearest known name, or all of them.
+func wayOut(word string, known []string, all string) string {
 	return nearestOr(word, known, all+join(known, "and"))
 }
 
 func nearestOr(word string, known []string, otherwise string) string {
-	if near := nearest.Name(word, known); near != "" {
+	if near := suggest.Name(word, known); near != "" {
 		return fmt.Sprintf("did you mean %q?", near)
 	}
 	return otherwise

@@ -16,7 +16,7 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
-	"github.com/pidfd-shim/pidfd-shim/confine"
+	"github.com/pidfd-shim/pidfd-shim/internal/confine"
 )
 
 // kept is CAP_DAC_READ_SEARCH (2), CAP_KILL (5) and CAP_SYS_PTRACE (19).

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/pidfd-shim/pidfd-shim/kernel"
+	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
 	"github.com/pidfd-shim/pidfd-shim/tests/skip"
 )
 

@@ -3,7 +3,7 @@ package main
 import (
 	"sync"
 
-	"github.com/pidfd-shim/pidfd-shim/audit"
+	"github.com/pidfd-shim/pidfd-shim/internal/audit"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 

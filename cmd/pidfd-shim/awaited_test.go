@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/pidfd-shim/pidfd-shim/audit"
+	"github.com/pidfd-shim/pidfd-shim/internal/audit"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 

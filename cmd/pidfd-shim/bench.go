@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
-	"github.com/pidfd-shim/pidfd-shim/bench"
+	"github.com/pidfd-shim/pidfd-shim/internal/bench"
 )
 
 func newBenchCommand() *cobra.Command {

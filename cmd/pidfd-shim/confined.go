@@ -13,8 +13,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/pidfd-shim/pidfd-shim/confine"
-	"github.com/pidfd-shim/pidfd-shim/proc"
+	"github.com/pidfd-shim/pidfd-shim/internal/confine"
+	"github.com/pidfd-shim/pidfd-shim/internal/proc"
 )
 
 // procfsVariable has the number of the descriptor by which serve, executed again without

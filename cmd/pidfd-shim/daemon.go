@@ -14,10 +14,10 @@ import (
 
 	"github.com/fsnotify/fsnotify"
 
-	"github.com/pidfd-shim/pidfd-shim/agent"
-	"github.com/pidfd-shim/pidfd-shim/audit"
-	"github.com/pidfd-shim/pidfd-shim/metrics"
-	"github.com/pidfd-shim/pidfd-shim/session"
+	"github.com/pidfd-shim/pidfd-shim/internal/agent"
+	"github.com/pidfd-shim/pidfd-shim/internal/audit"
+	"github.com/pidfd-shim/pidfd-shim/internal/metrics"
+	"github.com/pidfd-shim/pidfd-shim/internal/session"
 )
 
 // daemon is a running serve.

@@ -14,7 +14,7 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/pidfd-shim/pidfd-shim/confine"
+	"github.com/pidfd-shim/pidfd-shim/internal/confine"
 )
 
 var update = flag.Bool("update", false, "write the files that are generated")

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/pidfd-shim/pidfd-shim/nearest"
+	"github.com/pidfd-shim/pidfd-shim/internal/suggest"
 )
 
 // explainFlag turns what the flag parser says into one line with the way out.
@@ -23,7 +23,7 @@ func explainFlag(cmd *cobra.Command, err error) error {
 		}
 	})
 	hint := fmt.Sprintf("see %q", cmd.CommandPath()+" --help")
-	if near := nearest.Name(unknown.GetSpecifiedName(), names); near != "" {
+	if near := suggest.Name(unknown.GetSpecifiedName(), names); near != "" {
 		hint = "did you mean --" + near + "?"
 	}
 	dashes := "--"

@@ -13,9 +13,9 @@ import (
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
 	"github.com/pidfd-shim/pidfd-shim/emulate"
-	"github.com/pidfd-shim/pidfd-shim/kernel"
+	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
+	"github.com/pidfd-shim/pidfd-shim/internal/proc"
 	"github.com/pidfd-shim/pidfd-shim/policy"
-	"github.com/pidfd-shim/pidfd-shim/proc"
 )
 
 // explainConfig is what the flags of explain come to.

@@ -6,8 +6,8 @@ import (
 	"os"
 	"strings"
 
-	"github.com/pidfd-shim/pidfd-shim/agent"
-	"github.com/pidfd-shim/pidfd-shim/confine"
+	"github.com/pidfd-shim/pidfd-shim/internal/agent"
+	"github.com/pidfd-shim/pidfd-shim/internal/confine"
 )
 
 // limits are what serve has the right to do, as doctor shows it.

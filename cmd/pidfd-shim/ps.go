@@ -13,8 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/pidfd-shim/pidfd-shim/agent"
 	"github.com/pidfd-shim/pidfd-shim/arch"
+	"github.com/pidfd-shim/pidfd-shim/internal/agent"
 )
 
 // usualControl is where the packaged service listens.

@@ -12,8 +12,8 @@ import (
 	"github.com/fsnotify/fsnotify"
 	"golang.org/x/sys/unix"
 
-	"github.com/pidfd-shim/pidfd-shim/front"
-	"github.com/pidfd-shim/pidfd-shim/session"
+	"github.com/pidfd-shim/pidfd-shim/internal/front"
+	"github.com/pidfd-shim/pidfd-shim/internal/session"
 )
 
 // reloadPolicy puts the policy file in force again at SIGHUP and whenever it changes, as

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	auditreport "github.com/pidfd-shim/pidfd-shim/report" // doctor has a report, too
+	auditreport "github.com/pidfd-shim/pidfd-shim/internal/report" // doctor has a report, too
 )
 
 func newReportCommand() *cobra.Command {

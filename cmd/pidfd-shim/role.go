@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/emulate"
-	"github.com/pidfd-shim/pidfd-shim/front"
+	"github.com/pidfd-shim/pidfd-shim/internal/front"
 )
 
 // init locks the main goroutine to the main thread, before anything can take it off:

@@ -10,9 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/pidfd-shim/pidfd-shim/front"
-	"github.com/pidfd-shim/pidfd-shim/kernel"
-	"github.com/pidfd-shim/pidfd-shim/session"
+	"github.com/pidfd-shim/pidfd-shim/internal/front"
+	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
+	"github.com/pidfd-shim/pidfd-shim/internal/session"
 )
 
 const runLong = `run starts COMMAND and answers each of its calls of pidfd_send_signal, and those of

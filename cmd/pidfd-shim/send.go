@@ -12,7 +12,7 @@ import (
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
 	"github.com/pidfd-shim/pidfd-shim/arch/amd64"
-	"github.com/pidfd-shim/pidfd-shim/kernel"
+	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
 )
 
 func newSendCommand() *cobra.Command {

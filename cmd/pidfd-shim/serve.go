@@ -11,8 +11,8 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
-	"github.com/pidfd-shim/pidfd-shim/proc"
-	"github.com/pidfd-shim/pidfd-shim/session"
+	"github.com/pidfd-shim/pidfd-shim/internal/proc"
+	"github.com/pidfd-shim/pidfd-shim/internal/session"
 )
 
 const serveLong = `serve is the seccomp agent that runtimes hand their listeners to: set PATH as

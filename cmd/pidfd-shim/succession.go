@@ -11,7 +11,7 @@ import (
 	"github.com/coreos/go-systemd/v22/activation"
 	systemd "github.com/coreos/go-systemd/v22/daemon"
 
-	"github.com/pidfd-shim/pidfd-shim/agent"
+	"github.com/pidfd-shim/pidfd-shim/internal/agent"
 )
 
 // keptListener is a listener that the descriptor store has, and the memory of its calls.

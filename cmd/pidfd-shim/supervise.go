@@ -13,10 +13,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/pidfd-shim/pidfd-shim/audit"
-	"github.com/pidfd-shim/pidfd-shim/front"
-	"github.com/pidfd-shim/pidfd-shim/metrics"
-	"github.com/pidfd-shim/pidfd-shim/session"
+	"github.com/pidfd-shim/pidfd-shim/internal/audit"
+	"github.com/pidfd-shim/pidfd-shim/internal/front"
+	"github.com/pidfd-shim/pidfd-shim/internal/metrics"
+	"github.com/pidfd-shim/pidfd-shim/internal/session"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 

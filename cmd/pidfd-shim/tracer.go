@@ -11,9 +11,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/pidfd-shim/pidfd-shim/front"
+	"github.com/pidfd-shim/pidfd-shim/internal/front"
+	"github.com/pidfd-shim/pidfd-shim/internal/session"
 	"github.com/pidfd-shim/pidfd-shim/notify/ptrace"
-	"github.com/pidfd-shim/pidfd-shim/session"
 )
 
 // tracerAudit is the tracer's number for a descriptor that --audit=fd:N named.

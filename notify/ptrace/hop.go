@@ -6,8 +6,8 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/arch"
 	i386 "github.com/pidfd-shim/pidfd-shim/arch/386"
 	"github.com/pidfd-shim/pidfd-shim/arch/amd64"
+	"github.com/pidfd-shim/pidfd-shim/internal/tracee"
 	"github.com/pidfd-shim/pidfd-shim/shim"
-	"github.com/pidfd-shim/pidfd-shim/tracee"
 )
 
 // Hopper makes a caller that waits in a notification run another call in its place. Hold

@@ -6,8 +6,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/pidfd-shim/pidfd-shim/helper"
-	"github.com/pidfd-shim/pidfd-shim/tracee"
+	"github.com/pidfd-shim/pidfd-shim/internal/helper"
+	"github.com/pidfd-shim/pidfd-shim/internal/tracee"
 )
 
 // Hops is the process that traces callers for a supervisor and outlives it: the other side

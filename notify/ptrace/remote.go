@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
-	"github.com/pidfd-shim/pidfd-shim/helper"
+	"github.com/pidfd-shim/pidfd-shim/internal/helper"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 

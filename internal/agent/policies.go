@@ -12,7 +12,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/pidfd-shim/pidfd-shim/session"
+	"github.com/pidfd-shim/pidfd-shim/internal/session"
 )
 
 // Policies are the operator's policies by name: the files NAME.yaml of a directory. A

@@ -4,7 +4,7 @@ import (
 	"os"
 	"testing"
 
-	"github.com/pidfd-shim/pidfd-shim/kernel"
+	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
 )
 
 func TestProbe(t *testing.T) {

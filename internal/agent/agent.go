@@ -11,8 +11,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/pidfd-shim/pidfd-shim/audit"
-	"github.com/pidfd-shim/pidfd-shim/metrics"
+	"github.com/pidfd-shim/pidfd-shim/internal/audit"
+	"github.com/pidfd-shim/pidfd-shim/internal/metrics"
 	"github.com/pidfd-shim/pidfd-shim/notify"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )

@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/pidfd-shim/pidfd-shim/front/internal/born"
+	"github.com/pidfd-shim/pidfd-shim/internal/front/internal/born"
 )
 
 // birth is what the front's process got by exec and the Go runtime hides: what

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/pidfd-shim/pidfd-shim/kernel"
+	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
 )
 
 func TestBlameNamesTheTraceOrderFirst(t *testing.T) {

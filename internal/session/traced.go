@@ -3,10 +3,10 @@ package session
 import (
 	"errors"
 
-	"github.com/pidfd-shim/pidfd-shim/kernel"
+	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
+	"github.com/pidfd-shim/pidfd-shim/internal/proc"
 	"github.com/pidfd-shim/pidfd-shim/notify"
 	"github.com/pidfd-shim/pidfd-shim/notify/ptrace"
-	"github.com/pidfd-shim/pidfd-shim/proc"
 )
 
 // LaunchTraced starts the command under the filter of the ptrace backend.

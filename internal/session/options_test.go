@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/pidfd-shim/pidfd-shim/emulate"
-	"github.com/pidfd-shim/pidfd-shim/kernel"
+	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
 )
 
 // Kernels of the matrix, as far as Resolve looks.

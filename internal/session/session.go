@@ -10,14 +10,14 @@ import (
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
 	"github.com/pidfd-shim/pidfd-shim/emulate"
-	"github.com/pidfd-shim/pidfd-shim/helper"
-	"github.com/pidfd-shim/pidfd-shim/kernel"
+	"github.com/pidfd-shim/pidfd-shim/internal/helper"
+	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
+	"github.com/pidfd-shim/pidfd-shim/internal/proc"
+	"github.com/pidfd-shim/pidfd-shim/internal/tracee"
 	"github.com/pidfd-shim/pidfd-shim/notify"
 	"github.com/pidfd-shim/pidfd-shim/notify/ptrace"
 	"github.com/pidfd-shim/pidfd-shim/policy"
-	"github.com/pidfd-shim/pidfd-shim/proc"
 	"github.com/pidfd-shim/pidfd-shim/shim"
-	"github.com/pidfd-shim/pidfd-shim/tracee"
 )
 
 // Session is a supervisor and what it holds. It is made before the command starts, so

@@ -10,9 +10,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/pidfd-shim/pidfd-shim/audit"
+	"github.com/pidfd-shim/pidfd-shim/internal/audit"
+	"github.com/pidfd-shim/pidfd-shim/internal/session"
 	"github.com/pidfd-shim/pidfd-shim/notify"
-	"github.com/pidfd-shim/pidfd-shim/session"
 )
 
 // Identity is whose calls come from a listener. The container is named by whoever made

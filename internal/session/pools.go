@@ -8,10 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/emulate"
-	"github.com/pidfd-shim/pidfd-shim/helper"
+	"github.com/pidfd-shim/pidfd-shim/internal/helper"
+	"github.com/pidfd-shim/pidfd-shim/internal/proc"
+	"github.com/pidfd-shim/pidfd-shim/internal/tracee"
 	"github.com/pidfd-shim/pidfd-shim/notify/ptrace"
-	"github.com/pidfd-shim/pidfd-shim/proc"
-	"github.com/pidfd-shim/pidfd-shim/tracee"
 )
 
 // newReaders are the helper processes that read memory for all workers, those of attached

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/pidfd-shim/pidfd-shim/kernel"
-	"github.com/pidfd-shim/pidfd-shim/session"
+	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
+	"github.com/pidfd-shim/pidfd-shim/internal/session"
 )
 
 func policies(dir, fallback string, unknownDefault bool) *Policies {

@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/pidfd-shim/pidfd-shim/front/internal/born"
+	"github.com/pidfd-shim/pidfd-shim/internal/front/internal/born"
 )
 
 // Fork starts COMMAND from the calling goroutine's thread, adding to attr (nil is

@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/pidfd-shim/pidfd-shim/front/internal/born"
+	"github.com/pidfd-shim/pidfd-shim/internal/front/internal/born"
 )
 
 // probes are C programs that show what they were born with. Numbers that differ

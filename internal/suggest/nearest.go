@@ -1,6 +1,6 @@
-// Package nearest finds the known name that somebody meant when they wrote another.
+// Package suggest finds the known name that somebody meant when they wrote another.
 // It never decides anything.
-package nearest
+package suggest
 
 import "strings"
 

@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"os"
 
-	"github.com/pidfd-shim/pidfd-shim/confine"
+	"github.com/pidfd-shim/pidfd-shim/internal/confine"
 )
 
 // Privileges are what a running agent may do, as it tells itself on its control socket.
