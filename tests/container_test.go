@@ -51,7 +51,7 @@ func newContainer(t *testing.T, runtime string, userns bool, programs ...string)
 		c.must(os.MkdirAll(filepath.Join(root, dir), 0o755))
 	}
 	for _, program := range programs {
-		c.must(os.Link(program, filepath.Join(root, filepath.Base(program))))
+		copyProgram(t, program, filepath.Join(root, filepath.Base(program)))
 	}
 	c.spec = baseSpec()
 	if userns {

@@ -114,7 +114,7 @@ func startProtected(t *testing.T, width string, flags ...string) *protectedAttac
 	argv := slices.Concat([]string{"--mount", buildShim(t), "run", "--protect-supervisor"}, flags,
 		[]string{"--", bin, "protect", "numbers=" + strconv.Itoa(soak(20_000, 200_000))})
 	a := &protectedAttack{t: t, cmd: exec.Command("unshare", argv...)}
-	a.cmd.Env = append(os.Environ(), "ATTACK_SOCKET="+socket)
+	a.cmd.Env = append(os.Environ(), "ATTACK_SOCKET="+socket, "ATTACK_SHIM="+buildShim(t))
 	a.cmd.Stderr = &a.err
 	out, err := a.cmd.StdoutPipe()
 	if err != nil {
@@ -144,6 +144,13 @@ func (a *protectedAttack) hand() {
 		if strings.Contains(string(text), "__supervise\x00") {
 			supervisor = pid
 		}
+	}
+	shim, err := os.Stat(buildShim(a.t))
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	if exe, err := os.Stat(fmt.Sprintf("/proc/%d/exe", supervisor)); err != nil || !os.SameFile(exe, shim) {
+		a.t.Fatalf("the attack looks for an executable that the supervisor is not: %v", err)
 	}
 	var fds []int
 	for _, open := range []func() (int, error){
