@@ -18,7 +18,7 @@ FUZZTIME ?= 10m
 .PHONY: build static demo test soak kernels runtimes check fmt bench man deb clean
 
 build:
-	$(GO) build -o $(BIN) ./cmd/pidfd-shim
+	$(GO) build -trimpath -ldflags "-s -w" -o $(BIN) ./cmd/pidfd-shim
 
 # The pure build: no cgo, no libseccomp, runs on old kernels and on any libc.
 static:

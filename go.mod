@@ -8,7 +8,6 @@ require (
 	github.com/goccy/go-yaml v1.19.2 // policy files, with the place of every word
 	github.com/google/go-cmp v0.7.0 // differences in tests, field by field
 	github.com/opencontainers/runtime-spec v1.3.0 // what runtimes send to an agent, and the profiles that they read
-	github.com/prometheus/client_golang v1.25.0 // counters that Prometheus reads
 	github.com/prometheus/client_model v0.6.3 // what a scrape is parsed into, in tests
 	github.com/prometheus/common v0.72.0 // Prometheus's own parser, in tests
 	github.com/rogpeppe/go-internal v1.16.0 // testscript: the command line as its users type it
@@ -23,11 +22,8 @@ require (
 
 require (
 	github.com/BurntSushi/toml v1.4.1-0.20240526193622-a339e1f7089c // indirect
-	github.com/beorn7/perks v1.0.1 // indirect
-	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
 	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
-	github.com/prometheus/procfs v0.22.0 // indirect
 	golang.org/x/exp/typeparams v0.0.0-20231108232855-2478ac86f678 // indirect
 	golang.org/x/mod v0.41.0 // indirect
 	golang.org/x/sync v0.24.0 // indirect

@@ -150,6 +150,7 @@ const (
 	PathForward
 	PathCaller
 	PathEmulate
+	PathCount
 )
 
 func (p Path) String() string {

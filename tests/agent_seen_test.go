@@ -151,7 +151,7 @@ func TestAgentIsSeen(t *testing.T) {
 // noUnboundedLabels finds labels whose values nobody bounds.
 func noUnboundedLabels(t *testing.T, families map[string]*dto.MetricFamily) {
 	t.Helper()
-	allowed := []string{"syscall", "verdict", "path", "abi", "errno", "guard", "version", "quantile"}
+	allowed := []string{"syscall", "verdict", "path", "abi", "errno", "guard", "rule", "le", "version", "revision", "goversion"}
 	for name, family := range families {
 		for _, m := range family.GetMetric() {
 			for _, l := range m.GetLabel() {

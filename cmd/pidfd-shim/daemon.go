@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 
@@ -39,7 +40,7 @@ type daemon struct {
 
 func (c *serveConfig) open() (*daemon, error) {
 	d := &daemon{
-		config: c, calls: metrics.New(), log: c.logger(), sockets: map[string]*agent.Socket{},
+		config: c, calls: newMetrics(), log: c.logger(), sockets: map[string]*agent.Socket{},
 		keeper: agent.NewKeeper(), ended: make(chan error, 4),
 	}
 	kept, err := d.inherited()
@@ -101,6 +102,14 @@ func (c *serveConfig) base(log *slog.Logger) (*session.Session, error) {
 	}
 	c.sayPrivileges(s.Proc.Detached(), log)
 	return s, nil
+}
+
+// newMetrics makes the counters, which say of which build they are.
+func newMetrics() *metrics.Calls {
+	m := metrics.New()
+	m.Info("pidfd_shim_build_info", "1, with the version and the commit of this build.",
+		"version", version, "revision", setting("vcs.revision"), "goversion", runtime.Version())
+	return m
 }
 
 // openAudit makes the observer that others are derived from, one a container.

@@ -167,7 +167,7 @@ func (o *observers) measure(where string, log *slog.Logger) error {
 		return err
 	}
 	o.scraped = l
-	calls := metrics.New()
+	calls := newMetrics()
 	o.list.Several = append(o.list.Several, calls)
 	go func() { _ = metrics.Serve(l, calls.Handler(func() error { return nil }), log) }()
 	return nil

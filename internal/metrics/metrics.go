@@ -1,7 +1,7 @@
 // Package metrics counts calls for Prometheus. Its labels are few and bounded: neither a
 // pid nor a container is ever one. It never decides anything and never waits.
 //
-// Read metrics.go first; server.go makes them readable.
+// Read metrics.go first; family.go writes what is counted, server.go makes it readable.
 package metrics
 
 import (
@@ -9,8 +9,6 @@ import (
 	"strconv"
 	"sync"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/shim"
@@ -18,64 +16,58 @@ import (
 
 // Calls is an observer that counts calls.
 type Calls struct {
-	registry *prometheus.Registry
+	families families
 
-	calls      *prometheus.CounterVec
-	latency    *prometheus.HistogramVec
-	duplicates prometheus.Counter
-	averted    prometheus.Counter
-	lost       prometheus.Counter
+	calls                     *family
+	duplicates, averted, lost *count
 
-	// The counters that have been asked for: looking one up by its labels costs more
-	// than the rest.
-	known sync.Map // kind to prometheus.Counter
+	// What has been asked for: looking a counter up by its labels costs more than the rest.
+	counters sync.Map // kind to *count
+	times    [shim.PathCount]*times
+	rules    bounded
 }
 
 // kind is what the counter of calls tells apart.
 type kind struct {
-	syscall, verdict, path, abi, guard string
-	errno                              unix.Errno
+	syscall, verdict, path, abi, guard, rule string
+	errno                                    unix.Errno
 }
 
 // New makes the counters, and those of the process itself.
 func New() *Calls {
-	c := &Calls{
-		registry: prometheus.NewRegistry(),
-		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "pidfd_shim_calls_total",
-			Help: "Calls answered. errno is empty for success and where the kernel gave the answer itself.",
-		}, []string{"syscall", "verdict", "path", "abi", "errno", "guard"}),
-		latency: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name:    "pidfd_shim_call_seconds",
-			Help:    "Time from a call's receipt to its answer.",
-			Buckets: []float64{2e-6, 5e-6, 10e-6, 20e-6, 50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 5e-3, 50e-3, 500e-3, 5},
-		}, []string{"path"}),
-		duplicates: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "pidfd_shim_duplicates_suppressed_total",
-			Help: "Restarted calls that were answered without sending again.",
-		}),
-		averted: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "pidfd_shim_misdirections_averted_total",
-			Help: "Signals not sent because the target's number was not its own any more.",
-		}),
-		lost: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "pidfd_shim_answers_lost_total",
-			Help: "Answers refused because the caller no longer waited.",
-		}),
+	c := &Calls{rules: bounded{limit: maxRules}}
+	c.calls = c.families.add("pidfd_shim_calls_total", counter,
+		"Calls answered. errno is empty for success and where the kernel gave the answer itself, rule where no policy's rule decided.")
+	latency := c.families.add("pidfd_shim_call_seconds", histogram, "Time from a call's receipt to its answer.")
+	for path := range c.times {
+		c.times[path] = get(latency, labels("path", shim.Path(path).String()), func() *times { return new(times) })
 	}
-	c.registry.MustRegister(c.calls, c.latency, c.duplicates, c.averted, c.lost,
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	c.duplicates = c.single("pidfd_shim_duplicates_suppressed_total", "Restarted calls that were answered without sending again.")
+	c.averted = c.single("pidfd_shim_misdirections_averted_total", "Signals not sent because the target's number was not its own any more.")
+	c.lost = c.single("pidfd_shim_answers_lost_total", "Answers refused because the caller no longer waited.")
+	c.addProcess()
 	return c
 }
 
+func (c *Calls) single(name, help string) *count {
+	return get(c.families.add(name, counter, help), "", newCount)
+}
+
+func newCount() *count { return new(count) }
+
 // Gauge adds a value that is asked for when somebody looks.
 func (c *Calls) Gauge(name, help string, value func() float64) {
-	c.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
+	c.families.add(name, gauge, help).ask("", value)
 }
 
 // Counter adds a count that is kept elsewhere.
 func (c *Calls) Counter(name, help string, value func() float64) {
-	c.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, value))
+	c.families.add(name, counter, help).ask("", value)
+}
+
+// Info adds what is told by labels alone, which come in pairs; its value is 1.
+func (c *Calls) Info(name, help string, pairs ...string) {
+	c.families.add(name, gauge, help).ask(labels(pairs...), func() float64 { return 1 })
 }
 
 // Before implements shim.Observer.
@@ -85,7 +77,7 @@ func (c *Calls) Before(*shim.Call, shim.Verdict) {}
 func (c *Calls) After(call *shim.Call, v shim.Verdict, answered error) {
 	r := &call.Record
 	k := kind{
-		syscall: call.What.String(), verdict: "allow", path: r.Path.String(), abi: call.ABI.String(), guard: r.Guard.String(),
+		syscall: call.What.String(), verdict: "allow", path: r.Path.String(), abi: call.ABI.String(), guard: r.Guard.String(), rule: r.Rule,
 	}
 	if v.Kind == shim.KindFail {
 		k.verdict, k.errno = "error", v.Errno
@@ -93,28 +85,55 @@ func (c *Calls) After(call *shim.Call, v shim.Verdict, answered error) {
 	if r.Denied {
 		k.verdict = "deny"
 	}
-	c.counter(k).Inc()
+	c.counter(k).Add(1)
 	if call.Received > 0 {
-		c.latency.WithLabelValues(k.path).Observe(float64(shim.Monotonic()-call.Received) / 1e9)
+		c.times[r.Path].observe(shim.Monotonic() - call.Received)
 	}
 	if r.Duplicate {
-		c.duplicates.Inc()
+		c.duplicates.Add(1)
 	}
 	if r.Averted {
-		c.averted.Inc()
+		c.averted.Add(1)
 	}
 	if errors.Is(answered, shim.ErrGone) {
-		c.lost.Inc()
+		c.lost.Add(1)
 	}
 }
 
-func (c *Calls) counter(k kind) prometheus.Counter {
-	if known, ok := c.known.Load(k); ok {
-		return known.(prometheus.Counter)
+func (c *Calls) counter(k kind) *count {
+	if known, ok := c.counters.Load(k); ok {
+		return known.(*count)
 	}
-	counter := c.calls.WithLabelValues(k.syscall, k.verdict, k.path, k.abi, nameOf(k.errno), k.guard)
-	c.known.Store(k, counter)
-	return counter
+	rule := c.rules.name(k.rule)
+	n := get(c.calls, labels("syscall", k.syscall, "verdict", k.verdict, "path", k.path, "abi", k.abi,
+		"errno", nameOf(k.errno), "guard", k.guard, "rule", rule), newCount)
+	if rule == k.rule { // one over the limit is looked up each time: nothing grows by it
+		c.counters.Store(k, n)
+	}
+	return n
+}
+
+// maxRules is how many rules' names are told apart: policies may have thousands.
+const maxRules = 200
+
+// bounded lets through the first so many different words, and calls the others by one name.
+type bounded struct {
+	limit int
+	mu    sync.Mutex
+	seen  map[string]bool // guarded by mu
+}
+
+func (b *bounded) name(word string) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.seen == nil {
+		b.seen = map[string]bool{}
+	}
+	if !b.seen[word] && len(b.seen) >= b.limit {
+		return "(others)"
+	}
+	b.seen[word] = true
+	return word
 }
 
 func nameOf(errno unix.Errno) string {
