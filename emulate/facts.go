@@ -87,21 +87,32 @@ func texts(dir *proc.Dir, want, exe, comm, cgroup policy.Fact, into *policy.Part
 
 // targetUID is the real uid of the target's leader.
 func (f *facts) targetUID(q *policy.Query) {
+	if uid, err := f.leaderUID(); err == nil {
+		q.Facts.Target.UID = uid
+		q.Facts.Known |= f.numbered(uid, policy.TargetUID)
+	}
+}
+
+// leaderUID asks through the handle, or by the number that the handle's process still has
+// afterwards.
+func (f *facts) leaderUID() (uint32, error) {
 	t := &f.a.target
 	if t.hasInfo && t.pid == t.tgid {
 		var info proc.Info
-		if proc.PidfdInfo(t.fd, &info) != nil {
-			return
-		}
-		q.Facts.Target.UID = info.RUID
-		q.Facts.Known |= f.numbered(info.RUID, policy.TargetUID)
-		return
+		err := proc.PidfdInfo(t.fd, &info)
+		return info.RUID, err
+	}
+	if t.tgid <= 0 {
+		return 0, unix.ESRCH
 	}
 	var status proc.Status
-	if t.tgid > 0 && f.h.statusOf(t.tgid, &status) == nil && f.h.owns(t) {
-		q.Facts.Target.UID = status.UID[0]
-		q.Facts.Known |= f.numbered(status.UID[0], policy.TargetUID)
+	if err := f.h.statusOf(t.tgid, &status); err != nil {
+		return 0, err
 	}
+	if !f.h.owns(t) {
+		return 0, unix.ESRCH
+	}
+	return status.UID[0], nil
 }
 
 // numbered is the fact, if the id may be believed: in a user namespace that does not have

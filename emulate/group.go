@@ -1,6 +1,8 @@
 package emulate
 
 import (
+	"errors"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/internal/proc"
@@ -12,24 +14,49 @@ import (
 // supervisor's own rights leaves it to the kernel; for any other each member is judged
 // and sent to by itself, because the kernel would judge by the supervisor's rights. So it
 // is where a rule asks about targets: through one allowed member nobody else is reached.
+// Where a.cut is set, none of it was done.
 func (h *SendSignal) sendGroup(a *attempt) unix.Errno {
-	if !a.req.byNumber() && !h.memberwise(a) && h.path(a) == shim.PathForward && h.hasOurRights(a) {
-		return h.forward(a, a.target.fd, a.req.flags)
-	}
 	r := &a.call.Record
-	r.Path = h.path(a)
-	if a.target.pid == 0 && !a.target.everybody { // the leader was reaped: its number cannot be had any more
+	switch {
+	case !a.req.byNumber() && !h.memberwise(a) && h.path(a) == shim.PathForward && h.hasOurRights(a):
+		a.call.Commit()
+		return h.forward(a, a.target.fd, a.req.flags)
+	case a.target.pid == 0 && !a.target.everybody: // the leader was reaped: its number cannot be had any more
+		r.Path = h.path(a)
 		return unix.ESRCH
 	}
-	var members [maxMembers]int32
-	n := h.members(a, members[:])
-	if n == len(members) {
-		h.Log.Error("a process group is too large: the rest of it is not signalled", "tid", a.call.Tid, "members", n)
+	members, err := h.members(a)
+	if _, cut := cutShort(err); cut {
+		a.cut = err
+		return 0
 	}
+	if err != nil {
+		h.Log.Error("cannot list a process group: the call gets ENOSYS", "tid", a.call.Tid, "error", err)
+		return unix.ENOSYS
+	}
+	if len(members) == maxMembers {
+		h.Log.Error("a process group is too large: the rest of it is not signalled", "tid", a.call.Tid, "members", len(members))
+	}
+	r.Path = h.path(a)
+	a.ancestry = ancestry{}
+	a.call.Commit() // each member's send is a part of it
+	return h.sendMembers(a, members)
+}
+
+// sendMembers stops between two members if nobody waits any more, but not once somebody has
+// the signal: the kernel's call is one step, so a restart is answered with its result.
+func (h *SendSignal) sendMembers(a *attempt, members []int32) unix.Errno {
+	r := &a.call.Record
+	_ = h.callerCreds(a) // once for all; where it fails each member fails by itself
 	result := unix.ESRCH
 	denied := false
-	for i, pid := range members[:n] {
+	for i, pid := range members {
+		if !a.out && h.Backend.Blocked(a.call) != nil {
+			a.cut = shim.ErrGone
+			return 0
+		}
 		errno := h.sendMember(a, pid)
+		a.out = a.out || errno == 0 && a.req.sig != 0
 		denied = denied || r.Denied
 		result = a.target.sum(result, errno, i == 0)
 	}
@@ -56,26 +83,30 @@ func (t *target) sum(so, errno unix.Errno, first bool) unix.Errno {
 }
 
 // maxMembers bounds what one call can cost.
-const maxMembers = 4096
+const maxMembers = 1 << 16
 
 // members lists the processes that are meant.
-func (h *SendSignal) members(a *attempt, into []int32) int {
-	n := 0
-	_ = h.Proc.EachPid(func(pid int32) bool {
-		if h.isMeant(a, pid) {
-			into[n] = pid
-			n++
+func (h *SendSignal) members(a *attempt) (list []int32, err error) {
+	looks, found := 0, 0
+	listed := h.Proc.EachPid(func(pid int32) bool {
+		if err = h.spend(a, &looks, quickLooks); err != nil {
+			return false
 		}
-		return n < len(into)
+		if h.isMeant(a, pid) {
+			err = h.spend(a, &found, quickMembers)
+			list = append(list, pid)
+		}
+		return err == nil && len(list) < maxMembers
 	})
-	return n
+	return list, errors.Join(err, listed)
 }
 
 // isMeant tells whether a process is in the group; of everybody, whether the caller sees it
 // and it is neither the init of the caller's namespace nor the caller, nor ours.
 func (h *SendSignal) isMeant(a *attempt, pid int32) bool {
 	if !a.target.everybody {
-		return h.inGroup(pid, a.target.pid)
+		group, known := h.groupOf(pid)
+		return known && group == a.target.pid
 	}
 	if pid == a.caller.tgid || h.Ours(pid) {
 		return false
@@ -89,14 +120,21 @@ func (h *SendSignal) seenFrom(c *caller, pid int32) bool {
 	return err == nil && below
 }
 
-func (h *SendSignal) inGroup(pid, group int32) bool {
+// groupOf is a process's group, without procfs text unless a security module forbids to
+// ask (security_task_getpgid).
+func (h *SendSignal) groupOf(pid int32) (int32, bool) {
+	group, err := unix.Getpgid(int(pid))
+	if err == nil || errors.Is(err, unix.ESRCH) {
+		return int32(group), err == nil
+	}
 	dir, err := h.Proc.Dir(pid)
 	if err != nil {
-		return false
+		return 0, false
 	}
 	defer dir.Close()
 	var stat proc.Stat
-	return dir.Stat(&stat) == nil && stat.Pgrp == group
+	err = dir.Stat(&stat)
+	return stat.Pgrp, err == nil
 }
 
 // sendMember takes a handle on one member, sees that it still is one, and judges it
@@ -104,7 +142,8 @@ func (h *SendSignal) inGroup(pid, group int32) bool {
 func (h *SendSignal) sendMember(a *attempt, pid int32) unix.Errno {
 	member := attempt{
 		call: a.call, req: a.req, caller: a.caller, info: a.info, hasInfo: a.hasInfo,
-		creds: a.creds, hasCreds: a.hasCreds, policy: a.policy, query: a.query, fixed: a.fixed, member: true,
+		creds: a.creds, hasCreds: a.hasCreds, policy: a.policy, query: a.query, fixed: a.fixed,
+		member: true, ancestry: a.ancestry,
 	}
 	member.req.flags = 0
 	member.query.Facts = policy.Facts{}

@@ -28,7 +28,7 @@ func NewPair(fs *proc.FS, features kernel.Features, caller, target, supervisor i
 		return nil, err
 	}
 	p := &Pair{handler: SendSignal{Config: Config{Proc: fs, Features: features, Self: self}}, supervised: supervisor > 0}
-	p.attempt.call = &shim.Call{}
+	p.attempt.call = &shim.Call{Slow: true} // it may take its time
 	p.handler.Root = supervisor
 	p.handler.Ours = func(pid int32) bool { return p.supervised && pid == supervisor }
 	if p.attempt.caller, err = p.handler.openCaller(caller); err != nil {

@@ -27,6 +27,9 @@ func (f *facts) relate(want policy.Relation, q *policy.Query) {
 			continue
 		}
 		holds, err := r.holds()
+		if _, cut := cutShort(err); cut {
+			f.a.cut = err
+		}
 		switch {
 		case err != nil || f.a.target.tgid <= 0:
 			q.Facts.Unsure |= r.relation
@@ -58,7 +61,7 @@ func (f *facts) isDescendant() (bool, error) {
 	if f.a.target.tgid == f.a.caller.tgid {
 		return false, nil
 	}
-	return f.h.descends(f.a.target.tgid, f.a.caller.tgid)
+	return f.h.descends(f.a, f.a.target.tgid, f.a.caller.tgid)
 }
 
 // inSandbox is a chain of parents to the supervisor, which is a subreaper; where the
@@ -74,18 +77,15 @@ func (f *facts) inSandbox() (bool, error) {
 	if f.h.Ours != nil && f.h.Ours(f.a.target.tgid) {
 		return false, nil
 	}
-	return f.h.descends(f.a.target.tgid, f.h.Root)
+	return f.h.descends(f.a, f.a.target.tgid, f.h.Root)
 }
 
 func (f *facts) sameUID() (bool, error) {
 	if err := f.h.callerCreds(f.a); err != nil {
 		return false, err
 	}
-	var status proc.Status
-	if err := f.h.statusOf(f.a.target.tgid, &status); err != nil {
-		return false, err
-	}
-	return f.h.Self.sameUID(f.a.creds.ruid, status.UID[0]), nil
+	uid, err := f.leaderUID()
+	return err == nil && f.h.Self.sameUID(f.a.creds.ruid, uid), err
 }
 
 func (f *facts) samePidns() (bool, error) {
@@ -124,58 +124,4 @@ func (f *facts) isInit() (bool, error) {
 		return status.Pid == 1, nil
 	}
 	return status.NSpid[status.NSpids-1] == 1, nil
-}
-
-func (h *SendSignal) parentOf(pid int32) (int32, error) {
-	dir, err := h.Proc.Dir(pid)
-	if err != nil {
-		return 0, err
-	}
-	defer dir.Close()
-	var stat proc.Stat
-	err = dir.Stat(&stat)
-	return stat.PPid, err
-}
-
-// maxGenerations bounds a walk: a tree is never that deep, but one that is rebuilt while
-// we climb could be.
-const maxGenerations = 4096
-
-// descends climbs from a process to its parents until it meets ancestor. Each parent is
-// held before its child is asked once more whose it is: so the number was that parent's
-// all the while, and parent and child were so at one moment.
-func (h *SendSignal) descends(pid, ancestor int32) (bool, error) {
-	child, err := h.Proc.Dir(pid)
-	if err != nil {
-		return false, err
-	}
-	defer func() { _ = child.Close() }()
-	for range maxGenerations {
-		var stat, again proc.Stat
-		if err := child.Stat(&stat); err != nil {
-			return false, err
-		}
-		if stat.PPid <= 1 {
-			return stat.PPid == ancestor && ancestor > 0, nil
-		}
-		parent, err := h.Proc.Dir(stat.PPid)
-		if err != nil {
-			return false, err
-		}
-		if err := child.Stat(&again); err != nil || parent.Stat(&proc.Stat{}) != nil {
-			_ = parent.Close()
-			return false, err
-		}
-		if again.PPid != stat.PPid { // the parent died: the child is somebody else's now
-			_ = parent.Close()
-			continue
-		}
-		if stat.PPid == ancestor {
-			_ = parent.Close()
-			return true, nil
-		}
-		_ = child.Close()
-		child = parent
-	}
-	return false, nil
 }

@@ -175,31 +175,40 @@ func (h *SendSignal) resolveGroup(a *attempt) (unix.Errno, error) {
 		t.reaped = true
 		return unix.ESRCH, nil
 	case a.caller.nested:
-		t.pid = h.groupHere(a.caller, -a.req.pid)
+		var err error
+		t.pid, err = h.groupHere(a, -a.req.pid)
+		return 0, err
 	default:
 		t.pid = -a.req.pid
 	}
 	return 0, nil
 }
 
-// groupHere translates a group's number, whose leader may be long gone, by a member's
-// list of numbers. 0: it has no member.
-func (h *SendSignal) groupHere(c *caller, group int32) int32 {
-	found := int32(0)
-	_ = h.Proc.EachPid(func(pid int32) bool {
-		dir, err := h.Proc.Dir(pid)
-		if err != nil {
-			return true
+// groupHere translates a group's number: by its leader, who has the same, or where that was
+// reaped by the list of numbers of a member. 0: it has no member.
+func (h *SendSignal) groupHere(a *attempt, group int32) (found int32, err error) {
+	c := a.caller
+	if pid, err := h.numberHere(c, group); err == nil && h.Features.NSTranslate {
+		return pid, nil
+	}
+	looks, seen := 0, map[int32]bool{}
+	listed := h.Proc.EachPid(func(pid int32) bool {
+		if err = h.spend(a, &looks, quickLooks); err != nil {
+			return false
 		}
-		defer dir.Close()
+		if pgrp, known := h.groupOf(pid); known && seen[pgrp] {
+			return true
+		} else if known {
+			seen[pgrp] = true
+		}
 		var status proc.Status
-		if dir.Status(&status) != nil || c.depth == 0 || status.NSpgids < c.depth || status.NSpgid[c.depth-1] != group {
+		if h.statusOf(pid, &status) != nil || c.depth == 0 || status.NSpgids < c.depth || status.NSpgid[c.depth-1] != group {
 			return true
 		}
-		if below, err := h.visibleFrom(c.pidns, pid); err == nil && below {
+		if h.seenFrom(c, pid) {
 			found = status.NSpgid[0]
 		}
 		return found == 0
 	})
-	return found
+	return found, errors.Join(err, listed)
 }

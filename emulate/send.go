@@ -29,8 +29,10 @@ func (h *SendSignal) Send(a *attempt) shim.Verdict {
 	var errno unix.Errno
 	switch {
 	case a.group():
-		a.call.Commit() // each member's send is a part of it
-		errno = h.sendGroup(a)
+		if errno = h.sendGroup(a); a.cut != nil {
+			v, _ := cutShort(a.cut)
+			return v
+		}
 	case h.spared(a):
 		a.call.Record.Path = h.path(a)
 	case h.path(a) == shim.PathForward:

@@ -89,6 +89,9 @@ func (h *SendSignal) Handle(c *shim.Call) shim.Verdict {
 	}
 	if h.passes(a) {
 		denied := h.judge(a)
+		if v, cut := cutShort(a.cut); cut {
+			return v
+		}
 		if denied == 0 {
 			c.Record.Unsafe = a.asks()&^lasting != 0
 			return h.pass(c)
@@ -102,7 +105,11 @@ func (h *SendSignal) Handle(c *shim.Call) shim.Verdict {
 	if first, restarted := h.Ledger.restart(a); restarted {
 		return first
 	}
-	if errno := h.Decide(a); errno != 0 {
+	errno := h.Decide(a)
+	if v, cut := cutShort(a.cut); cut {
+		return v
+	}
+	if errno != 0 {
 		return shim.Fail(errno)
 	}
 	c.Sending()
@@ -138,8 +145,13 @@ type attempt struct {
 	policy   *policy.Policy // nil: everything is allowed
 	query    policy.Query
 	fixed    bool // the policy allows it, whatever else may be found out
-	member   bool // one of a group's: the call goes on after it
 	inCaller bool // the caller is to make the call: the kernel judges it there
+
+	member      bool // one of a group's: the call goes on after it
+	ancestry    ancestry
+	generations int   // climbed
+	out         bool  // something was sent: the call cannot begin anew
+	cut         error // of spend: it goes on elsewhere, or nowhere
 }
 
 // toItself tells of a signal that the calling thread may be the one to take.
