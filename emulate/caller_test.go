@@ -139,3 +139,26 @@ func TestCallerCacheForgetsTheDead(t *testing.T) {
 		waitFor(t, living)
 	}
 }
+
+// TestCredsAreHadOrNot: ids that could not be read are not taken for those of root when they
+// are asked for again.
+func TestCredsAreHadOrNot(t *testing.T) {
+	for _, byText := range []bool{false, true} {
+		h := testHandler(t, ModeForward)
+		h.Features.Info = h.Features.Info && !byText
+		pid := child(t)
+		a := &attempt{call: &shim.Call{Tid: pid}}
+		var err error
+		if a.caller, err = h.openCaller(pid); err != nil {
+			t.Fatal(err)
+		}
+		defer a.caller.close()
+		_ = unix.Kill(int(pid), unix.SIGKILL)
+		waitFor(t, pid)
+		for range 2 {
+			if err := h.callerCreds(a); err == nil {
+				t.Errorf("read by text %t: a reaped caller has the ids %+v", byText, a.creds)
+			}
+		}
+	}
+}

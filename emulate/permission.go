@@ -85,12 +85,12 @@ func (h *SendSignal) callerCreds(a *attempt) error {
 	if a.hasCreds {
 		return nil
 	}
-	a.hasCreds = true
 	if h.Features.Info && h.Features.ThreadPidfd {
 		var info proc.Info
 		if err := proc.PidfdInfo(c.pidfd, &info); err != nil {
 			return err
 		}
+		a.hasCreds = true
 		a.creds = creds{tgid: c.tgid, ruid: info.RUID, euid: info.EUID, suid: info.SUID, rgid: info.RGID}
 		a.call.Record.CallerIDs = shim.IDs{Known: true, Tgid: c.tgid, UID: info.RUID, Handle: c}
 		return nil
@@ -99,7 +99,7 @@ func (h *SendSignal) callerCreds(a *attempt) error {
 	if err := c.dir.Status(&status); err != nil {
 		return err
 	}
-	a.creds = credsOf(&status)
+	a.creds, a.hasCreds = credsOf(&status), true
 	return nil
 }
 
