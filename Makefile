@@ -1,5 +1,7 @@
 # make demo    build, then show a real program under every backend and mode
-# make test    everything that is decided within 15 minutes (.ci/run calls it)
+# make quick   what is decided in 2 minutes, without virtual machines
+# make test    everything that is decided within 12 minutes (.ci/run calls it)
+# make fresh   demo and test as a new user has them: a minimal root, a clone, another /tmp
 # make soak    long races and fuzzing: hours
 # make kernels boot other kernels in QEMU, run the truth suite and real callers there: an hour or more
 # make runtimes run the truth suite in every kind of container of runc, crun and podman,
@@ -8,14 +10,14 @@
 # make bench   measure this machine against the floors
 # make deb     a Debian package in bin/, taken apart and installed in a scratch root to check it
 #
-# demo, test, soak, kernels, runtimes, check and deb install missing Debian packages first, and say so.
+# demo, quick, test, fresh, soak, kernels, runtimes, check and deb install missing Debian packages first, and say so.
 
 GO       ?= go
 BIN      := bin/pidfd-shim
 STATIC   := bin/pidfd-shim-static
 FUZZTIME ?= 10m
 
-.PHONY: build static demo test soak kernels runtimes check fmt bench man deb clean
+.PHONY: build static demo quick test fresh soak kernels runtimes check fmt bench man deb clean
 
 build:
 	$(GO) build -trimpath -ldflags "-s -w" -o $(BIN) ./cmd/pidfd-shim
@@ -31,6 +33,14 @@ demo:
 test:
 	@scripts/deps.sh test
 	@scripts/test.sh
+
+quick:
+	@scripts/deps.sh demo
+	@scripts/test.sh --quick
+
+fresh:
+	@scripts/deps.sh fresh
+	@scripts/fresh.sh
 
 soak:
 	@scripts/deps.sh test

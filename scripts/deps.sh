@@ -2,13 +2,14 @@
 # Installs the Debian packages that a make target needs, if any is missing, and says
 # which; for test and runtimes it downloads the kernels that are booted, too. With all of that
 # present it touches neither the network nor the system.
-# usage: deps.sh build|demo|test|kernels|runtimes|deb
+# usage: deps.sh build|demo|test|fresh|kernels|runtimes|deb
 set -euo pipefail
 
 build="gcc libc6-dev libseccomp-dev pkg-config ca-certificates"
 demo="$build gcc-multilib python3"
 kernels="$demo make qemu-system-x86 debian-archive-keyring stress-ng"
-test="$kernels procps psmisc strace util-linux runc crun"
+fresh="git make mmdebstrap"
+test="$kernels $fresh procps psmisc strace util-linux runc crun"
 runtimes="$build gcc-multilib make binutils util-linux runc crun podman qemu-system-x86 debian-archive-keyring mmdebstrap cpio"
 deb="$build binutils make"
 
@@ -16,11 +17,12 @@ case "${1:-}" in
 build) wanted=$build ;;
 demo) wanted=$demo ;;
 test) wanted=$test ;;
+fresh) wanted=$fresh ;;
 kernels) wanted=$kernels ;;
 runtimes) wanted=$runtimes ;;
 deb) wanted=$deb ;;
 *)
-	echo "usage: deps.sh build|demo|test|kernels|runtimes|deb" >&2
+	echo "usage: deps.sh build|demo|test|fresh|kernels|runtimes|deb" >&2
 	exit 2
 	;;
 esac
@@ -80,6 +82,6 @@ $as_root apt-get -qq update
 if [ $testsuite = yes ]; then
 	need="$need $(apt-cache pkgnames libpython3 | grep -E '^libpython3\.[0-9]+-testsuite$' | sort -V | tail -n 1)"
 fi
-echo "deps: installing" $need
+echo "deps: installing $(wc -w <<<"$need") packages and what they need:" $need
 $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends -y $need >/dev/null
 fetch_machines "$1"
