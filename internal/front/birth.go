@@ -31,25 +31,23 @@ func stubborn() sigset {
 	return faults() | setOf(unix.SIGSTKFLT, unix.SIGSYS, unix.SIGPROF, unix.SIGCHLD, unix.SIGURG)
 }
 
-// orders is the supervisor's command line after its name: the words of birth, of
-// the front and of its job, the caller's config, COMMAND.
+// orders is the supervisor's command line after its name: the words of birth and of
+// the front, the caller's config, COMMAND.
 type orders struct {
 	birth
 	sock    int // the supervisor's end, inherited
 	front   int
-	group   int
-	orphans bool // the group had no job control: see orphanedGroup
 	config  []string
 	command []string
 }
 
-const orderWords = 8
+const orderWords = 6
 
 func (o orders) args() []string {
 	hex := func(n uint64) string { return strconv.FormatUint(n, 16) }
 	words := []string{
 		hex(uint64(o.mask)), hex(uint64(o.ignored)), hex(uint64(o.closed)), hex(uint64(o.sock)),
-		hex(uint64(o.front)), hex(uint64(o.group)), hex(uint64(boolBit(o.orphans))), hex(uint64(len(o.config))),
+		hex(uint64(o.front)), hex(uint64(len(o.config))),
 	}
 	return append(append(words, o.config...), o.command...)
 }
@@ -68,23 +66,14 @@ func parseOrders(args []string) (orders, error) {
 		}
 	}
 	rest := args[orderWords:]
-	if n[7] >= uint64(len(rest)) {
+	if n[5] >= uint64(len(rest)) {
 		return orders{}, errors.New("read the front's orders: no command")
 	}
 	return orders{
 		birth:   birth{sigset(n[0]), sigset(n[1]), int(n[2])},
 		sock:    int(n[3]),
 		front:   int(n[4]),
-		group:   int(n[5]),
-		orphans: n[6] != 0,
-		config:  rest[:n[7]],
-		command: rest[n[7]:],
+		config:  rest[:n[5]],
+		command: rest[n[5]:],
 	}, nil
-}
-
-func boolBit(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }

@@ -42,6 +42,15 @@ func (c *command) kill(sig unix.Signal) {
 	}
 }
 
+// killGroup signals the whole group that COMMAND has made, unless it is in that of the front.
+func (c *command) killGroup(sig unix.Signal, front int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if group, err := unix.Getpgid(c.pid); !c.reaped && err == nil && group == c.pid && group != front {
+		_ = unix.Kill(-group, sig) //nolint:forbidigo // our child's, not reaped: mu is held
+	}
+}
+
 // watch reaps every child until none is left, and reports what COMMAND does.
 // alone, if not nil, ends children that are not COMMAND's.
 func (c *command) watch(report func(message), alone func()) error {

@@ -6,7 +6,7 @@
 //
 //	shell -> front (its job's process group)
 //	           |-- witness     same group, sees what the whole group got
-//	           `-- supervisor  own group, same session
+//	           `-- supervisor  own group, same session: see keeper.go
 //	                 `-- COMMAND  the front's group
 //
 // Read main.go (the front) first, then supervise.go. Signals reach the front by

@@ -114,10 +114,8 @@ func (f *front) startSupervisor() error {
 	if _, err := unix.FcntlInt(uintptr(pair[1]), unix.F_SETFD, 0); err != nil {
 		return os.NewSyscallError("fcntl", err)
 	}
-	orphans := orphanedGroup()
 	words := orders{
-		birth: f.birth, sock: pair[1], front: os.Getpid(), group: unix.Getpgrp(), orphans: orphans,
-		config: f.Config, command: f.Command,
+		birth: f.birth, sock: pair[1], front: os.Getpid(), config: f.Config, command: f.Command,
 	}
 	// The Go runtime in the supervisor inherits the mask: no thread of it takes a
 	// signal but SIGURG, which the runtime itself needs.
@@ -127,7 +125,6 @@ func (f *front) startSupervisor() error {
 		append([]string{program, SupervisorCommand}, words.args()...),
 		&syscall.ProcAttr{
 			Env: environment(), Files: standardFiles(0),
-			Sys: &syscall.SysProcAttr{Setpgid: !orphans},
 		})
 	_ = unix.Close(pair[1])
 	f.sock = pair[0]

@@ -267,3 +267,12 @@ func pidfdOf(t *testing.T, pid int) int {
 	t.Cleanup(func() { _ = unix.Close(fd) })
 	return fd
 }
+
+func parentOf(pid int) (int, error) {
+	e, err := entryOf(pid)
+	if err != nil {
+		return 0, err
+	}
+	s, err := e.status()
+	return s.parent.number(), err
+}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -65,7 +64,7 @@ func (f *front) orphan() (pid int, ok bool) {
 			continue
 		}
 		for _, word := range strings.Fields(string(list)) {
-			if n, err := strconv.Atoi(word); err == nil && n != f.witness.pid {
+			if n := entry(word).number(); n != 0 && n != f.witness.pid {
 				pid, ok = n, true
 			}
 		}

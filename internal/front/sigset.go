@@ -1,10 +1,8 @@
 package front
 
 import (
-	"fmt"
 	"os"
 	"runtime"
-	"strconv"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -62,13 +60,12 @@ func funnel() error {
 	ready := make(chan struct{})
 	go takeSignals(never, ready)
 	<-ready
-	tasks, err := os.ReadDir("/proc/self/task")
+	tids, err := threads()
 	if err != nil {
-		return fmt.Errorf("list our threads: %w", err)
+		return err
 	}
-	for _, task := range tasks {
-		tid, err := strconv.Atoi(task.Name())
-		if err == nil && tid != int(taker) && tid != unix.Gettid() {
+	for _, tid := range tids {
+		if tid != int(taker) && tid != unix.Gettid() {
 			_ = unix.Tgkill(int(ownPid), tid, funnelled)
 		}
 	}

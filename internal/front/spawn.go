@@ -22,10 +22,8 @@ type Fork func(attr *syscall.SysProcAttr) (pid int, err error)
 // spawner starts COMMAND as the front's process would have become it.
 type spawner struct {
 	birth
-	group int
-	born  bool // COMMAND is born into group, which is this process's
-	argv  []string
-	env   []string
+	argv []string
+	env  []string
 }
 
 // execError is COMMAND's own: 126 or 127, not 125.
@@ -133,7 +131,7 @@ func (s *spawner) exec(path string, argv []string, attr *syscall.SysProcAttr) (i
 	}
 	defer setMask(setMask(s.startMask(attr)))
 	return syscall.ForkExec(path, argv, &syscall.ProcAttr{
-		Env: s.env, Files: standardFiles(s.closed), Sys: s.attributes(attr),
+		Env: s.env, Files: standardFiles(s.closed), Sys: attr,
 	})
 }
 
@@ -157,17 +155,6 @@ func (s *spawner) ignore() error {
 		}
 	}
 	return nil
-}
-
-func (s *spawner) attributes(attr *syscall.SysProcAttr) *syscall.SysProcAttr {
-	var own syscall.SysProcAttr
-	if attr != nil {
-		own = *attr
-	}
-	if !s.born {
-		own.Setpgid, own.Pgid = true, s.group
-	}
-	return &own
 }
 
 // standardFiles keeps 0 to 2 as they are, and closed what the runtime opened.

@@ -1,10 +1,7 @@
 package front
 
 import (
-	"bytes"
 	"os"
-	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -42,82 +39,22 @@ func (f *front) stop(sig unix.Signal) {
 	_ = catch(sig)
 }
 
-// orphanedGroup tells whether our process group has nobody to continue it: no
-// ancestor in another group of this session. There the kernel ignores a stop from
-// the terminal, and the supervisor, as a parent in another group of the session,
-// would change that; so it leaves the session.
-func orphanedGroup() bool {
-	group, err := unix.Getpgid(0)
-	if err != nil {
-		return false
-	}
-	session, err := unix.Getsid(0)
-	if err != nil {
-		return false
-	}
-	for pid := os.Getppid(); pid > 1; {
-		parentGroup, err := unix.Getpgid(pid)
-		if err != nil {
-			return true
-		}
-		if parentGroup != group {
-			parentSession, err := unix.Getsid(pid)
-			return err != nil || parentSession != session
-		}
-		if pid, err = parentOf(pid); err != nil {
-			return true
-		}
-	}
-	return true // nobody, or init, which the kernel does not count
-}
-
-// The states of a process in /proc/PID/stat that count here: stopped, and stopped
-// or a tracee's stop, of which either may be meant.
-const (
-	stoppedState  = "T"
-	stoppedStates = "Tt"
-)
-
-// isIn tells whether pid is in one of states. Where that cannot be read, it is not.
-func isIn(pid int, states string) bool {
-	fields, err := stat(pid)
-	return err == nil && strings.Contains(states, fields[0])
-}
-
 // restTime is how long a task may take to get back into a stop that a tracer has let it
 // out of: threads of the supervisor trace COMMAND while it sends, or is sent to.
 const restTime = 20 * time.Millisecond
 
 // comesToRest tells whether a process that was said to be stopped is so.
 func comesToRest(pid int) bool {
+	e, err := entryOf(pid)
+	if err != nil {
+		return false
+	}
 	for start := time.Now(); ; time.Sleep(50 * time.Microsecond) { //nolint:forbidigo // no event tells of it
-		if isIn(pid, stoppedStates) {
+		if e.isIn(stoppedStates) {
 			return true
 		}
 		if time.Since(start) > restTime {
 			return false
 		}
 	}
-}
-
-func parentOf(pid int) (int, error) {
-	fields, err := stat(pid)
-	if err != nil {
-		return 0, err
-	}
-	return strconv.Atoi(fields[1])
-}
-
-// stat reads /proc/PID/stat from the third field on: state, ppid, ... The second,
-// comm, may hold anything but ends in the last ")".
-func stat(pid int) ([]string, error) {
-	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return nil, err
-	}
-	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
-	if len(fields) < 2 {
-		return nil, unix.ESRCH
-	}
-	return fields, nil
 }

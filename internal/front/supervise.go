@@ -50,6 +50,7 @@ type supervisor struct {
 	inherited *Inherited
 	inside    *enclosure // nil without Protect
 	command   *command
+	group     int     // the front's process group: 0 where it has no number here
 	shell     *handle // the front
 	mirrored  bool    // the front was told to stop, once at least
 }
@@ -107,7 +108,8 @@ func (s *supervisor) start(open Open) (err error) {
 	if s.shell, err = holdParent(s.front); err != nil {
 		return err
 	}
-	spawner := &spawner{birth: s.birth, group: s.group, argv: s.orders.command, env: env}
+	s.group = unix.Getpgrp()
+	spawner := &spawner{birth: s.birth, argv: s.orders.command, env: env}
 	pid, err := s.Start(func(attr *syscall.SysProcAttr) (int, error) {
 		return s.fork(spawner, attr)
 	})
@@ -119,22 +121,14 @@ func (s *supervisor) start(open Open) (err error) {
 	return s.leave()
 }
 
-// fork starts COMMAND on the calling thread. Inside a new pid namespace the front's
-// group has no number by which COMMAND could join it, so that it has to be born there:
-// this process is in the group meanwhile. Whoever stops the whole group then stops us
-// too, and continues us with it.
+// fork starts COMMAND on the calling thread. It is born into the front's group, which may
+// have no number here by which it could join it (a new pid namespace): so this process is
+// in that group until then, and is stopped and continued with it.
 func (s *supervisor) fork(spawner *spawner, attr *syscall.SysProcAttr) (pid int, err error) {
 	if s.Protect {
 		if s.inside, err = enclose(); err != nil {
 			return 0, fmt.Errorf("--protect-supervisor: %w", err)
 		}
-		if !s.orphans {
-			if err := unix.Setpgid(0, s.group); err != nil {
-				return 0, os.NewSyscallError("setpgid", err)
-			}
-			defer func() { _ = unix.Setpgid(0, 0) }()
-		}
-		spawner.born = true
 	}
 	if err := s.announce(); err != nil {
 		return 0, err
@@ -174,12 +168,7 @@ func (s *supervisor) leave() error {
 	}
 	signal.Ignore(unix.SIGPIPE) // os.File dies of EPIPE on 1 and 2 otherwise
 	s.inherited.shed()
-	if s.orphans {
-		if _, err := unix.Setsid(); err != nil {
-			return os.NewSyscallError("setsid", err)
-		}
-	}
-	return nil
+	return s.standApart()
 }
 
 // serve reaps until no descendant is left and there is nobody to serve.

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/tests/skip"
 )
 
 // terminal is a pseudo-terminal with a session in it.
@@ -258,4 +260,96 @@ func TestOrphanedGroup(t *testing.T) {
 	if got := term.status(); got != 0 {
 		t.Errorf("status %d, want 0", got)
 	}
+}
+
+// TestStoppedJobIsHungUp: when its shell ends, a stopped job has nobody to continue it,
+// and gets SIGHUP and SIGCONT.
+func TestStoppedJobIsHungUp(t *testing.T) {
+	for name, end := range map[string]func(term *terminal){
+		"killed":   func(term *terminal) { check(term.cmd.Process.Kill()) },
+		"terminal": func(term *terminal) { term.master.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			// dash hangs nobody up itself. env, for whoever runs us under nohup.
+			term := newTerminal(t, "env", "--default-signal=HUP", "dash", "-i")
+			term.typeIn("stty -echo; T=" + testBinary(t) + "; echo sh''ell\n")
+			term.expect("shell\r\n")
+			term.typeIn("$T run sh -c 'echo up $$ $PPID; exec cat'\n")
+			var command, supervisor int
+			term.expect("up ")
+			if _, err := fmt.Sscan(term.expect("\r\n"), &command, &supervisor); err != nil {
+				t.Fatal(err)
+			}
+			front, err := parentOf(supervisor)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fds := []int{pidfdOf(t, command), pidfdOf(t, front), pidfdOf(t, supervisor)}
+			term.typeIn(ctrlZ)
+			term.expect("Stopped")
+			end(term)
+			for i, fd := range fds {
+				if !readable(fd, limit) {
+					t.Errorf("process %d of 3 (COMMAND, front, supervisor) lives on", i+1)
+				}
+			}
+		})
+	}
+}
+
+// TestOuterProc: in a pid namespace that sees the procfs of the one around it.
+func TestOuterProc(t *testing.T) {
+	newNamespace(t)
+	// The namespace's init is a session's leader inside, and the shell's parent.
+	term := newTerminal(t, "unshare", "--pid", "--fork", "bash", "--norc", "--noprofile", "--noediting", "-i")
+	term.typeIn("stty -echo; T=" + testBinary(t) + "; echo sh''ell\n")
+	term.expect("shell\r\n")
+	term.typeIn("$T run $T echo; echo st''atus=$?\n")
+	term.expect("ready ")
+	term.expect("\r\n")
+	for range 3 {
+		term.typeIn("line\n")
+		term.expect("line\r\n")
+		term.typeIn(ctrlZ)
+		term.expect(fmt.Sprintf("status=%d", 128+unix.SIGTSTP))
+		term.typeIn("fg; echo st''atus=$?\n")
+		term.expect("$T echo\r\n")
+		term.typeIn("again\n")
+		term.expect("again\r\n")
+	}
+	term.typeIn(ctrlC)
+	term.expect("status=130")
+	// A parent sees SIGSTOP.
+	term.typeIn("$T run sh -c 'kill -STOP $$; exit 7'; echo st''atus=$?\n")
+	term.expect(fmt.Sprintf("status=%d", 128+unix.SIGSTOP))
+	term.typeIn("fg; echo st''atus=$?\n")
+	term.expect("status=7")
+	term.typeIn("exit 5\n")
+	if got := term.status(); got != 5 {
+		t.Errorf("status %d, want 5", got)
+	}
+}
+
+// TestForeignGroup: where the front's group is that of a process outside of its pid
+// namespace, and has no number there, COMMAND is in it all the same.
+func TestForeignGroup(t *testing.T) {
+	newNamespace(t)
+	term := newTerminal(t, "unshare", "--pid", "--fork", testBinary(t), "run", "sh", "-c", "echo up; cat; exit 6")
+	term.expect("up\r\n")
+	term.typeIn("line\n")
+	term.expect("line\r\n")
+	term.expect("line\r\n") // the echo, and cat's
+	term.typeIn(ctrlD)
+	if got := term.status(); got != 6 {
+		t.Errorf("status %d, want 6", got)
+	}
+}
+
+func newNamespace(t *testing.T) {
+	t.Helper()
+	out, err := exec.Command("unshare", "--pid", "--fork", "true").CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("unshare --pid: %w: %s", err, out)
+	}
+	skip.If(t, err)
 }
