@@ -44,8 +44,8 @@ func writeMan(w io.Writer, root *cobra.Command) error {
 	return err
 }
 
-const exitStatusText = `"run" ends as COMMAND does: with its status, or with 128+n if it died by signal n; 127 says
-that COMMAND was not found, 126 that it could not be executed, 125 that pidfd-shim itself failed.
+const exitStatusText = `"run" ends as COMMAND does: with its status, or by the signal that ended it; 127 says that
+COMMAND was not found, 126 that it could not be executed, 125 that pidfd-shim itself failed.
 
 Other subcommands end with 0, with 1 if they failed, and with 2 if their command line was wrong.`
 

@@ -20,8 +20,8 @@ everything it starts, until the last of them has ended. COMMAND keeps its termin
 its descriptors, its signals and its exit status; nothing of ours is printed unless
 asked for.
 
-Exit status: COMMAND's own, 128+n if signal n ended it, 127 if it was not found, 126
-if it could not be executed, 125 for every error of ours.`
+run ends as COMMAND ends: with its exit status, or by the signal that ended it; with 127
+if it was not found, 126 if it could not be executed, 125 for every error of ours.`
 
 const runExample = `  pidfd-shim run -- make check                     run it; the kernel answers where it can
   pidfd-shim run --trace -- COMMAND                one strace-like line a call, on stderr

@@ -102,6 +102,7 @@ func hooks(s *session.Session, c *runConfig, observers *observers) front.Hooks {
 			}
 			return pid, err
 		},
+		Ended:      observers.flush,
 		Reap:       s.Reap,
 		Alone:      s.StopHelpers,
 		KeepStderr: c.Trace == "-",
@@ -130,7 +131,7 @@ const queueLimit = 4 << 20
 // Trace lines do not: they are read beside what COMMAND prints.
 const gatherTime = 2 * time.Millisecond
 
-// flushTime is how long the end waits for what is still queued.
+// flushTime is how long COMMAND's end, and ours, wait for what is still queued.
 const flushTime = 5 * time.Second
 
 // fresh is how long a comm and an exe that were read count as known.
@@ -191,6 +192,15 @@ func (o *observers) observer() shim.Observer {
 		return nil
 	}
 	return &o.list
+}
+
+// flush writes out what there is to say of the calls so far: of all that COMMAND made, if
+// it has ended. What cannot be written in time (a pipe that nobody reads) is not lost yet.
+func (o *observers) flush() {
+	o.list.wait()
+	for _, w := range o.writers {
+		_ = w.Flush(flushTime)
+	}
 }
 
 // close writes out what is queued and says what was lost.

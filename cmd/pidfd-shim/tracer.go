@@ -39,6 +39,7 @@ func tracedHooks(s *session.Session, c *runConfig, inherited *front.Inherited) (
 				Fork: ptrace.Fork(fork), Blocked: inherited.Blocked, Seize: tracer.seize,
 			})
 		},
+		Ended:      tracer.commandEnded,
 		Alone:      tracer.awaitEnd,
 		KeepStderr: c.Trace == "-",
 	}, nil
@@ -97,7 +98,47 @@ func (t *tracerProcess) seize(pid, slot int) error {
 	return nil
 }
 
-const seizedWord = "seized"
+// The words of the two: the supervisor's are COMMAND's pid, and then endedWord.
+const (
+	seizedWord  = "seized"
+	endedWord   = "ended"
+	flushedWord = "flushed"
+)
+
+// commandEnded tells the tracer that COMMAND has ended, and waits until it has written out
+// what COMMAND did. A tracer that has ended has done so.
+func (t *tracerProcess) commandEnded() {
+	if _, err := t.socket.WriteString(endedWord); err != nil {
+		return
+	}
+	fds := []unix.PollFd{{Fd: int32(t.socket.Fd()), Events: unix.POLLIN}}
+	for deadline := time.Now().Add(2 * flushTime); ; {
+		left := max(0, time.Until(deadline))
+		if _, err := unix.Poll(fds, int(left.Milliseconds())); !errors.Is(err, unix.EINTR) {
+			return
+		}
+	}
+}
+
+// obey does the tracer's part of COMMAND's end: nothing of what COMMAND did is unwritten
+// after it, and no pipe of COMMAND's user's is kept open. It ends with the supervisor.
+func (c *runConfig) obey(socket *os.File, o *observers) {
+	text := make([]byte, 32)
+	for {
+		n, err := socket.Read(text)
+		if err != nil || n == 0 {
+			return
+		}
+		if string(text[:n]) != endedWord {
+			continue
+		}
+		o.flush()
+		if c.Trace != "-" {
+			front.DropStderr()
+		}
+		_, _ = socket.WriteString(flushedWord)
+	}
+}
 
 // awaitEnd gives the tracer the time to see that its last tracee has ended. Where some
 // are left it is one of those whom the supervisor waits for.
@@ -159,6 +200,9 @@ func traceFor(args []string, socket *os.File) error {
 			word = err.Error()
 		}
 		_, _ = socket.WriteString(word)
+		if err == nil {
+			go c.obey(socket, observers)
+		}
 	})
 }
 

@@ -34,8 +34,14 @@ type Writer struct {
 	spare  []byte
 	closed bool
 	next   *os.File // takes the file's place before the next lines
+	taken  bool     // the goroutine has lines that it has not written yet
+	after  waiters  // those who wait for what is taken
+	later  waiters  // those who wait for what is queued
 	stats  Stats
 }
+
+// waiters are closed when what they wait for has been written.
+type waiters []chan struct{}
 
 // Stats counts lines.
 type Stats struct {
@@ -108,6 +114,23 @@ func (w *Writer) Stats() Stats {
 	return w.stats
 }
 
+// Flush waits until what is queued by now is written, and gives up after the time given.
+func (w *Writer) Flush(patience time.Duration) error {
+	w.mu.Lock()
+	written := make(chan struct{})
+	switch {
+	case len(w.queue) > 0:
+		w.later = append(w.later, written)
+	case w.taken:
+		w.after = append(w.after, written)
+	default:
+		close(written)
+	}
+	w.mu.Unlock()
+	w.endPause()
+	return await(written, patience)
+}
+
 // Close writes what is queued, and gives up after the time given: the file may be a
 // pipe that nobody reads. Lines that come later are dropped.
 func (w *Writer) Close(patience time.Duration) error {
@@ -118,8 +141,12 @@ func (w *Writer) Close(patience time.Duration) error {
 	}
 	w.wake.Signal()
 	w.mu.Unlock()
+	return await(w.done, patience)
+}
+
+func await(written <-chan struct{}, patience time.Duration) error {
 	select {
-	case <-w.done:
+	case <-written:
 		return nil
 	case <-time.After(patience):
 		return fmt.Errorf("write the last audit lines: %w", os.ErrDeadlineExceeded)
@@ -144,8 +171,20 @@ func (w *Writer) run() {
 			chunk, batch = cut(batch)
 			torn = w.put(chunk, torn)
 		}
+		w.tell()
 		w.rest()
 	}
+}
+
+// tell says that what was taken is written.
+func (w *Writer) tell() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.taken = false
+	for _, written := range w.after {
+		close(written)
+	}
+	w.after = nil
 }
 
 // rest lets lines gather.
@@ -193,6 +232,8 @@ func (w *Writer) take() (batch []byte, next *os.File) {
 	}
 	batch = w.queue
 	w.queue, w.spare = w.spare[:0], batch
+	w.taken = true
+	w.after, w.later = w.later, nil
 	return batch, next
 }
 

@@ -304,3 +304,29 @@ func TestWriterGathers(t *testing.T) {
 		t.Errorf("%q came at the end", got)
 	}
 }
+
+// TestFlush: what was queued, or taken, before it is written after it; a reader that does
+// not read is waited for as long as was said.
+func TestFlush(t *testing.T) {
+	w, r := stuck(t, 1<<20)
+	w.Line([]byte("second\n"), false)
+	if err := w.Flush(time.Millisecond); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("with a full pipe: %v", err)
+	}
+	var text bytes.Buffer
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		_, _ = io.Copy(&text, r)
+	}()
+	must(t, w.Flush(time.Minute))
+	if s := w.Stats(); s.Written != 2 {
+		t.Errorf("%d lines written, want 2", s.Written)
+	}
+	must(t, w.Flush(0)) // nothing is queued
+	must(t, w.Close(time.Minute))
+	<-read
+	if got := strings.TrimLeft(text.String(), "\n"); got != "first\nsecond\n" {
+		t.Errorf("read %q", got)
+	}
+}

@@ -146,12 +146,3 @@ func (c *command) reapDead() (left bool) {
 		_, _ = c.wait(pid, nil, 0)
 	}
 }
-
-// exitStatus is what a shell makes of a wait status.
-func exitStatus(status int32) int {
-	ws := unix.WaitStatus(status)
-	if ws.Signaled() {
-		return 128 + int(ws.Signal())
-	}
-	return ws.ExitStatus()
-}

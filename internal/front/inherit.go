@@ -100,6 +100,9 @@ func Shed(keep ...int) error {
 	return nil
 }
 
+// DropStderr lets go of descriptor 2: a pipe that it is ends when COMMAND's own do.
+func DropStderr() { muffle(2) }
+
 // muffle points descriptors at /dev/null, or, where there is none (a bare
 // chroot), at something that can neither be read nor written.
 func muffle(fds ...int) {

@@ -48,10 +48,11 @@ type front struct {
 	}
 }
 
-// Main runs COMMAND under a supervisor and returns the exit status: COMMAND's,
-// 128+n for one that died of signal n, 125 for an error of ours, 126 and 127 as
-// in a shell. Errors are printed here. The process is good for nothing else
-// afterwards: the caller exits with the status.
+// Main runs COMMAND under a supervisor and ends as COMMAND ends: it returns COMMAND's
+// exit status, and not at all if COMMAND died of a signal, but dies of it, too. The
+// status is 125 for an error of ours, 126 and 127 as in a shell. Errors are printed
+// here. The process is good for nothing else afterwards: the caller exits with the
+// status.
 //
 // Precondition: called from the main goroutine, which has not called it before.
 func Main(opts Options) int {
@@ -66,7 +67,7 @@ func Main(opts Options) int {
 	}
 	status := f.mirror()
 	f.witness.stop()
-	return status
+	return endAs(status)
 }
 
 // start brings up witness, handlers and supervisor, in this order: what comes in
@@ -131,8 +132,8 @@ func (f *front) startSupervisor() error {
 	return err
 }
 
-// mirror does as COMMAND does until its end, and returns the exit status.
-func (f *front) mirror() int {
+// mirror does as COMMAND does until its end, and returns the wait status.
+func (f *front) mirror() unix.WaitStatus {
 	for {
 		f.wait()
 		if readable(f.sock, 0) {
@@ -162,12 +163,12 @@ func (f *front) wait() {
 	_, _ = unix.Poll(fds, -1)
 }
 
-// handle acts on a message; final comes with the exit status.
-func (f *front) handle(m message) (status int, final bool) {
+// handle acts on a message; final comes with the wait status to end with.
+func (f *front) handle(m message) (status unix.WaitStatus, final bool) {
 	switch m.kind {
 	case failed:
 		f.reapSupervisor()
-		return int(m.value), true
+		return ourStatus(int(m.value)), true
 	case starting:
 		f.noteEarly()
 		_ = sendPacket(f.sock, make([]byte, noteSize), 0)
@@ -178,12 +179,12 @@ func (f *front) handle(m message) (status int, final bool) {
 		f.stop(unix.Signal(m.value))
 	case ended:
 		f.reapSupervisor()
-		return exitStatus(m.value), true
+		return unix.WaitStatus(m.value), true
 	case endedLeaving:
 		if f.WaitAll {
 			f.waitForAll()
 		}
-		return exitStatus(m.value), true
+		return unix.WaitStatus(m.value), true
 	}
 	return 0, false
 }

@@ -12,9 +12,9 @@ import (
 
 // lost goes on without the supervisor: once it is reaped, COMMAND is our child
 // (exit_notify hands children on before the end is seen).
-func (f *front) lost(cause error) (status int, final bool) {
+func (f *front) lost(cause error) (status unix.WaitStatus, final bool) {
 	if f.orphaned { // COMMAND's end came with no status: somebody else has reaped it
-		return ourFailure, true
+		return ourStatus(ourFailure), true
 	}
 	if !errors.Is(cause, io.EOF) {
 		_ = unix.Kill(f.supervisor, unix.SIGKILL) //nolint:forbidigo // see above: the supervisor is our unreaped child
@@ -24,13 +24,13 @@ func (f *front) lost(cause error) (status int, final bool) {
 	if f.command == nil { // it may have died between fork and message
 		pid, ok := f.orphan()
 		if !ok {
-			return ourFailure, true
+			return ourStatus(ourFailure), true
 		}
 		f.command = &command{pid: pid}
 	}
 	if err := f.adopt(); err != nil {
 		complain(err)
-		return ourFailure, true
+		return ourStatus(ourFailure), true
 	}
 	f.passEarly()
 	return 0, false

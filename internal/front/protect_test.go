@@ -83,8 +83,8 @@ func TestProtectedExitStatus(t *testing.T) {
 	}{
 		{[]string{"true"}, 0, ""},
 		{[]string{"sh", "-c", "exit 7"}, 7, ""},
-		{[]string{"sh", "-c", "kill -9 $$"}, 137, ""},
-		{[]string{"bash", "-c", "kill -40 $$"}, 168, ""},
+		{[]string{"sh", "-c", "kill -9 $$"}, 1009, ""},
+		{[]string{"bash", "-c", "kill -40 $$"}, 1040, ""},
 		{[]string{"sh", "-c", "kill -9 1; kill -STOP 1; kill -SEGV 1; kill -TERM -1 2>/dev/null; exit 6"}, 6, ""},
 		{[]string{"no-such-command"}, 127, "pidfd-shim: run no-such-command: command not found\n"},
 		{[]string{"/etc"}, 126, "pidfd-shim: run /etc: permission denied\n"},
@@ -368,6 +368,8 @@ func TestProtectedJobControl(t *testing.T) {
 	}
 	term.settle(term.front(t))
 	term.typeIn(ctrlC)
+	term.expect("\r\n") // the shell's: it is back, and reads what is typed from here on
+	term.typeIn("echo st''atus=$?\n")
 	term.expect("status=130")
 	term.typeIn("$T run --protect bash --norc --noprofile --noediting -i; echo ou''ter=$?\n")
 	term.typeIn("PS1='in''> '\n")

@@ -28,9 +28,9 @@ func TestExitStatus(t *testing.T) {
 	}{
 		{"zero", []string{"true"}, 0, ""},
 		{"own status", []string{"sh", "-c", "exit 7"}, 7, ""},
-		{"killed", []string{"sh", "-c", "kill -9 $$"}, 137, ""},
-		{"aborted", []string{"sh", "-c", "ulimit -c 0; kill -ABRT $$"}, 134, ""},
-		{"realtime signal", []string{"bash", "-c", "kill -40 $$"}, 168, ""},
+		{"killed", []string{"sh", "-c", "kill -9 $$"}, 1009, ""},
+		{"aborted", []string{"sh", "-c", "ulimit -c 0; kill -ABRT $$"}, 1006, ""},
+		{"realtime signal", []string{"bash", "-c", "kill -40 $$"}, 1040, ""},
 		{"script without #!", []string{noShebang}, 5, ""},
 		{"not found in PATH", []string{"no-such-command"}, 127, "pidfd-shim: run no-such-command: command not found\n"},
 		{"empty name", []string{""}, 127, "pidfd-shim: run : command not found\n"},

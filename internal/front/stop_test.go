@@ -125,8 +125,8 @@ func TestKilledWhileStopped(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if got := s.status(); got != 137 {
-			t.Errorf("%v: status %d, want 137", sig, got)
+		if got := s.status(); got != 1009 {
+			t.Errorf("%v: status %d, want 1009", sig, got)
 		}
 	}
 }

@@ -183,12 +183,14 @@ func TestJobControl(t *testing.T) {
 	term.expect(fmt.Sprintf("status=%d", 128+unix.SIGTSTP))
 	term.typeIn("bg; wait %1; echo b''g=$?\n") // it reads from the terminal: SIGTTIN stops the job again
 	term.expect(fmt.Sprintf("bg=%d\r\n", 128+unix.SIGTTIN))
-	term.typeIn("fg; echo fg''=$?\n")
+	term.typeIn("fg; echo un''reached\n") // as natively: a list ends when ^C ends one of it
 	term.expect("$T echo\r\n")
 	term.typeIn("three\n")
 	term.expect("three\r\n")
 	term.settle(front)
 	term.typeIn(ctrlC)
+	term.expect("\r\n") // the shell's: it is back, and reads what is typed from here on
+	term.typeIn("echo fg''=$?\n")
 	term.expect("fg=130")
 	term.typeIn("$T run false; echo st''atus=$?\n")
 	term.expect("status=1\r\n")
