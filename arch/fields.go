@@ -23,35 +23,6 @@ func Describe(s *Siginfo) []Field {
 	return list
 }
 
-// AppendStrace writes the record as strace does: {si_signo=SIGTERM,
-// si_code=SI_QUEUE, si_pid=4711, si_uid=0, si_value=7}. si_errno is left out where
-// it is 0. It allocates only to let dst grow.
-func AppendStrace(dst []byte, s *Siginfo) []byte {
-	dst = append(dst, "{si_signo="...)
-	dst = appendName(dst, knownSignalName(s.Signo()), s.Signo())
-	dst = append(dst, ", si_code="...)
-	dst = appendName(dst, knownCodeName(s.Signo(), s.Code()), s.Code())
-	if s.Errno() != 0 {
-		dst = append(dst, ", si_errno="...)
-		dst = strconv.AppendInt(dst, int64(s.Errno()), 10)
-	}
-	for _, m := range s.members() {
-		dst = append(dst, ", "...)
-		dst = append(dst, m.name...)
-		dst = append(dst, '=')
-		dst = m.appendText(dst, s)
-	}
-	return append(dst, '}')
-}
-
-// appendName writes the name, or the number where it has none.
-func appendName(dst []byte, name string, n int32) []byte {
-	if name == "" {
-		return strconv.AppendInt(dst, int64(n), 10)
-	}
-	return append(dst, name...)
-}
-
 // appendText writes the member's value. A sigval is an int where its upper half is
 // zero, as senders fill it, else all of its bits.
 func (m *member) appendText(dst []byte, s *Siginfo) []byte {

@@ -93,6 +93,9 @@ type Config struct {
 	// that the kernel runs.
 	Observed bool
 
+	// Results is true where somebody wants to see what calls return that the kernel runs.
+	Results bool
+
 	// Continues says that the backend can hand a call back to the kernel. MayPass says so
 	// of pidfd_send_signal: the kernel has it, with the rules that the caller is to meet.
 	Continues bool

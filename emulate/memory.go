@@ -22,12 +22,13 @@ func (h *SendSignal) readSiginfo(a *attempt) (unix.Errno, error) {
 	if err != nil {
 		return 0, err
 	}
+	copy(a.call.Record.User[:], h.memory[:])
 	if a.req.byNumber() {
 		binary.LittleEndian.PutUint32(h.memory[:], uint32(a.req.sig))
 	}
 	var errno unix.Errno
 	a.info, errno = decodeSiginfo(a.call.ABI, h.memory[:n])
-	a.hasInfo = errno == 0
+	a.hasInfo, a.call.Record.HasUser = errno == 0, errno != unix.EFAULT
 	a.call.Record.Siginfo, a.call.Record.HasSiginfo = a.info, a.hasInfo
 	return errno, nil
 }
@@ -137,6 +138,14 @@ func processVMRead(tid int32, addr uint64, into []byte) (int, error) {
 		return 0, nil
 	}
 	return 0, errno
+}
+
+// fail is a refusal. Where somebody looks, it shows the siginfo too, if no check came to it.
+func (h *SendSignal) fail(a *attempt, errno unix.Errno) shim.Verdict {
+	if h.Observed && a.req.given && !a.call.Record.HasUser && !h.Suspicious() {
+		_, _ = h.readSiginfo(a)
+	}
+	return shim.Fail(errno)
 }
 
 // look reads what a trace line shows of a call that the kernel will run: for the eye

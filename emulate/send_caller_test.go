@@ -29,7 +29,7 @@ func (h *holder) Drop() {
 	_ = h.pinner.Set.Release(h.pinned)
 }
 func (*holder) Run(*shim.Call, shim.Rewrite) (bool, error) { return false, nil }
-func (*holder) Finish() error                              { return nil }
+func (*holder) Finish() (shim.Result, error)               { return shim.Result{}, nil }
 
 // interrupted is a backend whose callers have all left.
 type interrupted struct{ waiting }

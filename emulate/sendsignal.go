@@ -74,7 +74,7 @@ func (h *SendSignal) Handle(c *shim.Call) shim.Verdict {
 	*a = attempt{call: c, req: requestOf(c), policy: h.Policy.Current()}
 	c.Record.PidFD, c.Record.Sig, c.Record.Info, c.Record.Flags = a.req.pidfd, a.req.sig, a.req.info, a.req.flags
 	if errno, denied := h.early(a); denied {
-		return shim.Fail(errno)
+		return h.fail(a, errno)
 	}
 	if h.settled(a) {
 		h.look(c, a.req)
@@ -97,9 +97,9 @@ func (h *SendSignal) Handle(c *shim.Call) shim.Verdict {
 			return h.pass(c)
 		}
 		if errno := h.Decide(a); errno != 0 { // a check of the kernel's may come first
-			return shim.Fail(errno)
+			return h.fail(a, errno)
 		}
-		return shim.Fail(denied)
+		return h.fail(a, denied)
 	}
 	a.inCaller = h.wantsCaller(a)
 	if first, restarted := h.Ledger.restart(a); restarted {
@@ -110,7 +110,7 @@ func (h *SendSignal) Handle(c *shim.Call) shim.Verdict {
 		return v
 	}
 	if errno != 0 {
-		return shim.Fail(errno)
+		return h.fail(a, errno)
 	}
 	c.Sending()
 	if h.Backend.Blocked(c) != nil {
@@ -337,5 +337,31 @@ func (h *SendSignal) unserved(a *attempt, err error) outcome {
 // pass lets the kernel run the call in the caller.
 func (h *SendSignal) pass(c *shim.Call) shim.Verdict {
 	c.Record.Path = shim.PathContinue
+	if h.Results && h.hopper != nil {
+		if v, held := h.passHeld(c); held {
+			return v
+		}
+	}
 	return shim.Pass()
+}
+
+// passHeld has a caller make its own call while it is held, for somebody who wants to see
+// what the call returns. Not the SIGSTOP of an init, which would lose its protection.
+func (h *SendSignal) passHeld(c *shim.Call) (v shim.Verdict, held bool) {
+	if unix.Signal(c.Record.Sig) == unix.SIGSTOP {
+		if caller, err := h.callers.get(h, c.Tid); err != nil || caller.nested {
+			return v, false
+		}
+	}
+	if held, _ = h.hopper.Hold(c, 0); !held {
+		return v, false
+	}
+	c.After = h.after
+	if h.Backend.Blocked(c) != nil {
+		h.hopper.Drop()
+		h.Ledger.hopped(c.Tid, false)
+		return shim.Gone(), true
+	}
+	c.Runner, c.Settled = h.hopper, h.hopped
+	return shim.Run(shim.Rewrite{Nr: uint64(c.Frame.Nr), Args: c.Frame.Raw}), true
 }

@@ -233,7 +233,7 @@ func (l *Listener) run(c *shim.Call, call shim.Rewrite) error {
 	if !answered {
 		CallAgain(l.fd, c.ID)
 	}
-	if err = l.finish(c); err != nil && !errors.Is(err, shim.ErrGone) {
+	if c.Record.Result, err = l.finish(c); err != nil && !errors.Is(err, shim.ErrGone) {
 		return l.refuse(c, err) // the runner has failed, and perhaps before it could answer
 	}
 	return err

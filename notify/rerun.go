@@ -60,7 +60,8 @@ func (l *Listener) forgetRerun(tid int32) {
 	r.count.Store(int32(len(r.calls)))
 }
 
-// isRerun lets a call through that its caller was made to run.
+// isRerun lets a call through that its caller was made to run: once, for the caller may make
+// the same call of its own as soon as it is let go, and that one is to be judged.
 func (l *Listener) isRerun(c *shim.Call) bool {
 	r := &l.reruns
 	if r.count.Load() == 0 && l.handed.count.Load() == 0 {
@@ -75,6 +76,7 @@ func (l *Listener) isRerun(c *shim.Call) bool {
 	if !ok || uint32(call.Nr) != c.Frame.Nr || call.Args != c.Frame.Raw {
 		return false
 	}
+	l.forgetRerun(c.Tid)
 	resp := seccompNotifResp{id: c.ID, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE}
 	_ = send(l.fd, &resp)
 	return true
@@ -83,7 +85,7 @@ func (l *Listener) isRerun(c *shim.Call) bool {
 // finish waits until the caller has run its call, and meanwhile receives: its call among
 // others, which are kept for Next. Where it can it does so by itself, for a thread that waits
 // for another costs more than the hop.
-func (l *Listener) finish(c *shim.Call) error {
+func (l *Listener) finish(c *shim.Call) (shim.Result, error) {
 	if !l.reruns.Expected {
 		return c.Runner.Finish()
 	}
@@ -99,7 +101,7 @@ func (l *Listener) finish(c *shim.Call) error {
 	}
 	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
 	if err != nil {
-		return fmt.Errorf("wait for a caller: eventfd: %w", err)
+		return shim.Result{}, fmt.Errorf("wait for a caller: eventfd: %w", err)
 	}
 	defer unix.Close(wake)
 	received := make(chan struct{})
@@ -107,12 +109,12 @@ func (l *Listener) finish(c *shim.Call) error {
 		defer close(received)
 		l.receiveUntil(wake, c.Worker())
 	}()
-	err = c.Runner.Finish()
+	result, err := c.Runner.Finish()
 	var one [8]byte
 	binary.LittleEndian.PutUint64(one[:], 1)
 	_, _ = unix.Write(wake, one[:])
 	<-received
-	return err
+	return result, err
 }
 
 // receiveUntil receives until wake can be read, or another worker does: a frozen caller

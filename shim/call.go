@@ -41,6 +41,10 @@ type Call struct {
 	// for what it need not wait for. The worker may stay behind with it.
 	After func(w *Worker)
 
+	// Report, if set by the loop, tells the observer of the answer. A backend that learns
+	// later what the call has returned sets it to nil in Answer, and calls it then with a copy.
+	Report func(c *Call, v Verdict, answered error)
+
 	worker  *Worker
 	witness Witness
 }
@@ -112,10 +116,15 @@ type Record struct {
 	Siginfo    arch.Siginfo
 	HasSiginfo bool
 
+	User    [arch.RecordSize]byte // the siginfo as the caller has it, also where it is refused
+	HasUser bool
+
 	TargetPid int32 // in the supervisor's pid namespace; 0: none, or not visible
 	Members   int32 // of a process group, where the signal went to one
 
 	CallerIDs, TargetIDs IDs // of Tid and TargetPid
+
+	Result Result // of Pass and Run, where somebody has seen it
 
 	Path      Path
 	Sent      Sent

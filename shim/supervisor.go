@@ -31,6 +31,9 @@ type Supervisor struct {
 	// still waits, so that facts can be gathered, and again afterwards.
 	Observe Observer
 
+	// Results says that the observer wants to know what calls return that callers carry out.
+	Results bool
+
 	// Alone says that the worker cannot be replaced: its backend belongs to one thread.
 	Alone bool
 
@@ -148,6 +151,10 @@ func (s *Supervisor) answer(c *Call, v Verdict) {
 	if s.Observe != nil {
 		s.Observe.Before(c, v)
 	}
+	c.Report = nil
+	if s.Results {
+		c.Report = s.Observe.After
+	}
 	err := s.Backend.Answer(c, v)
 	c.Finished()
 	if c.Done != nil && c.Runner != nil { // else the backend tells
@@ -156,7 +163,7 @@ func (s *Supervisor) answer(c *Call, v Verdict) {
 	if c.Settled != nil {
 		c.Settled(c, v, err)
 	}
-	if s.Observe != nil {
+	if s.Observe != nil && (!s.Results || c.Report != nil) {
 		s.Observe.After(c, v, err)
 	}
 	if err != nil && !errors.Is(err, ErrGone) {

@@ -40,8 +40,17 @@ type Rewrite struct {
 // ErrGone.
 type Runner interface {
 	Run(c *Call, call Rewrite) (answered bool, err error)
-	Finish() error
+	Finish() (Result, error)
 }
+
+// Result is what a call has returned that the caller itself carried out.
+type Result struct {
+	Known bool
+	Value int64 // negative: an errno
+}
+
+// ResultOf reads the register in which every call of ours returns an int.
+func ResultOf(rax uint64) Result { return Result{true, int64(int32(uint32(rax)))} }
 
 // Polled is a Runner whose Finish does not block once a descriptor can be read.
 type Polled interface {

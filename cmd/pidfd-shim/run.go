@@ -123,6 +123,7 @@ func (c *runConfig) run(command []string) error {
 		return err
 	}
 	c.Session.Observed = c.Trace != "" || c.Audit != "" || c.Metrics != ""
+	c.Session.Results = c.Trace != ""
 	c.Pretend = pretended()
 	word, err := json.Marshal(c)
 	if err != nil {

@@ -133,7 +133,10 @@ func examples() []example {
 		c.Record.Path, c.Record.Sent, c.Record.Guard, c.Record.Rule = shim.PathForward, shim.SentPidfdSendSignal, shim.GuardPidfd, "default"
 	}
 	info := func(s arch.Siginfo) func(*shim.Call) {
-		return func(c *shim.Call) { c.Record.Siginfo, c.Record.HasSiginfo = s, true }
+		return func(c *shim.Call) {
+			c.Record.Siginfo, c.Record.HasSiginfo = s, true
+			c.Record.User, c.Record.HasUser = s, true
+		}
 	}
 	hostile := known
 	hostile.caller.comm = "x\"}\n{\"seq\":1"
@@ -148,6 +151,10 @@ func examples() []example {
 		{"run", with(call424(3, term, 0, 0), func(c *shim.Call) {
 			to(c)
 			c.Record.Path, c.Record.Sent, c.Record.Guard = shim.PathCaller, shim.SentKill, shim.GuardTracee
+		}), shim.Run(shim.Rewrite{}), nil, known},
+		{"run, seen", with(call424(3, term, 0, 0), func(c *shim.Call) {
+			to(c)
+			c.Record.Path, c.Record.Sent, c.Record.Guard, c.Record.Result = shim.PathCaller, shim.SentKill, shim.GuardTracee, shim.ResultOf(^uint64(10))
 		}), shim.Run(shim.Rewrite{}), nil, known},
 		{"denied", with(call424(3, int32(unix.SIGKILL), 0, 0), func(c *shim.Call) {
 			to(c)
@@ -169,6 +176,7 @@ func examples() []example {
 			c.Frame.Arch = arch.AuditArchI386
 			c.Frame.Raw[2] |= 0x7fff00000000
 			c.Record.Siginfo, c.Record.HasSiginfo = queued(term, 1), true
+			c.Record.User, c.Record.HasUser = [arch.RecordSize]byte{0: byte(term), 8: 0xff, 0xff, 0xff, 0xff, 0x67, 0x12, 20: 1}, true
 		}), shim.Return(0), nil, known},
 		{"x32", with(with(call424(3, term, 0, 0), forwarded), func(c *shim.Call) { c.Frame.Nr |= arch.X32SyscallBit }), shim.Return(0), nil, known},
 		{"restart", with(with(call424(3, term, 0, 0), forwarded), func(c *shim.Call) { c.Record.Duplicate = true }), shim.Return(0), nil, known},

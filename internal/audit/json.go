@@ -35,8 +35,8 @@ import (
 //	path       continue, forward, caller, emulate, none
 //	sent       the system call that carried the signal, or none
 //	guard      pidfd, tracee, seize, owner, narrowed, none
-//	errno      its name; empty for success, and where the kernel gave the answer to
-//	           the caller itself
+//	errno      its name; empty for success, and where nobody saw the answer that the
+//	           kernel gave to the caller itself
 //	duplicate  true for a restart that was answered without sending again
 //	latency_us from receipt to answer
 //
@@ -281,8 +281,11 @@ func appendInfo(dst []byte, r *shim.Record) []byte {
 func appendOutcome(dst []byte, c *shim.Call, v shim.Verdict) []byte {
 	r := &c.Record
 	verdict, errno := "allow", ""
-	if v.Kind == shim.KindFail {
+	switch {
+	case v.Kind == shim.KindFail:
 		verdict, errno = "error", errnoName(v.Errno)
+	case r.Result.Known && r.Result.Value < 0:
+		verdict, errno = "error", errnoName(unix.Errno(-r.Result.Value))
 	}
 	if r.Denied {
 		verdict = "deny"

@@ -17,8 +17,9 @@ import (
 //	[4711] pidfd_send_signal(3</proc/4712>, 0, NULL, 0) = ? (continue)
 //
 // The number in front is the calling thread's, the one behind the descriptor the
-// target's, both as the supervisor counts. "?" is a result that the kernel gave to the
-// caller itself, or that nobody was left to receive.
+// target's, both as the supervisor counts. What stands between is strace's, down to what it
+// leaves out; newer straces' words for flags and special descriptors. "?" is a result that
+// the kernel gave to a caller that could not be held, or that nobody was left to receive.
 type Trace struct {
 	writer *Writer
 
@@ -45,7 +46,7 @@ func appendTrace(dst []byte, c *shim.Call, v shim.Verdict, answered error) []byt
 	dst = strconv.AppendInt(append(dst, '['), int64(c.Tid), 10)
 	dst = append(append(dst, "] "...), nr.String()...)
 	dst = appendTraceArgs(append(dst, '('), c, nr)
-	dst = appendResult(append(dst, ") = "...), v, answered)
+	dst = appendResult(append(dst, ") = "...), v, c.Record.Result, answered)
 	dst = appendRemark(dst, &c.Record, v, answered)
 	return append(dst, '\n')
 }
@@ -76,9 +77,9 @@ func appendTraceArgs(dst []byte, c *shim.Call, nr arch.Syscall) []byte {
 		case 'p':
 			dst = strconv.AppendInt(dst, int64(c.Args.Int(i)), 10)
 		case 's':
-			dst = append(dst, arch.SignalName(c.Args.Int(i))...)
+			dst = appendStraceSignal(dst, c.Args.Int(i))
 		case 'i':
-			dst = appendTraceInfo(dst, &c.Record, c.Args.Pointer(i))
+			dst = appendTraceInfo(dst, c, c.Args.Pointer(i))
 		case 'x':
 			dst = appendFlags(dst, c.Args.Uint(i))
 		}
@@ -86,13 +87,12 @@ func appendTraceArgs(dst []byte, c *shim.Call, nr arch.Syscall) []byte {
 	return dst
 }
 
-// appendPidfd writes the descriptor and whom it names. PIDFD_SELF_THREAD_GROUP was
-// another number in 6.15 and 6.16 (<linux/pidfd.h>).
+// appendPidfd writes the descriptor and whom it names.
 func appendPidfd(dst []byte, fd, target int32) []byte {
 	switch fd {
 	case -10000:
 		return append(dst, "PIDFD_SELF_THREAD"...)
-	case -10001, -20000:
+	case -10001:
 		return append(dst, "PIDFD_SELF_THREAD_GROUP"...)
 	}
 	dst = strconv.AppendInt(dst, int64(fd), 10)
@@ -104,21 +104,15 @@ func appendPidfd(dst []byte, fd, target int32) []byte {
 }
 
 // appendTraceInfo writes the record, or its address where it was not read.
-func appendTraceInfo(dst []byte, r *shim.Record, addr uint64) []byte {
-	switch {
-	case addr == 0:
-		return append(dst, "NULL"...)
-	case r.HasSiginfo:
-		return arch.AppendStrace(dst, &r.Siginfo)
+func appendTraceInfo(dst []byte, c *shim.Call, addr uint64) []byte {
+	if addr != 0 && c.Record.HasUser {
+		return appendRecord(dst, record{&c.Record.User, c.ABI == arch.AMD64})
 	}
-	return strconv.AppendUint(append(dst, "0x"...), addr, 16)
+	return appendPointer(dst, addr)
 }
 
 // appendFlags writes the flags of pidfd_send_signal (<linux/pidfd.h>, 6.9).
 func appendFlags(dst []byte, flags uint32) []byte {
-	if flags == 0 {
-		return append(dst, '0')
-	}
 	start := len(dst)
 	for bit, name := range [...]string{"PIDFD_SIGNAL_THREAD", "PIDFD_SIGNAL_THREAD_GROUP", "PIDFD_SIGNAL_PROCESS_GROUP"} {
 		if flags&(1<<bit) == 0 {
@@ -130,27 +124,36 @@ func appendFlags(dst []byte, flags uint32) []byte {
 		dst = append(dst, name...)
 		flags &^= 1 << bit
 	}
-	if flags == 0 {
-		return dst
+	switch {
+	case len(dst) == start && flags != 0:
+		return append(appendHex(dst, uint64(flags)), " /* PIDFD_SIGNAL_??? */"...)
+	case len(dst) == start:
+		return append(dst, '0')
+	case flags != 0:
+		return appendHex(append(dst, '|'), uint64(flags))
 	}
-	if len(dst) > start {
-		dst = append(dst, '|')
-	}
-	return strconv.AppendUint(append(dst, "0x"...), uint64(flags), 16)
+	return dst
 }
 
-func appendResult(dst []byte, v shim.Verdict, answered error) []byte {
+func appendResult(dst []byte, v shim.Verdict, r shim.Result, answered error) []byte {
 	switch {
 	case answered != nil:
 		return append(dst, '?')
 	case v.Kind == shim.KindReturn:
-		return strconv.AppendInt(dst, v.Value, 10)
+		r = shim.Result{Known: true, Value: v.Value}
 	case v.Kind == shim.KindFail:
-		dst = append(append(dst, "-1 "...), errnoName(v.Errno)...)
-		dst = append(dst, " ("...)
-		return append(appendErrnoText(dst, v.Errno), ')')
+		r = shim.Result{Known: true, Value: -int64(v.Errno)}
 	}
-	return append(dst, '?')
+	switch {
+	case !r.Known:
+		return append(dst, '?')
+	case r.Value >= 0:
+		return strconv.AppendInt(dst, r.Value, 10)
+	}
+	errno := unix.Errno(-r.Value)
+	dst = append(append(dst, "-1 "...), errnoName(errno)...)
+	dst = append(dst, " ("...)
+	return append(appendErrnoText(dst, errno), ')')
 }
 
 // appendErrnoText writes what the C library says: Go's words with a capital.

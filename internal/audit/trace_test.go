@@ -23,7 +23,7 @@ func TestTraceAsDocumented(t *testing.T) {
 	e.call.Decode()
 	got := string(appendTrace(nil, &e.call, e.verdict, nil))
 	want := "[4711] pidfd_send_signal(3</proc/4712>, SIGTERM, {si_signo=SIGTERM, si_code=SI_QUEUE, si_pid=4711, " +
-		"si_uid=0, si_value=7}, 0) = 0 (emulate: rt_sigqueueinfo)\n"
+		"si_uid=0, si_int=7, si_ptr=0x7}, 0) = 0 (emulate: rt_sigqueueinfo)\n"
 	if got != want {
 		t.Errorf("got  %swant %s", got, want)
 	}

@@ -18,6 +18,7 @@ type Options struct {
 	Mode      string // auto, continue, forward, emulate
 	Semantics string // native, mainline, original
 	Observed  bool   // somebody wants to see every call: nothing is decided in the filter
+	Results   bool   // and what it returns, also where the caller itself carries it out
 
 	PolicyFile     string // read by LoadPolicy
 	UnsafeContinue bool   // the kernel may run calls although a rule cannot be enforced so

@@ -110,7 +110,7 @@ func (s *Session) Launch(start func() (int, error)) (int, error) {
 	if !s.Features.IDValidNew {
 		listener.PretendOld()
 	}
-	if s.siblings {
+	if s.siblings || s.results() {
 		listener.ExpectReruns()
 	}
 	s.held.Keep(int32(pid))
@@ -140,6 +140,7 @@ func (s *Session) Serve() error {
 	supervisor := &shim.Supervisor{
 		Backend: s.backend, Observe: s.Observer, Log: s.Log,
 		Watchdog: s.Watchdog,
+		Results:  s.options.Results && s.Observer != nil,
 		Alone:    s.Plan.Backend == BackendPtrace, // a tracer cannot be replaced by another thread
 	}
 	s.root, s.front = s.self.Pid, int32(os.Getppid())
@@ -231,6 +232,7 @@ func (s *Session) config(supervisor *shim.Supervisor) emulate.Config {
 		Suspicious: supervisor.Suspicious,
 		NeverBlock: traced,
 		Observed:   s.Observer != nil && !s.CountsOnly,
+		Results:    s.results(),
 		Continues:  traced || s.Features.Continue,
 		MayPass: s.Features.SendSignal && (traced || s.Features.Continue) &&
 			s.Plan.Rules == emulate.NativeRules(s.Features),
@@ -242,10 +244,16 @@ func (s *Session) config(supervisor *shim.Supervisor) emulate.Config {
 		c.Pins = s.tracer.Pins
 	case (s.siblings || s.attached) && !s.Features.Continue:
 		// The caller's own call would be notified again, and could not be let through.
-	case s.Plan.Mode == emulate.ModeCaller, s.policy != nil, s.attached:
+	case s.Plan.Mode == emulate.ModeCaller, s.policy != nil, s.attached, s.results():
 		c.Hopper = func() emulate.Hopper { return s.newHopper(tracees) }
 	}
 	return c
+}
+
+// results tells of a caller that is to be held in its own call, so that the result is seen:
+// the call is then notified again, and has to be let through.
+func (s *Session) results() bool {
+	return s.options.Results && s.Plan.Backend == BackendNotify && s.Features.Continue
 }
 
 // ours tells of processes that belong to no command.

@@ -17,6 +17,7 @@ func (t *Tracer) Answer(c *shim.Call, v shim.Verdict) error {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		t.late = append(t.late, lateAnswer{*c, v})
+		c.Report = nil
 		return nil
 	}
 	return t.answer(c, v)
@@ -29,10 +30,13 @@ func (t *Tracer) answer(c *shim.Call, v shim.Verdict) error {
 	case shim.KindFail:
 		return t.skip(c.Tid, failure(v.Errno))
 	case shim.KindPass:
+		if c.Report != nil {
+			t.running[c.Tid] = rewritten{own: true, seen: seen(c), as: v}
+		}
 		t.resume(unix.PTRACE_CONT, c.Tid, 0)
 		return nil
 	case shim.KindRun:
-		return t.rewrite(c, v.Call)
+		return t.rewrite(c, v)
 	}
 	_ = t.skip(c.Tid, failure(unix.ENOSYS))
 	return fmt.Errorf("verdict %q cannot answer a traced call", v)
@@ -59,8 +63,9 @@ func (t *Tracer) skip(tid int32, result uint64) error {
 }
 
 // rewrite makes the caller run another call. Its registers are put back at the exit.
-func (t *Tracer) rewrite(c *shim.Call, call shim.Rewrite) error {
-	r := rewritten{abi: c.ABI, done: c.Done}
+func (t *Tracer) rewrite(c *shim.Call, v shim.Verdict) error {
+	call := v.Call
+	r := rewritten{done: c.Done, as: v}
 	if errno := getRegs(c.Tid, &r.before); errno != 0 {
 		r.finish()
 		return shim.ErrGone
@@ -76,6 +81,7 @@ func (t *Tracer) rewrite(c *shim.Call, call shim.Rewrite) error {
 		r.finish()
 		return shim.ErrGone
 	}
+	r.seen = seen(c)
 	t.running[c.Tid] = r
 	t.resume(unix.PTRACE_SYSCALL, c.Tid, 0)
 	return nil
@@ -91,20 +97,45 @@ func (t *Tracer) syscallStop(tid int32) {
 	delete(t.running, tid)
 	var after arch.Regs
 	if getRegs(tid, &after) == 0 {
-		before := r.before
-		before[arch.RegRAX] = after[arch.RegRAX]
-		before[arch.RegOrigRAX] = after[arch.RegOrigRAX]
-		before[arch.RegRIP] = after[arch.RegRIP]
-		_ = setRegs(tid, &before)
+		r.returned(tid, &after)
 	}
 	r.finish()
 	t.resume(unix.PTRACE_CONT, tid, 0)
 }
 
+// finish is the end of the call, or of its caller.
 func (r *rewritten) finish() {
 	if r.done != nil {
 		r.done()
 	}
+	if r.seen != nil {
+		r.seen.Report(r.seen, r.as, nil)
+	}
+}
+
+// returned puts the registers back, all but the result.
+func (r *rewritten) returned(tid int32, after *arch.Regs) {
+	if r.seen != nil {
+		r.seen.Record.Result = shim.ResultOf(after[arch.RegRAX])
+	}
+	if r.own {
+		return
+	}
+	before := r.before
+	before[arch.RegRAX] = after[arch.RegRAX]
+	before[arch.RegOrigRAX] = after[arch.RegOrigRAX]
+	before[arch.RegRIP] = after[arch.RegRIP]
+	_ = setRegs(tid, &before)
+}
+
+// seen takes a call that is to be reported when its result is known.
+func seen(c *shim.Call) *shim.Call {
+	if c.Report == nil {
+		return nil
+	}
+	own := *c
+	c.Report = nil
+	return &own
 }
 
 // Postponed implements shim.Postponer: the call's tracee stays stopped.
@@ -124,8 +155,13 @@ func (t *Tracer) answerLate() {
 	}
 	t.mu.Unlock()
 	for i := range late {
-		if err := t.answer(&late[i].call, late[i].verdict); err != nil {
-			t.Log.Debug("answer from the slow lane", "tid", late[i].call.Tid, "error", err)
+		c := &late[i].call
+		err := t.answer(c, late[i].verdict)
+		if err != nil {
+			t.Log.Debug("answer from the slow lane", "tid", c.Tid, "error", err)
+		}
+		if c.Report != nil {
+			c.Report(c, late[i].verdict, err)
 		}
 	}
 }

@@ -31,6 +31,7 @@ type Hopper struct {
 	abi    arch.ABI
 	ip     uint64
 	call   shim.Rewrite
+	result shim.Result
 }
 
 // Step is a place between two steps of a hop.
@@ -96,15 +97,16 @@ func (h *Hopper) Run(_ *shim.Call, call shim.Rewrite) (answered bool, err error)
 }
 
 // Finish implements shim.Runner.
-func (h *Hopper) Finish() error {
+func (h *Hopper) Finish() (shim.Result, error) {
 	h.worker.EnterWait() // a frozen caller does not come
 	defer h.worker.Leave()
+	h.result = shim.Result{}
 	ran := h.run()
 	h.unpin()
 	if !ran {
-		return shim.ErrGone
+		return shim.Result{}, shim.ErrGone
 	}
-	return nil
+	return h.result, nil
 }
 
 // Drop implements emulate.Hopper: caller and target go by Set.LetGo, nothing is run.
@@ -220,6 +222,7 @@ func (h *Hopper) leave(before *arch.Regs) (ran, alive bool) {
 	regs[arch.RegRAX] = after[arch.RegRAX]
 	if ran {
 		regs[arch.RegOrigRAX] = ^uint64(0)
+		h.result = shim.ResultOf(after[arch.RegRAX])
 	}
 	_ = setRegs(h.caller, &regs)
 	h.at(Restored)

@@ -67,7 +67,8 @@ func (s *Hops) hop(socket int, h *Hopper) (again bool) {
 	s.Answer(listener, o.id)
 	_ = unix.Close(listener) // a container's calls must not wait for one whom nobody serves
 	h.at(Answered)
-	tell(socket, answer{yes: h.Finish() == nil})
+	result, err := h.Finish()
+	tell(socket, answer{yes: err == nil, result: result})
 	return h.Set.LetGo(func() bool { return false })
 }
 

@@ -69,7 +69,7 @@ func (r *Remote) Run(c *shim.Call, call shim.Rewrite) (answered bool, err error)
 func (r *Remote) Descriptor() int { return r.talk.socket }
 
 // Finish implements shim.Runner.
-func (r *Remote) Finish() error {
+func (r *Remote) Finish() (shim.Result, error) {
 	r.worker.EnterWait() // a frozen caller does not come
 	defer r.worker.Leave()
 	talk := r.talk
@@ -81,11 +81,11 @@ func (r *Remote) Finish() error {
 	r.Hoppers.release(talk)
 	switch {
 	case err != nil:
-		return errors.Join(errors.New("the process that had the caller has ended"), err)
+		return shim.Result{}, errors.Join(errors.New("the process that had the caller has ended"), err)
 	case !a.yes:
-		return shim.ErrGone
+		return shim.Result{}, shim.ErrGone
 	}
-	return nil
+	return a.result, nil
 }
 
 // Drop implements emulate.Hopper.

@@ -52,11 +52,14 @@ type Tracer struct {
 	slow    map[int32]bool // tracees whose call is in the slow lane
 }
 
-// rewritten is a call that the caller makes in another's place.
+// rewritten is a call that the caller makes in another's place, or one that is looked at
+// until it returns.
 type rewritten struct {
 	before arch.Regs
-	abi    arch.ABI
+	own    bool // the caller's own call: there is nothing to put back
 	done   func()
+	seen   *shim.Call // to be reported with its result; nil where nobody asks
+	as     shim.Verdict
 }
 
 type lateAnswer struct {

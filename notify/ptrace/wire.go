@@ -10,11 +10,11 @@ import (
 // A hop is two questions, one datagram each. To hold: {caller, target uint32}, answered by
 // {tracer, pinned uint32}, where the tracer is a tid, or 0 if the caller is not held. To
 // run, with the listener's descriptor: {ip, id, abi, nr, six arguments uint64}, answered by
-// {0, ran uint32}. Hanging up instead lets go.
+// {0, ran uint32} and {known, value int32} of the result. Hanging up instead lets go.
 const (
 	holdSize   = 8
 	runSize    = 80
-	answerSize = 8
+	answerSize = 16
 )
 
 func encodeHold(caller, target int32) []byte {
@@ -61,19 +61,28 @@ func decodeOrder(b []byte) (o order) {
 type answer struct {
 	tracer int32 // who has the caller
 	yes    bool  // the target is pinned; the call was run
+	result shim.Result
 }
 
 func (a answer) encode() []byte {
 	le := binary.LittleEndian
 	b := le.AppendUint32(make([]byte, 0, answerSize), uint32(a.tracer))
-	yes := uint32(0)
-	if a.yes {
-		yes = 1
+	b = le.AppendUint32(b, word(a.yes))
+	b = le.AppendUint32(b, word(a.result.Known))
+	return le.AppendUint32(b, uint32(a.result.Value))
+}
+
+func word(yes bool) uint32 {
+	if yes {
+		return 1
 	}
-	return le.AppendUint32(b, yes)
+	return 0
 }
 
 func decodeAnswer(b []byte) answer {
 	le := binary.LittleEndian
-	return answer{int32(le.Uint32(b)), le.Uint32(b[4:]) != 0}
+	return answer{
+		int32(le.Uint32(b)), le.Uint32(b[4:]) != 0,
+		shim.Result{Known: le.Uint32(b[8:]) != 0, Value: int64(int32(le.Uint32(b[12:])))},
+	}
 }
