@@ -17,6 +17,7 @@ const (
 	LandlockRestrictSelf
 	Prctl
 	Seccomp
+	Ptrace
 
 	// SyscallCount is the size of a table that has a place for each.
 	SyscallCount
@@ -25,6 +26,6 @@ const (
 func (s Syscall) String() string {
 	return [...]string{
 		"unknown", "pidfd_send_signal", "kill", "tkill", "tgkill",
-		"rt_sigqueueinfo", "rt_tgsigqueueinfo", "unshare", "setns", "landlock_restrict_self", "prctl", "seccomp",
+		"rt_sigqueueinfo", "rt_tgsigqueueinfo", "unshare", "setns", "landlock_restrict_self", "prctl", "seccomp", "ptrace",
 	}[s]
 }

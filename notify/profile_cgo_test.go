@@ -34,6 +34,7 @@ func TestLibseccompKeepsAProfile(t *testing.T) {
 		if !strings.Contains(pfc, p.Syscalls()[0].String()) {
 			t.Fatalf("libseccomp's reading does not name %v:\n%s", p.Syscalls()[0], pfc)
 		}
+		checkListeners(t, load(t, program), ebusy)
 		theirs, ours := load(t, program), compile(t, ordered(p))
 		for range calls {
 			s, abi, raw := g.Call()
@@ -64,19 +65,12 @@ func TestLibseccompKeepsAProfile(t *testing.T) {
 func ordered(p *policy.Policy) Filter {
 	f := Filter{Syscalls: p.Syscalls(), Default: allow}
 	for _, r := range p.Registers() {
-		rule := Rule{Syscall: r.Syscall, ABI: r.ABI, Then: allow}
-		for _, c := range r.When {
-			cond := Cond{Arg: c.Arg, Mask: c.Mask, Not: c.Not, Pointer: c.Null}
-			for _, in := range c.In {
-				cond.In = append(cond.In, Range(in))
-			}
-			rule.When = append(rule.When, cond)
-		}
+		rule := denial(r)
 		switch r.Then {
 		case policy.Ask:
 			rule.Then = notif
-		case policy.Deny:
-			rule.Then = unix.SECCOMP_RET_ERRNO | uint32(r.Errno)
+		case policy.Allow:
+			rule.Then = allow
 		}
 		f.Rules = append(f.Rules, rule)
 	}

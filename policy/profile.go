@@ -12,7 +12,7 @@ import (
 // Profile is the policy as far as a container runtime's filter can have it: what is
 // certainly denied by registers is an errno, every other call of Syscalls goes to the
 // agent that listens at socket. notes say which denials it cannot hold, and why; the
-// agent makes those.
+// agent makes those. What closes a container's own ways round the agent is in it, too.
 //
 // The runtime's compiler keeps no order among rules, so no two of them overlap; it
 // compares whole 64-bit registers, all but one way, so that way is the only one used;
@@ -35,7 +35,17 @@ func (p *Policy) Profile(socket, metadata string) (profile *specs.LinuxSeccomp, 
 			}
 		}
 	}
+	profile.Syscalls = append(profile.Syscalls, noListenerEntry())
 	return profile, notes
+}
+
+// noListenerEntry is NoListener without its exception for NULL: libseccomp (2.5.4) takes a
+// pointer for NULL whose low half is 0.
+func noListenerEntry() specs.LinuxSyscall {
+	closed := NoListener()
+	closed.When = slices.DeleteFunc(closed.When, func(c Cond) bool { return c.Null })
+	boxes, _ := cutAll([]box{{}}, closed.When)
+	return entryOf(closed.Syscall, boxes[0], closed)
 }
 
 // maxBoxes is how many entries a call may take. A profile much longer than that costs

@@ -16,6 +16,8 @@ func Args(f arch.Frame) arch.Args {
 // Syscall names an i386 number (arch/x86/entry/syscalls/syscall_32.tbl).
 func Syscall(nr uint32) arch.Syscall {
 	switch nr {
+	case 26:
+		return arch.Ptrace
 	case 37:
 		return arch.Kill
 	case 172:

@@ -30,7 +30,7 @@ func TestSyscall(t *testing.T) {
 	want := map[uint32]arch.Syscall{
 		37: arch.Kill, 178: arch.RtSigqueueinfo, 238: arch.Tkill, 270: arch.Tgkill,
 		335: arch.RtTgsigqueueinfo, 424: arch.PidfdSendSignal,
-		310: arch.Unshare, 346: arch.Setns, 446: arch.LandlockRestrictSelf, 172: arch.Prctl, 354: arch.Seccomp,
+		310: arch.Unshare, 346: arch.Setns, 446: arch.LandlockRestrictSelf, 172: arch.Prctl, 354: arch.Seccomp, 26: arch.Ptrace,
 	}
 	for nr := range uint32(1024) {
 		if got := i386.Syscall(nr); got != want[nr] {

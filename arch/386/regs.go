@@ -12,6 +12,6 @@ func Number(s arch.Syscall) uint64 {
 	return [arch.SyscallCount]uint64{
 		arch.Kill: 37, arch.RtSigqueueinfo: 178, arch.Tkill: 238, arch.Tgkill: 270,
 		arch.Unshare: 310, arch.RtTgsigqueueinfo: 335, arch.Setns: 346, arch.PidfdSendSignal: 424,
-		arch.LandlockRestrictSelf: 446, arch.Prctl: 172, arch.Seccomp: 354,
+		arch.LandlockRestrictSelf: 446, arch.Prctl: 172, arch.Seccomp: 354, arch.Ptrace: 26,
 	}[s]
 }

@@ -11,6 +11,8 @@ func Syscall(nr uint32) arch.Syscall {
 	switch nr {
 	case 62:
 		return arch.Kill
+	case 101:
+		return arch.Ptrace
 	case 129:
 		return arch.RtSigqueueinfo
 	case 157:
@@ -35,12 +37,14 @@ func Syscall(nr uint32) arch.Syscall {
 	return arch.NoSyscall
 }
 
-// SyscallX32 names an x32 number, given without its mark. Calls whose siginfo
-// has another layout have numbers of their own from 512 on.
+// SyscallX32 names an x32 number, given without its mark. Calls that take what x32 lays out
+// as i386 does have numbers of their own from 512 on.
 func SyscallX32(nr uint32) arch.Syscall {
 	switch nr {
-	case 129, 297: // the 64-bit entries; an x32 caller uses 524 and 536
+	case 101, 129, 297: // the 64-bit entries; an x32 caller uses 521, 524 and 536
 		return arch.NoSyscall
+	case 521:
+		return arch.Ptrace
 	case 524:
 		return arch.RtSigqueueinfo
 	case 536:

@@ -31,12 +31,12 @@ func TestSyscall(t *testing.T) {
 	want := map[uint32]arch.Syscall{
 		62: arch.Kill, 129: arch.RtSigqueueinfo, 200: arch.Tkill, 234: arch.Tgkill,
 		297: arch.RtTgsigqueueinfo, 424: arch.PidfdSendSignal,
-		272: arch.Unshare, 308: arch.Setns, 446: arch.LandlockRestrictSelf, 157: arch.Prctl, 317: arch.Seccomp,
+		272: arch.Unshare, 308: arch.Setns, 446: arch.LandlockRestrictSelf, 157: arch.Prctl, 317: arch.Seccomp, 101: arch.Ptrace,
 	}
 	x32 := map[uint32]arch.Syscall{
 		62: arch.Kill, 524: arch.RtSigqueueinfo, 200: arch.Tkill, 234: arch.Tgkill,
 		536: arch.RtTgsigqueueinfo, 424: arch.PidfdSendSignal,
-		272: arch.Unshare, 308: arch.Setns, 446: arch.LandlockRestrictSelf, 157: arch.Prctl, 317: arch.Seccomp,
+		272: arch.Unshare, 308: arch.Setns, 446: arch.LandlockRestrictSelf, 157: arch.Prctl, 317: arch.Seccomp, 521: arch.Ptrace,
 	}
 	for nr := range uint32(1024) {
 		if got := amd64.Syscall(nr); got != want[nr] {

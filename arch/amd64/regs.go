@@ -10,13 +10,15 @@ func Number(s arch.Syscall) uint64 {
 	return [arch.SyscallCount]uint64{
 		arch.Kill: 62, arch.RtSigqueueinfo: 129, arch.Tkill: 200, arch.Tgkill: 234,
 		arch.Unshare: 272, arch.RtTgsigqueueinfo: 297, arch.Setns: 308, arch.PidfdSendSignal: 424,
-		arch.LandlockRestrictSelf: 446, arch.Prctl: 157, arch.Seccomp: 317,
+		arch.LandlockRestrictSelf: 446, arch.Prctl: 157, arch.Seccomp: 317, arch.Ptrace: 101,
 	}[s]
 }
 
 // NumberX32 is the x32 number of a call, with its mark.
 func NumberX32(s arch.Syscall) uint64 {
 	switch s {
+	case arch.Ptrace:
+		return 521 | arch.X32SyscallBit
 	case arch.RtSigqueueinfo:
 		return 524 | arch.X32SyscallBit
 	case arch.RtTgsigqueueinfo:

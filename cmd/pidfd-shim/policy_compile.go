@@ -90,7 +90,7 @@ func printFilter(w io.Writer, file string, p *policy.Policy) error {
 	out.WriteString("# Arguments are compared as the kernel reads them, by their low 32 bits; pointers whole.\n" +
 		"# With --trace or --audit, and where the kernel lacks a call, \"allow\" goes to the supervisor too.\n")
 	var call arch.Syscall
-	for _, r := range p.Registers() {
+	for _, r := range append(p.Registers(), policy.NoListener(), policy.NoFilterTracer()) {
 		if r.Syscall != call {
 			call = r.Syscall
 			fmt.Fprintf(&out, "\n%v:\n", call)
@@ -167,6 +167,8 @@ func argument(call arch.Syscall, i int) string {
 		arch.Tgkill:           {"tgid", "tid", "sig"},
 		arch.RtSigqueueinfo:   {"tgid", "sig", "info"},
 		arch.RtTgsigqueueinfo: {"tgid", "tid", "sig", "info"},
+		arch.Seccomp:          {"operation", "flags", "program"},
+		arch.Ptrace:           {"request", "pid", "addr", "data"},
 	}[call]
 	if i < len(names) {
 		return names[i]

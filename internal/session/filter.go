@@ -32,14 +32,26 @@ func (s *Session) filter() notify.Filter {
 			f.Rules = append(f.Rules, s.intercept(r)...)
 		}
 	}
+	for _, r := range s.closed() {
+		f.Syscalls = append(f.Syscalls, r.Syscall)
+		f.Rules = append(f.Rules, ruleOf(r))
+	}
 	if s.tagged() {
-		f.Syscalls = append(f.Syscalls, arch.Seccomp, arch.Prctl)
+		f.Syscalls = append(f.Syscalls, arch.Prctl)
 		for _, r := range filtering {
 			f.Rules = append(f.Rules, s.intercept(r)...)
 		}
 		f.Rules = append(f.Rules, notify.Rule{Syscall: arch.Prctl, Then: unix.SECCOMP_RET_ALLOW})
 	}
 	return f
+}
+
+// closed is how a program inside could answer its calls itself, whatever the policy says.
+func (s *Session) closed() []policy.RegisterRule {
+	if s.Plan.Backend == BackendPtrace {
+		return []policy.RegisterRule{policy.NoListener(), policy.NoFilterTracer()}
+	}
+	return []policy.RegisterRule{policy.NoListener()}
 }
 
 // observed tells whether somebody wants to see every call: under ptrace the observer is in
@@ -60,16 +72,12 @@ func (s *Session) unpoliced() []notify.Rule {
 func (s *Session) policed() []notify.Rule {
 	var rules []notify.Rule
 	for _, r := range s.policy.Registers() {
-		rule := notify.Rule{Syscall: r.Syscall, ABI: r.ABI}
-		for _, c := range r.When {
-			rule.When = append(rule.When, condOf(c))
-		}
+		rule := ruleOf(r)
 		switch {
 		case s.observed(), r.Then == policy.Ask:
 			rules = append(rules, s.intercept(rule)...)
 			continue
 		case r.Then == policy.Deny:
-			rule.Then = unix.SECCOMP_RET_ERRNO | uint32(r.Errno)
 		case s.Plan.Unasked || r.Syscall != arch.PidfdSendSignal:
 			rule.Then = unix.SECCOMP_RET_ALLOW
 		default:
@@ -79,6 +87,15 @@ func (s *Session) policed() []notify.Rule {
 		rules = append(rules, rule)
 	}
 	return rules
+}
+
+// ruleOf is a line of a policy that denies, or of which it is still to be said what it does.
+func ruleOf(r policy.RegisterRule) notify.Rule {
+	rule := notify.Rule{Syscall: r.Syscall, ABI: r.ABI, Then: unix.SECCOMP_RET_ERRNO | uint32(r.Errno)}
+	for _, c := range r.When {
+		rule.When = append(rule.When, condOf(c))
+	}
+	return rule
 }
 
 func condOf(c policy.Cond) notify.Cond {

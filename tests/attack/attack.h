@@ -66,6 +66,7 @@ struct whom {
 extern const char *const call_names[CALLS];
 long strike(enum way way, enum call call, const struct whom *at, int sig, unsigned flags);
 int has_way(enum way way);
+long enter(enum way way, unsigned nr, const long *args); /* one system call; 0 or -errno */
 
 /* guarded.c */
 extern struct whom victim, friend;
@@ -73,6 +74,7 @@ pid_t befriend(struct whom *into);
 void meet(void);            /* fills both */
 void counted(long ret);     /* of a call to the victim */
 void counted_friendly(long ret);
+void attempted(int hit);     /* of what is no call to the victim */
 pid_t guard_inside(struct whom *into); /* a child of the guarded uid */
 uint64_t pending_of(pid_t pid);
 pid_t fork_numbered(pid_t number); /* fork with a free number, -1 if it is not free yet */
@@ -94,6 +96,7 @@ void own_mounts(void); /* inside.c */
 void *silent_page(void); /* memory.c: nobody ever fills it */
 int steal(void), stuck(void), dropped(void);
 int family_table(void), swap_fd(void), swap_info(void), within(void);
+int boundary(void); /* boundary.c */
 int nested(void), regroup(void), everybody(void), reuse(void), stale_caller(void), overwrite(void), exec_away(void), storm_kill(void), spin_away(void);
 
 #endif

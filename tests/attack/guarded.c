@@ -9,9 +9,10 @@
 
 struct whom victim, friend;
 
-/* Counted together by all who are forked after meet(). */
+/* Counted together by all who are forked after meet(): in the file counts=PATH, if there is
+   one, which outlives them. */
 static struct {
-	atomic_long attempts, through, odd, friendly, refused;
+	atomic_int attempts, through, odd, friendly, refused;
 } *n;
 
 static void waits(void *arg)
@@ -96,13 +97,24 @@ pid_t fork_numbered(pid_t number)
 	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 }
 
+static void *counts(void)
+{
+	const char *path = word_option("counts");
+	int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
+	if (!path)
+		return shared(sizeof(*n));
+	void *at = mmap(NULL, sizeof(*n), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	must(at != MAP_FAILED, path);
+	return at;
+}
+
 void meet(void)
 {
-	n = shared(sizeof(*n));
+	n = counts();
 	block_all();
 	victim.pid = victim.tid = (pid_t)option("victim", 0);
 	must(victim.pid > 0, "victim=PID");
-	victim.fd = pidfd_open_(victim.pid, 0);
+	victim.fd = option("handed", 0) ? 3 : pidfd_open_(victim.pid, 0);
 	must(victim.fd >= 0, "pidfd_open");
 	befriend(&friend);
 }
@@ -113,7 +125,13 @@ void counted(long ret)
 	n->through += ret == 0;
 	n->odd += ret != 0 && ret != -EACCES;
 	if (ret != -EACCES && option("show", 0))
-		fprintf(stderr, "attempt %ld: %s\n", (long)n->attempts, name_of(ret));
+		fprintf(stderr, "attempt %d: %s\n", n->attempts, name_of(ret));
+}
+
+void attempted(int hit)
+{
+	n->attempts++;
+	n->through += hit;
 }
 
 void counted_friendly(long ret)

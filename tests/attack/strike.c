@@ -108,7 +108,7 @@ static const void *record(enum way way, int sig)
 	return at;
 }
 
-static long enter(enum way way, unsigned nr, const long *args)
+long enter(enum way way, unsigned nr, const long *args)
 {
 #ifdef __x86_64__
 	if (way == BY_FAR_JUMP || way == BY_INT80)
