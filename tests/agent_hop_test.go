@@ -41,7 +41,7 @@ func TestAgentIsKilledInAHop(t *testing.T) {
 				m := newManager(t)
 				m.shim = buildTestShim(t)
 				p := newPauser(t, m.dir)
-				m.start(append(row.flags, "--pause-hop", step+":"+p.path)...)
+				m.start(append(row.flags, "--pause", step+":"+p.path)...)
 				const callers = 2 // one is in the hop, the other goes on
 				all, begin := startLoadersOf(t, row.filter, m.socket, "notifies=landlock_restrict_self", 1, row.load, fmt.Sprint(callers), "-1")
 				m.await("the listener to be kept", func() bool { return len(m.kept) == 1 })
@@ -82,7 +82,7 @@ func TestHopperIsKilled(t *testing.T) {
 				m := newManager(t)
 				m.shim = buildTestShim(t)
 				p := newPauser(t, m.dir)
-				m.start("--mode", "caller", "--pause-hop", step+":"+p.path)
+				m.start("--mode", "caller", "--pause", step+":"+p.path)
 				all, begin := startLoadersOf(t, filter, m.socket, "notifies=landlock_restrict_self", 1, "--queue", "1", "-1")
 				begin()
 				p.wait()

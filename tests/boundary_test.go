@@ -15,7 +15,7 @@ func TestBoundary(t *testing.T) {
 			attackGuarded(t, mode, width, policy, 4000, "boundary")
 			return
 		}
-		attackGuarded(t, mode, width, policy, 16, "boundary", "scene=listeners")
+		attackGuarded(t, mode, width, policy, 8, "boundary", "scene=listeners")
 	})
 }
 

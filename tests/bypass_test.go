@@ -49,17 +49,6 @@ func TestNoListenerByOtherNumbers(t *testing.T) {
 	}
 }
 
-// TestNoListenerAfterTheSupervisor: the tracer goes on without it, and holds the slot.
-func TestNoListenerAfterTheSupervisor(t *testing.T) {
-	shim := buildShim(t)
-	for _, width := range widths {
-		said, calls := traced(t, shim, "", buildTree(t, width, "-static"), "listener-late")
-		if !strings.Contains(said, "listener: EBUSY\n") || !strings.Contains(said, "CALL afterwards: 0\n") || calls != 1 {
-			t.Errorf("%s: %d calls in the trace\n%s", width, calls, said)
-		}
-	}
-}
-
 // Without PTRACE_GET_SYSCALL_INFO the tag and the instruction have to agree.
 func TestNoBypassTagged(t *testing.T) {
 	shim := filepath.Join(mustBuildDir(t), "pidfd-shim-shimtest")

@@ -96,6 +96,7 @@ func (c *serveConfig) base(log *slog.Logger) (*session.Session, error) {
 		return nil, err
 	}
 	s.Helper = startReaped
+	pause(s, paused())
 	if c.procfs != nil {
 		_ = s.Proc.Close()
 		s.Proc = c.procfs

@@ -5,6 +5,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/pidfd-shim/pidfd-shim/internal/session"
 	"github.com/pidfd-shim/pidfd-shim/notify/ptrace"
 )
 
@@ -16,3 +17,12 @@ func pauses([]string) func(ptrace.Step) { return nil }
 
 // addPauseSwitch adds nothing: see addTestSwitches.
 func addPauseSwitch(*cobra.Command) {}
+
+// paused is what the switch was given, for the processes of a run.
+func paused() string { return "" }
+
+// pauseStart stops a run while COMMAND is stopped for its tracer: never.
+func pauseStart(string) {}
+
+// pause stops the calls of a session between their steps: never.
+func pause(*session.Session, string) {}

@@ -8,10 +8,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pidfd-shim/pidfd-shim/internal/session"
 	"github.com/pidfd-shim/pidfd-shim/notify/ptrace"
+	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
-// pauseAt is the value of --pause-hop, which a process sets once, as it reads its flags.
+// pauseAt is the value of --pause, which a process sets once, as it reads its flags.
 var pauseAt string
 
 // hopperWords are what the hopper is started with.
@@ -22,28 +24,95 @@ func hopperWords() []string {
 	return []string{pauseAt}
 }
 
-// pauses has a hop that comes to the step wait until whoever listens on the socket has
-// accepted and closed; nobody listens: it goes on.
+// paused is what the switch was given, for the processes of a run.
+func paused() string { return pauseAt }
+
+// pauses has a hop that comes to the step wait.
 func pauses(words []string) func(ptrace.Step) {
 	if len(words) == 0 {
 		return nil
 	}
 	step, path, _ := strings.Cut(words[0], ":")
 	return func(now ptrace.Step) {
-		if ptrace.Steps[now] != step {
-			return
+		if ptrace.Steps[now] == step {
+			waitFor(path)
 		}
-		conn, err := net.Dial("unix", path)
-		if err != nil {
-			return
-		}
-		defer conn.Close()
-		_, _ = conn.Read(make([]byte, 1))
 	}
 }
 
-func addPauseSwitch(serve *cobra.Command) {
-	serve.Flags().StringVar(&pauseAt, "pause-hop", "",
-		"test builds: `STEP:PATH`, have hops wait at a step for who listens on the socket")
-	_ = serve.Flags().MarkHidden("pause-hop")
+// waitFor waits until whoever listens on the socket has accepted and closed; nobody
+// listens: it goes on.
+func waitFor(path string) {
+	conn, err := net.Dial("unix", path)
+	if err != nil {
+		return
+	}
+	defer conn.Close()
+	_, _ = conn.Read(make([]byte, 1))
+}
+
+// pauseStart has a run wait while COMMAND is stopped for its tracer: the step "starting".
+func pauseStart(at string) {
+	if step, path, _ := strings.Cut(at, ":"); step == "starting" {
+		waitFor(path)
+	}
+}
+
+// pause has calls of a session wait that come to the step: one of a hop's, or one of the
+// loop's, which are "received", "checked", "answering" and "answered".
+func pause(s *session.Session, at string) {
+	if at == "" {
+		return
+	}
+	step, path, _ := strings.Cut(at, ":")
+	s.Between = pauses([]string{at})
+	s.Wrap = func(b shim.Backend) shim.Backend { return &pausing{b, step, path} }
+}
+
+// pausing is a backend whose calls wait between two steps.
+type pausing struct {
+	shim.Backend
+	step, path string
+}
+
+func (p *pausing) at(step string) {
+	if step == p.step {
+		waitFor(p.path)
+	}
+}
+
+func (p *pausing) Next(c *shim.Call) error {
+	err := p.Backend.Next(c)
+	if err == nil {
+		p.at("received")
+	}
+	return err
+}
+
+func (p *pausing) Blocked(c *shim.Call) error {
+	err := p.Backend.Blocked(c)
+	if err == nil {
+		p.at("checked")
+	}
+	return err
+}
+
+func (p *pausing) Answer(c *shim.Call, v shim.Verdict) error {
+	p.at("answering")
+	err := p.Backend.Answer(c, v)
+	p.at("answered")
+	return err
+}
+
+// Postponed implements shim.Postponer.
+func (p *pausing) Postponed(c *shim.Call) {
+	if b, ok := p.Backend.(shim.Postponer); ok {
+		b.Postponed(c)
+	}
+}
+
+func addPauseSwitch(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&pauseAt, "pause", "",
+		"test builds: `STEP:PATH`, have calls wait at a step for who listens on the socket")
+	_ = cmd.Flags().MarkHidden("pause")
 }

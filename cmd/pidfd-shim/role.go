@@ -73,13 +73,14 @@ func startHelper(role string, socket *os.File) (*os.Process, error) {
 	if role == roleHopper {
 		words = hopperWords()
 	}
-	return startRole(role, words, nil, socket)
+	return startRole(role, words, 0, nil, socket)
 }
 
 // startRole starts this program in a role, in a group of its own: where there is no job
 // control the supervisor is still in COMMAND's. Its descriptors are stderr as given (nil:
-// none) and from 3 on those of files that are not nil.
-func startRole(role string, words []string, stderr *os.File, files ...*os.File) (*os.Process, error) {
+// none) and from 3 on those of files that are not nil. death is the signal that it gets when
+// the calling thread ends, 0 for none.
+func startRole(role string, words []string, death syscall.Signal, stderr *os.File, files ...*os.File) (*os.Process, error) {
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
@@ -95,6 +96,6 @@ func startRole(role string, words []string, stderr *os.File, files ...*os.File) 
 		}
 	}
 	return os.StartProcess(ownProgram(), append([]string{"pidfd-shim", role}, words...), &os.ProcAttr{
-		Env: []string{}, Files: descriptors, Sys: &syscall.SysProcAttr{Setpgid: true},
+		Env: []string{}, Files: descriptors, Sys: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: death},
 	})
 }

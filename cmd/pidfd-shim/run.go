@@ -38,6 +38,7 @@ type runConfig struct {
 	Metrics string          `json:"metrics,omitempty"`
 	logging
 	Pretend string `json:"pretend,omitempty"`
+	Pause   string `json:"pause,omitempty"`
 	Protect bool   `json:"protect,omitempty"`
 	Wait    string `json:"-"`
 
@@ -82,6 +83,7 @@ func (c *runConfig) addFlags(cmd *cobra.Command) {
 	f.StringVar(&c.Metrics, "metrics", "", "serve /metrics for Prometheus and /healthz on `HOST:PORT` or unix:PATH while anything runs")
 	f.StringVar(&c.Wait, "wait", "command", "end with COMMAND (command), or with the last process that it left behind (all)")
 	c.logging.addFlags(cmd, "warn")
+	addPauseSwitch(cmd)
 	completeFlag(cmd, "backend", session.Backends)
 	completeFlag(cmd, "mode", session.Modes)
 	completeFlag(cmd, "semantics", session.Semantics)
@@ -124,7 +126,7 @@ func (c *runConfig) run(command []string) error {
 	}
 	c.Session.Observed = c.Trace != "" || c.Audit != "" || c.Metrics != ""
 	c.Session.Results = c.Trace != ""
-	c.Pretend = pretended()
+	c.Pretend, c.Pause = pretended(), paused()
 	word, err := json.Marshal(c)
 	if err != nil {
 		return fmt.Errorf("hand the flags to the supervisor: %w", err)

@@ -73,6 +73,7 @@ func (c *runConfig) session() (*session.Session, error) {
 		return nil, err
 	}
 	s.Helper = startHelper
+	pause(s, c.Pause)
 	return s, nil
 }
 

@@ -36,7 +36,11 @@ func tracedHooks(s *session.Session, c *runConfig, inherited *front.Inherited) (
 	return front.Hooks{
 		Start: func(fork front.Fork) (int, error) {
 			return s.LaunchTraced(&ptrace.Launcher{
-				Fork: ptrace.Fork(fork), Blocked: inherited.Blocked, Seize: tracer.seize,
+				Fork: ptrace.Fork(fork), Blocked: inherited.Blocked,
+				Seize: func(pid, slot int) error {
+					pauseStart(c.Pause)
+					return tracer.seize(pid, slot)
+				},
 			})
 		},
 		Ended:      tracer.commandEnded,
@@ -45,6 +49,12 @@ func tracedHooks(s *session.Session, c *runConfig, inherited *front.Inherited) (
 	}, nil
 }
 
+// startTracer starts the tracer, which ends with the supervisor, and the tree with it: the
+// supervisor is who COMMAND's orphans go to, the tree's root by its number, and the only one
+// to say that COMMAND has ended. The kernel's word for it is not to be missed or put off, and
+// comes before anybody can reap the supervisor.
+//
+// Precondition: called on the main thread, for which that signal stands.
 func startTracer(c *runConfig, inherited *front.Inherited) (*tracerProcess, error) {
 	own := *c
 	var audit *os.File
@@ -66,7 +76,7 @@ func startTracer(c *runConfig, inherited *front.Inherited) (*tracerProcess, erro
 	}
 	theirs := os.NewFile(uintptr(fds[1]), "tracer")
 	defer theirs.Close()
-	process, err := startRole(roleTracer, []string{string(word)}, os.Stderr, theirs, audit)
+	process, err := startRole(roleTracer, []string{string(word)}, unix.SIGKILL, os.Stderr, theirs, audit)
 	if err != nil {
 		_ = unix.Close(fds[0])
 		return nil, fmt.Errorf("start the tracer: %w", err)

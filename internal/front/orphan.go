@@ -27,6 +27,9 @@ func (f *front) lost(cause error) (status unix.WaitStatus, final bool) {
 			return ourStatus(ourFailure), true
 		}
 		f.command = &command{pid: pid}
+		if isIn(pid, stoppedState) { // for a tracer who never comes
+			f.command.kill(unix.SIGKILL)
+		}
 	}
 	if err := f.adopt(); err != nil {
 		complain(err)

@@ -36,7 +36,7 @@ func (s *Session) newHoppers() *ptrace.Hoppers {
 // newHopper makes one worker's.
 func (s *Session) newHopper(tracees *tracee.Set) emulate.Hopper {
 	if !s.attached {
-		return &ptrace.Hopper{Set: tracees}
+		return &ptrace.Hopper{Set: tracees, Between: s.Between}
 	}
 	return &ptrace.Remote{Hoppers: s.hoppers, Listener: s.listener.File(), Log: s.Log}
 }

@@ -39,6 +39,10 @@ type Session struct {
 	// call that the kernel runs.
 	CountsOnly bool
 
+	// Wrap, if not nil, stands in front of the backend, and Between in a hop's steps: tests.
+	Wrap    func(shim.Backend) shim.Backend
+	Between func(ptrace.Step)
+
 	// Watchdog, if not nil, is shared with other sessions.
 	Watchdog *shim.Watchdog
 
@@ -137,6 +141,9 @@ func (s *Session) holdCollector() (release func()) {
 // session then holds nothing of its listener any more.
 func (s *Session) Serve() error {
 	twoProcessors()
+	if s.Wrap != nil {
+		s.backend = s.Wrap(s.backend)
+	}
 	supervisor := &shim.Supervisor{
 		Backend: s.backend, Observe: s.Observer, Log: s.Log,
 		Watchdog: s.Watchdog,

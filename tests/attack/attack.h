@@ -74,6 +74,9 @@ pid_t befriend(struct whom *into);
 void meet(void);            /* fills both */
 void counted(long ret);     /* of a call to the victim */
 void counted_friendly(long ret);
+int is_closed(void);         /* nobody is left who could let a call through */
+int told_to_stop(void);
+void listeners(void);        /* boundary.c */
 void attempted(int hit);     /* of what is no call to the victim */
 pid_t guard_inside(struct whom *into); /* a child of the guarded uid */
 uint64_t pending_of(pid_t pid);
@@ -96,7 +99,7 @@ void own_mounts(void); /* inside.c */
 void *silent_page(void); /* memory.c: nobody ever fills it */
 int steal(void), stuck(void), dropped(void);
 int family_table(void), swap_fd(void), swap_info(void), within(void);
-int boundary(void); /* boundary.c */
+int boundary(void), survive(void);
 int nested(void), regroup(void), everybody(void), reuse(void), stale_caller(void), overwrite(void), exec_away(void), storm_kill(void), spin_away(void);
 
 #endif

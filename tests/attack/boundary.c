@@ -91,7 +91,7 @@ static void own_listener(enum way way, long flags)
 	let_continue(before);
 }
 
-static void listeners(void)
+void listeners(void)
 {
 	for (enum way way = 0; way < WAYS; way++)
 		for (long flags = NEW_LISTENER; flags <= 0x3f; flags += 8)

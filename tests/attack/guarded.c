@@ -13,6 +13,7 @@ struct whom victim, friend;
    one, which outlives them. */
 static struct {
 	atomic_int attempts, through, odd, friendly, refused;
+	atomic_int closed, stop; /* told by whom the file is of */
 } *n;
 
 static void waits(void *arg)
@@ -127,6 +128,10 @@ void counted(long ret)
 	if (ret != -EACCES && option("show", 0))
 		fprintf(stderr, "attempt %d: %s\n", n->attempts, name_of(ret));
 }
+
+int is_closed(void) { return n->closed; }
+
+int told_to_stop(void) { return n->stop; }
 
 void attempted(int hit)
 {

@@ -14,6 +14,7 @@ static const struct {
 	{"guarded", guarded}, {"every-way", every_way}, {"by-helper", by_helper}, {"handed", handed},
 	{"steal", steal}, {"stuck", stuck}, {"dropped", dropped}, {"family-table", family_table}, {"swap-fd", swap_fd}, {"swap-info", swap_info}, {"within", within},
 	{"boundary", boundary},
+	{"survive", survive},
 	{"regroup", regroup}, {"everybody", everybody}, {"reuse", reuse}, {"stale-caller", stale_caller},
 	{"nested", nested}, {"overwrite", overwrite}, {"exec-away", exec_away}, {"storm-kill", storm_kill}, {"spin-away", spin_away},
 };

@@ -22,18 +22,6 @@ static void play_listener(char **args) {
 	say("listener: %s", fd < 0 ? strerrorname_np(-fd) : "ok");
 }
 
-// The slot is not free when the process is gone that took it.
-static void play_listener_late(char **args) {
-	(void)args;
-	pid_t supervisor = getppid();
-	must(kill(supervisor, SIGKILL) == 0, "kill");
-	while (getppid() == supervisor)
-		sched_yield();
-	int fd = add_filter(NR_SEND, SECCOMP_RET_USER_NOTIF, SECCOMP_FILTER_FLAG_NEW_LISTENER);
-	say("listener: %s", fd < 0 ? strerrorname_np(-fd) : "ok");
-	call("afterwards", getpid(), 0);
-}
-
 // By the numbers of the other ABIs, from 64-bit code: an entry is an entry.
 #ifdef __x86_64__
 static void play_listener_numbers(char **args) {
@@ -169,7 +157,7 @@ static void play_strict(char **args) {
 }
 
 const struct scene guard_scenes[] = {
-	{"listener", play_listener}, {"listener-late", play_listener_late}, {"listener-numbers", play_listener_numbers}, {"trace-other", play_trace_other}, {"trace-own", play_trace_own},
+	{"listener", play_listener}, {"listener-numbers", play_listener_numbers}, {"trace-other", play_trace_other}, {"trace-own", play_trace_own},
 	{"errno", play_errno}, {"allow", play_allow}, {"int80", play_int80}, {"ptrace", play_ptrace},
 	{"traceme-child", play_traceme_child}, {"untraced", play_untraced}, {"strict", play_strict}, {NULL, NULL},
 };
