@@ -19,11 +19,7 @@ func TestTraceIsStrace(t *testing.T) {
 	everything := filepath.Join(t.TempDir(), "all.yaml")
 	replace(t, everything, "version: 1\nsyscalls: all\n")
 	for _, width := range widths {
-		bin := filepath.Join(mustBuildDir(t), "traced-"+width)
-		out, err := exec.Command("gcc", "-static", "-O1", "-"+width, "-Wall", "-Wextra", "-Werror", "-o", bin, "traced/calls.c").CombinedOutput()
-		if err != nil {
-			t.Fatalf("gcc -%s (needs gcc-multilib): %v\n%s", width, err, out)
-		}
+		bin := buildTraced(t, width)
 		want := straced(t, bin)
 		for _, backend := range []string{"notify", "ptrace"} {
 			t.Run(width+"/"+backend, func(t *testing.T) {
@@ -36,6 +32,17 @@ func TestTraceIsStrace(t *testing.T) {
 			})
 		}
 	}
+}
+
+// buildTraced compiles the program whose calls are printed.
+func buildTraced(t *testing.T, width string) string {
+	t.Helper()
+	bin := filepath.Join(mustBuildDir(t), "traced-"+width)
+	out, err := exec.Command("gcc", "-static", "-O1", "-"+width, "-Wall", "-Wextra", "-Werror", "-o", bin, "traced/calls.c").CombinedOutput()
+	if err != nil {
+		t.Fatalf("gcc -%s (needs gcc-multilib): %v\n%s", width, err, out)
+	}
+	return bin
 }
 
 func sameTrace(t *testing.T, got, want []string) {
@@ -63,7 +70,7 @@ func straced(t *testing.T, bin string) []string {
 	var lines []string
 	for line := range strings.Lines(readFile(t, file)) {
 		if pid, call, found := strings.Cut(strings.TrimSpace(line), " "); found && !strings.HasPrefix(call, "+++") {
-			lines = append(lines, commonTrace(pid, call))
+			lines = append(lines, commonTrace(pid, strings.TrimSpace(call)))
 		}
 	}
 	return lines

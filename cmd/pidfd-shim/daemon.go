@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -125,11 +127,28 @@ func (d *daemon) openAudit(base *session.Session) (*audit.JSON, error) {
 	if d.lines, err = audit.NewWriter(file, queueLimit, gatherTime); err != nil {
 		return nil, err
 	}
-	d.calls.Counter("pidfd_shim_audit_dropped_total", "Audit lines that were dropped for want of room in the queue.",
-		func() float64 { return float64(d.lines.Stats().Dropped) })
-	d.calls.Counter("pidfd_shim_audit_failed_total", "Audit lines that could not be written.",
-		func() float64 { return float64(d.lines.Stats().Failed) })
+	countLost(d.calls, d.lines)
 	return audit.NewJSON(audit.Config{Writer: d.lines, Proc: base.Proc, Backend: base.Plan.Backend, Fresh: fresh}), nil
+}
+
+// auditState is what becomes of the audit's lines, for ps.
+type auditState struct {
+	Written uint64 `json:"written"`
+	Lost    uint64 `json:"lost"`
+	Error   string `json:"error,omitempty"` // of the last that was refused
+}
+
+func (d *daemon) tellAudit(w http.ResponseWriter, _ *http.Request) {
+	var state auditState
+	if d.lines != nil {
+		s := d.lines.Stats()
+		state = auditState{Written: s.Written, Lost: s.Dropped + s.Failed}
+		if s.LastError != nil {
+			state.Error = s.LastError.Error()
+		}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(state)
 }
 
 // listen opens what others connect to, the runtimes' socket last: who can hand over to
@@ -192,7 +211,9 @@ func (d *daemon) run(ctx context.Context) error {
 	successors := make(chan *net.UnixConn)
 	d.serveAgent()
 	go func() {
-		d.ended <- metrics.Serve(d.sockets[socketControl], d.Handler(d.calls.Handler(d.Healthy)), d.log)
+		mux := d.calls.Handler(d.Healthy)
+		mux.HandleFunc("GET /audit", d.tellAudit)
+		d.ended <- metrics.Serve(d.sockets[socketControl], d.Handler(mux), d.log)
 	}()
 	go func() { d.ended <- awaitSuccessors(d.sockets[socketUpgrade], successors) }()
 	if d.scraped != nil {

@@ -38,12 +38,28 @@ them a policy refused, and the last of those.`,
 			if asJSON {
 				return json.NewEncoder(cmd.OutOrStdout()).Encode(containers)
 			}
-			return printContainers(cmd.OutOrStdout(), containers, time.Now())
+			if err := printContainers(cmd.OutOrStdout(), containers, time.Now()); err != nil {
+				return err
+			}
+			tellLostLines(cmd, control)
+			return nil
 		},
 	}
 	cmd.Flags().StringVar(&control, "control", usualControl, "the agent's control socket, `PATH`")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON array, for programs")
 	return cmd
+}
+
+// tellLostLines says what the audit lacks. An older agent does not know.
+func tellLostLines(cmd *cobra.Command, control string) {
+	var state auditState
+	if ask(cmd.Context(), control, "/audit", &state) == nil && state.Lost > 0 {
+		why := ""
+		if state.Error != "" {
+			why = ": " + state.Error
+		}
+		cmd.PrintErrf("pidfd-shim: the audit lacks %d lines of %d%s\n", state.Lost, state.Lost+state.Written, why)
+	}
 }
 
 // askAgent reads what the control socket tells.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -33,14 +34,15 @@ const runExample = `  pidfd-shim run -- make check                     run it; t
 // that nothing is put into the environment, which COMMAND would inherit.
 type runConfig struct {
 	Session session.Options `json:"session"`
-	Trace   string          `json:"trace,omitempty"` // "-": stderr
+	Trace   string          `json:"trace,omitempty"`   // "-": stderr
+	Summary string          `json:"summary,omitempty"` // "-": stderr
 	Audit   string          `json:"audit,omitempty"`
 	Metrics string          `json:"metrics,omitempty"`
 	logging
 	Pretend string `json:"pretend,omitempty"`
 	Pause   string `json:"pause,omitempty"`
 	Protect bool   `json:"protect,omitempty"`
-	Wait    string `json:"-"`
+	Wait    string `json:"wait,omitempty"`
 
 	features kernel.Features // the supervisor's, who asks once
 	hangups  chan os.Signal  // see reloadPolicy
@@ -76,6 +78,8 @@ func (c *runConfig) addFlags(cmd *cobra.Command) {
 		"let --mode continue run with a policy that it cannot enforce: another thread can change what was decided on")
 	f.StringVar(&c.Trace, "trace", "", "write one strace-like line a call, to stderr or to `FILE`")
 	f.Lookup("trace").NoOptDefVal = "-"
+	f.StringVar(&c.Summary, "summary", "", "print a table of calls, errors and times at the end, like strace -c, to stderr or to `FILE`")
+	f.Lookup("summary").NoOptDefVal = "-"
 	f.StringVar(&c.Audit, "audit", "", "write one JSON object a call to `FILE` or fd:N")
 	f.BoolVar(&c.Protect, "protect-supervisor", false,
 		"COMMAND cannot trace, read, stop or kill the supervisor, not even as root: it gets a pid namespace, "+
@@ -120,12 +124,36 @@ func (c *runConfig) check() error {
 	return nil
 }
 
+// lostFile finds a file that was meant for --trace or --summary, and stands where COMMAND
+// does: both can do without one, so that it needs a "=".
+func (c *runConfig) lostFile(command []string) error {
+	flag := ""
+	switch {
+	case c.Trace == "-":
+		flag = "--trace"
+	case c.Summary == "-":
+		flag = "--summary"
+	}
+	if flag == "" || len(command) < 2 {
+		return nil
+	}
+	_, err := exec.LookPath(command[0])
+	_, next := exec.LookPath(command[1])
+	if command[1] == "--" || err != nil && next == nil {
+		return fmt.Errorf("%s %s: a file is given with \"=\": write %s=%s", flag, command[0], flag, command[0])
+	}
+	return nil
+}
+
 func (c *runConfig) run(command []string) error {
 	if err := c.check(); err != nil {
 		return err
 	}
-	c.Session.Observed = c.Trace != "" || c.Audit != "" || c.Metrics != ""
-	c.Session.Results = c.Trace != ""
+	if err := c.lostFile(command); err != nil {
+		return err
+	}
+	c.Session.Observed = c.Trace != "" || c.Summary != "" || c.Audit != "" || c.Metrics != ""
+	c.Session.Results = c.Trace != "" || c.Summary != ""
 	c.Pretend, c.Pause = pretended(), paused()
 	word, err := json.Marshal(c)
 	if err != nil {

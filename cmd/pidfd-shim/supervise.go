@@ -2,13 +2,13 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"os"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -106,7 +106,7 @@ func hooks(s *session.Session, c *runConfig, observers *observers) front.Hooks {
 		Ended:      observers.flush,
 		Reap:       s.Reap,
 		Alone:      s.StopHelpers,
-		KeepStderr: c.Trace == "-",
+		KeepStderr: c.Trace == "-" || c.Summary == "-",
 		Protect:    c.Protect,
 		Wait: func() error {
 			err := s.WaitEnd(served)
@@ -120,8 +120,13 @@ func hooks(s *session.Session, c *runConfig, observers *observers) front.Hooks {
 type observers struct {
 	list    awaited
 	json    *audit.JSON
+	summary *audit.Summary
+	table   *os.File // where the summary is to be printed; nil when it has been
+	waitAll bool     // it is to be about all that COMMAND leaves behind, too
 	writers []*audit.Writer
-	scraped net.Listener // nil without --metrics
+	lines   *audit.Writer // of the audit; nil without
+	told    uint64        // lines of whose loss we have told
+	scraped net.Listener  // nil without --metrics
 	log     *slog.Logger
 }
 
@@ -139,7 +144,7 @@ const flushTime = 5 * time.Second
 const fresh = 100 * time.Millisecond
 
 func (c *runConfig) observers(s *session.Session, audited func() (*os.File, error)) (*observers, error) {
-	o := &observers{log: s.Log}
+	o := &observers{log: s.Log, waitAll: c.Wait == "all"}
 	if c.Trace != "" {
 		w, err := o.writer(func() (*os.File, error) { return openTrace(c.Trace) }, 0)
 		if err != nil {
@@ -152,8 +157,17 @@ func (c *runConfig) observers(s *session.Session, audited func() (*os.File, erro
 		if err != nil {
 			return nil, err
 		}
+		o.lines = w
 		o.json = audit.NewJSON(audit.Config{Writer: w, Proc: s.Proc, Backend: s.Plan.Backend, Fresh: fresh})
 		o.list.Several = append(o.list.Several, o.json)
+	}
+	if c.Summary != "" {
+		var err error
+		if o.table, err = openLines("--summary", c.Summary, os.O_TRUNC); err != nil {
+			return nil, err
+		}
+		o.summary = &audit.Summary{}
+		o.list.Several = append(o.list.Several, o.summary)
 	}
 	if c.Metrics != "" {
 		s.CountsOnly = len(o.list.Several) == 0
@@ -170,6 +184,9 @@ func (o *observers) measure(where string, log *slog.Logger) error {
 	}
 	o.scraped = l
 	calls := newMetrics()
+	if o.lines != nil {
+		countLost(calls, o.lines)
+	}
 	o.list.Several = append(o.list.Several, calls)
 	go func() { _ = metrics.Serve(l, calls.Handler(func() error { return nil }), log) }()
 	return nil
@@ -201,6 +218,32 @@ func (o *observers) flush() {
 	o.list.wait()
 	for _, w := range o.writers {
 		_ = w.Flush(flushTime)
+		o.tellLost(w)
+	}
+	if !o.waitAll {
+		o.summarize()
+	}
+}
+
+// summarize prints the table, once.
+func (o *observers) summarize() {
+	if o.table == nil {
+		return
+	}
+	if err := o.summary.Print(o.table); err != nil {
+		o.log.Warn("--summary", "error", err)
+	}
+	_ = o.table.Close()
+	o.table = nil
+}
+
+// tellLost says what was lost, again only if it has become more: standard error may be gone
+// after COMMAND's end, and what COMMAND leaves behind goes on.
+func (o *observers) tellLost(w *audit.Writer) {
+	s := w.Stats()
+	if lost := s.Dropped + s.Failed; lost > o.told {
+		o.told = lost
+		o.log.Warn("lines were lost", "dropped", s.Dropped, "denials among them", s.DroppedDenials, "failed", s.Failed, "error", s.LastError)
 	}
 }
 
@@ -208,11 +251,12 @@ func (o *observers) flush() {
 func (o *observers) close() {
 	o.list.wait()
 	for _, w := range o.writers {
-		err := w.Close(flushTime)
-		if s := w.Stats(); err != nil || s.Dropped+s.Failed > 0 {
-			o.log.Warn("lines were lost", "dropped", s.Dropped, "denials among them", s.DroppedDenials, "failed", s.Failed, "error", s.LastError)
+		if err := w.Close(flushTime); err != nil {
+			o.log.Warn("lines were lost", "error", err)
 		}
+		o.tellLost(w)
 	}
+	o.summarize()
 	if o.json != nil {
 		o.json.Close()
 	}
@@ -222,18 +266,28 @@ func (o *observers) close() {
 }
 
 func openTrace(name string) (*os.File, error) {
+	return openLines("--trace", name, os.O_TRUNC)
+}
+
+// openLines opens what a flag names for lines of ours: a file, or "-" for standard error. A
+// FIFO that nobody reads is refused: to wait for its reader would be to be deaf meanwhile.
+func openLines(flag, name string, how int) (*os.File, error) {
 	if name == "-" {
 		fd, err := unix.FcntlInt(os.Stderr.Fd(), unix.F_DUPFD_CLOEXEC, 3)
 		if err != nil {
-			return nil, fmt.Errorf("--trace: %w", err)
+			return nil, fmt.Errorf("%s: %w", flag, err)
 		}
 		return os.NewFile(uintptr(fd), "stderr"), nil
 	}
-	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|syscall.O_CLOEXEC, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("--trace: %w", err)
+	fd, err := unix.Open(name, unix.O_WRONLY|unix.O_CREAT|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC|how, 0o600)
+	switch {
+	case errors.Is(err, unix.ENXIO):
+		return nil, fmt.Errorf("%s %s: nobody reads this FIFO: start its reader first", flag, name)
+	case err != nil:
+		return nil, fmt.Errorf("%s %s: %w", flag, name, err)
 	}
-	return file, nil
+	_ = unix.SetNonblock(fd, false)
+	return os.NewFile(uintptr(fd), name), nil
 }
 
 // openAudit appends to a file, or takes a descriptor that COMMAND then does not get:
@@ -255,11 +309,15 @@ func openAudit(name string, inherited *front.Inherited) (*os.File, error) {
 }
 
 func openAuditFile(name string) (*os.File, error) {
-	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND|syscall.O_CLOEXEC, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("--audit: %w", err)
-	}
-	return file, nil
+	return openLines("--audit", name, os.O_APPEND)
+}
+
+// countLost adds the counts of lines that nobody will read.
+func countLost(calls *metrics.Calls, w *audit.Writer) {
+	calls.Counter("pidfd_shim_audit_dropped_total", "Audit lines that were dropped for want of room in the queue.",
+		func() float64 { return float64(w.Stats().Dropped) })
+	calls.Counter("pidfd_shim_audit_failed_total", "Audit lines that could not be written.",
+		func() float64 { return float64(w.Stats().Failed) })
 }
 
 // isDescriptor tells fd:N from the name of a file.

@@ -45,7 +45,7 @@ func tracedHooks(s *session.Session, c *runConfig, inherited *front.Inherited) (
 		},
 		Ended:      tracer.commandEnded,
 		Alone:      tracer.awaitEnd,
-		KeepStderr: c.Trace == "-",
+		KeepStderr: c.Trace == "-" || c.Summary == "-",
 	}, nil
 }
 

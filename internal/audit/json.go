@@ -280,15 +280,10 @@ func appendInfo(dst []byte, r *shim.Record) []byte {
 
 func appendOutcome(dst []byte, c *shim.Call, v shim.Verdict) []byte {
 	r := &c.Record
-	verdict, errno := "allow", ""
-	switch {
-	case v.Kind == shim.KindFail:
-		verdict, errno = "error", errnoName(v.Errno)
-	case r.Result.Known && r.Result.Value < 0:
-		verdict, errno = "error", errnoName(unix.Errno(-r.Result.Value))
-	}
-	if r.Denied {
-		verdict = "deny"
+	verdict, number := verdictOf(r, v)
+	errno := ""
+	if number != 0 {
+		errno = errnoName(number)
 	}
 	dst = appendWord(dst, `,"verdict":`, verdict)
 	if r.Rule == "" {
@@ -301,6 +296,21 @@ func appendOutcome(dst []byte, c *shim.Call, v shim.Verdict) []byte {
 	dst = appendWord(dst, `,"guard":`, r.Guard.String())
 	dst = appendWord(dst, `,"errno":`, errno)
 	return appendBool(dst, `,"duplicate":`, r.Duplicate)
+}
+
+// verdictOf is what became of a call, and the errno that its caller got, if it is known.
+func verdictOf(r *shim.Record, v shim.Verdict) (verdict string, errno unix.Errno) {
+	verdict = "allow"
+	switch {
+	case v.Kind == shim.KindFail:
+		verdict, errno = "error", v.Errno
+	case r.Result.Known && r.Result.Value < 0:
+		verdict, errno = "error", unix.Errno(-r.Result.Value)
+	}
+	if r.Denied {
+		verdict = "deny"
+	}
+	return verdict, errno
 }
 
 // entry names the instruction. 64-bit code has only one for its calls; which of the
