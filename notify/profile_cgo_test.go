@@ -10,6 +10,7 @@ import (
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
 	"github.com/pidfd-shim/pidfd-shim/policy"
+	"github.com/pidfd-shim/pidfd-shim/policy/oci"
 	"github.com/pidfd-shim/pidfd-shim/tests/randpolicy"
 )
 
@@ -27,7 +28,7 @@ func TestLibseccompKeepsAProfile(t *testing.T) {
 			t.Fatal(err)
 		}
 		profile, notes := p.Profile("/run/agent.sock", "")
-		program, pfc, err := CompileProfile(profile)
+		program, pfc, err := oci.CompileProfile(profile)
 		if err != nil {
 			t.Fatalf("%v of\n%s", err, text)
 		}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
+	"github.com/pidfd-shim/pidfd-shim/policy/oci"
 )
 
 // libseccomp is the other author of this program: same calls, same decisions. What
@@ -14,7 +15,7 @@ import (
 func TestLibseccompAgrees(t *testing.T) {
 	const killThread = 0
 	for _, syscalls := range [][]arch.Syscall{ours, {arch.PidfdSendSignal, arch.Kill, arch.Tkill, arch.Tgkill}, all} {
-		program, err := CompileByLibseccomp(syscalls)
+		program, err := oci.CompileByLibseccomp(syscalls)
 		if err != nil {
 			t.Fatal(err)
 		}

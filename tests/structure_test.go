@@ -30,6 +30,7 @@ var rank = map[string]int{
 	"notify/ptrace":    3,
 	"emulate":          3,
 	"policy":           3,
+	"policy/oci":       3,
 	"internal/front":   3,
 	"internal/audit":   3,
 	"internal/metrics": 3,

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
-	"github.com/pidfd-shim/pidfd-shim/notify"
 	"github.com/pidfd-shim/pidfd-shim/policy"
+	"github.com/pidfd-shim/pidfd-shim/policy/oci"
 )
 
 func newPolicyCompile() *cobra.Command {
@@ -64,7 +64,7 @@ func printProfile(out, errOut io.Writer, p *policy.Policy, format, socket, metad
 	for _, note := range notes {
 		fmt.Fprintf(errOut, "left to the agent: %s\n", note)
 	}
-	_, pfc, err := notify.CompileProfile(profile)
+	_, pfc, err := oci.CompileProfile(profile)
 	switch {
 	case errors.Is(err, errors.ErrUnsupported) && format == "oci":
 		fmt.Fprintln(errOut, "not checked by libseccomp: this build has none")

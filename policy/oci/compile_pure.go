@@ -1,6 +1,6 @@
 //go:build !cgo
 
-package notify
+package oci
 
 import (
 	"errors"
