@@ -1,11 +1,14 @@
 package notify
 
 import (
+	"slices"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
 	i386 "github.com/pidfd-shim/pidfd-shim/arch/386"
 	"github.com/pidfd-shim/pidfd-shim/arch/amd64"
+	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
 // Rule is one line of a filter. Rules are tried in order and the first that matches
@@ -37,6 +40,10 @@ type Filter struct {
 	Syscalls []arch.Syscall
 	Rules    []Rule
 	Default  uint32 // for supervised calls that no rule matches
+
+	// Others are calls by their numbers, all of which get one action.
+	Others     []shim.Number
+	OthersThen uint32
 }
 
 // Offsets in struct seccomp_data (<linux/seccomp.h>): int nr; __u32 arch;
@@ -91,13 +98,29 @@ func (f Filter) compileNumbers(a *assembler, abis ...arch.ABI) {
 			blocks = append(blocks, b)
 		}
 	}
+	others := a.label()
+	for _, other := range f.Others {
+		if slices.Contains(abis, other.ABI) {
+			a.jumpIfEqual(numberOf(other), others)
+		}
+	}
 	a.ret(unix.SECCOMP_RET_ALLOW)
+	a.place(others)
+	a.ret(f.OthersThen)
 	a.place(refused)
 	a.ret(refuse)
 	for _, b := range blocks {
 		a.place(b.start)
 		f.compileRules(a, b.syscall, b.abi)
 	}
+}
+
+// numberOf is what struct seccomp_data has of a call.
+func numberOf(n shim.Number) uint32 {
+	if n.ABI == arch.X32 {
+		return n.Nr | arch.X32SyscallBit
+	}
+	return n.Nr
 }
 
 func (f Filter) compileRules(a *assembler, syscall arch.Syscall, abi arch.ABI) {

@@ -61,15 +61,11 @@ func InstallTrace(program []unix.SockFilter, listeners bool) (slot int, err erro
 
 // install puts the program on the calling thread, with a listener.
 func install(program []unix.SockFilter, killable bool) (*Listener, error) {
-	flags := uint(unix.SECCOMP_FILTER_FLAG_NEW_LISTENER)
-	if killable {
-		flags |= unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
-	}
-	fd, err := setFilter(flags, program)
+	file, err := InstallForAnother(program, killable)
 	if err != nil {
 		return nil, err
 	}
-	return newListener(os.NewFile(uintptr(fd), "seccomp listener"))
+	return newListener(file)
 }
 
 // setFilter sets no_new_privs only where the kernel asks for it, because it would take
@@ -89,4 +85,18 @@ func setFilter(flags uint, program []unix.SockFilter) (int, error) {
 		return -1, fmt.Errorf("install filter: %w: this process is already under a seccomp listener (a nested run, or a container runtime's): run pidfd-shim outside of it, or serve that runtime with `pidfd-shim serve`", errno)
 	}
 	return -1, fmt.Errorf("install filter: %w", errno)
+}
+
+// InstallForAnother puts the program on the calling thread, which is about to execute a
+// command, and returns the listener for somebody else to serve. The caller closes it.
+func InstallForAnother(program []unix.SockFilter, killable bool) (*os.File, error) {
+	flags := uint(unix.SECCOMP_FILTER_FLAG_NEW_LISTENER)
+	if killable {
+		flags |= unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+	}
+	fd, err := setFilter(flags, program)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), "seccomp listener"), nil
 }

@@ -19,6 +19,13 @@ type Handler func(*Call) Verdict
 // Handlers is the table of one worker: a system call without an entry gets ENOSYS.
 type Handlers [arch.SyscallCount]Handler
 
+// Number is a system call by its number in one ABI, as that ABI's table has it: x32's
+// without its mark.
+type Number struct {
+	ABI arch.ABI
+	Nr  uint32
+}
+
 // Supervisor takes calls from a backend, one after the other, to their answers.
 type Supervisor struct {
 	Backend Backend
@@ -26,6 +33,10 @@ type Supervisor struct {
 	// Handlers makes the handlers of one worker. Each worker has its own, so that
 	// what they cache needs no lock.
 	Handlers func() *Handlers
+
+	// Others are handlers of calls that have no place in Handlers. They may be called by
+	// several workers at once.
+	Others map[Number]Handler
 
 	// Observe, if not nil, sees each call before it is answered while the caller
 	// still waits, so that facts can be gathered, and again afterwards.
@@ -123,7 +134,7 @@ func (s *Supervisor) serveOne(c *Call, handlers *Handlers) bool {
 	}
 	c.witness, _ = s.Observe.(Witness)
 	v := Fail(unix.ENOSYS)
-	if handle := handlers[c.Decode()]; handle != nil {
+	if handle := s.handler(c, handlers); handle != nil {
 		v = handle(c)
 	}
 	c.Committed(v)
@@ -144,6 +155,15 @@ func (s *Supervisor) serveOne(c *Call, handlers *Handlers) bool {
 	}
 	s.answer(c, v)
 	return true
+}
+
+// handler is nil for a call that nobody answers.
+func (s *Supervisor) handler(c *Call, handlers *Handlers) Handler {
+	what := c.Decode()
+	if what == arch.NoSyscall {
+		return s.Others[Number{c.ABI, c.Nr}]
+	}
+	return handlers[what]
 }
 
 // answer is the only place where a call ends.

@@ -7,8 +7,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/pidfd-shim/pidfd-shim/emulate"
 	"github.com/pidfd-shim/pidfd-shim/internal/front"
+	"github.com/pidfd-shim/pidfd-shim/internal/session"
 )
 
 // init locks the main goroutine to the main thread, before anything can take it off:
@@ -17,9 +17,9 @@ func init() { runtime.LockOSThread() }
 
 // The roles in which this program starts itself: first arguments that no user types.
 const (
-	roleReader = "__reader"
+	roleReader = session.RoleReader
 	roleTracer = "__tracer"
-	roleHopper = "__hopper"
+	roleHopper = session.RoleHopper
 )
 
 // helperSocket is the helper's end of its socket pair.
@@ -36,7 +36,7 @@ func inRole(args []string) (status int, mine bool) {
 	case front.InitCommand:
 		return front.Init(), true
 	case roleReader:
-		return help(serveReads), true
+		return help(session.ServeReads), true
 	case roleHopper:
 		return help(serveHops(args[1:])), true
 	case roleTracer:
@@ -51,20 +51,6 @@ func help(serve func(*os.File) error) int {
 		return statusFailed
 	}
 	return 0
-}
-
-// serveReads ends with its supervisor, also in the middle of a read that never does: that
-// only the end of the whole process breaks.
-func serveReads(socket *os.File) error {
-	fds := []unix.PollFd{{Fd: int32(socket.Fd()), Events: unix.POLLRDHUP}}
-	go func() {
-		for {
-			if n, err := unix.Poll(fds, -1); n > 0 || err != unix.EINTR {
-				os.Exit(0)
-			}
-		}
-	}()
-	return emulate.ServeReads(socket)
 }
 
 // startHelper starts this program in a role, with nothing but the socket.

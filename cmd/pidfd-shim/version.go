@@ -6,9 +6,11 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	pidfdshim "github.com/pidfd-shim/pidfd-shim"
 )
 
-const version = "0.1.0"
+const version = pidfdshim.Version
 
 func newVersionCommand() *cobra.Command {
 	return &cobra.Command{

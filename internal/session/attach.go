@@ -36,6 +36,17 @@ func (s *Session) Attach(l *notify.Listener, seesLandlock bool) *Session {
 	return &own
 }
 
+// AttachOwn is Attach for a listener whose filter is this session's Program, which waits
+// killably where the kernel can: nothing has to be guessed.
+func (s *Session) AttachOwn(l *notify.Listener) *Session {
+	own := s.Attach(l, true)
+	own.watch = &emulate.Watch{}
+	if s.Features.WaitKillable {
+		own.ledger = nil
+	}
+	return own
+}
+
 // attachedHandlers take whatever a profile notifies of and we know. A call that the
 // policy in force does not name is nobody's to judge here: the kernel runs it, as it
 // would have without the profile.

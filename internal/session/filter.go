@@ -1,6 +1,7 @@
 package session
 
 import (
+	"maps"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -43,6 +44,7 @@ func (s *Session) filter() notify.Filter {
 		}
 		f.Rules = append(f.Rules, notify.Rule{Syscall: arch.Prctl, Then: unix.SECCOMP_RET_ALLOW})
 	}
+	f.Others, f.OthersThen = slices.Collect(maps.Keys(s.Others)), unix.SECCOMP_RET_USER_NOTIF
 	return f
 }
 
@@ -53,6 +55,9 @@ func (s *Session) closed() []policy.RegisterRule {
 	}
 	return []policy.RegisterRule{policy.NoListener()}
 }
+
+// Program is the filter of a session that is to be attached to the listener that it makes.
+func (s *Session) Program() ([]unix.SockFilter, error) { return notify.Compile(s.filter()) }
 
 // observed tells whether somebody wants to see every call: under ptrace the observer is in
 // another process than the one that installs the filter.

@@ -34,6 +34,9 @@ func (o *Options) LoadPolicy() (err error) {
 	return err
 }
 
+// SetPolicy is LoadPolicy for one that has been read already.
+func (o *Options) SetPolicy(p *policy.Policy) { o.policy = p }
+
 // mutable lists what the policy asks that can change before the kernel looks.
 func (o Options) mutable() []string {
 	if o.policy == nil {

@@ -19,7 +19,7 @@ import (
 // everything else, and one of a worker that was replaced would be left behind.
 func (s *Session) newReaders() *helper.Pool[*helper.Helper] {
 	return &helper.Pool[*helper.Helper]{Limit: runtime.GOMAXPROCS(0) + 1, New: func() *helper.Helper {
-		h := s.helper("__reader")
+		h := s.helper(RoleReader)
 		return &h
 	}}
 }
@@ -29,7 +29,7 @@ func (s *Session) newReaders() *helper.Pool[*helper.Helper] {
 // ENOSYS when its supervisor has died: there one process less is worth more.
 func (s *Session) newHoppers() *ptrace.Hoppers {
 	return ptrace.NewHoppers(func(socket *os.File) (*os.Process, error) {
-		return s.Helper("__hopper", socket)
+		return s.Helper(RoleHopper, socket)
 	}, s.helpers)
 }
 

@@ -31,6 +31,9 @@ type Session struct {
 	// Observer sees every call; nil where nobody asked.
 	Observer shim.Observer
 
+	// Others are handlers of calls that this program does not know, by their numbers.
+	Others map[shim.Number]shim.Handler
+
 	// Helper starts this program in a role of its own (`__reader`) on one end of a socket
 	// pair.
 	Helper func(role string, socket *os.File) (*os.Process, error)
@@ -145,7 +148,7 @@ func (s *Session) Serve() error {
 		s.backend = s.Wrap(s.backend)
 	}
 	supervisor := &shim.Supervisor{
-		Backend: s.backend, Observe: s.Observer, Log: s.Log,
+		Backend: s.backend, Observe: s.Observer, Log: s.Log, Others: s.Others,
 		Watchdog: s.Watchdog,
 		Results:  s.options.Results && s.Observer != nil,
 		Alone:    s.Plan.Backend == BackendPtrace, // a tracer cannot be replaced by another thread

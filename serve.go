@@ -1,0 +1,71 @@
+package pidfdshim
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+
+	"github.com/pidfd-shim/pidfd-shim/internal/launch"
+	"github.com/pidfd-shim/pidfd-shim/internal/session"
+	"github.com/pidfd-shim/pidfd-shim/notify"
+)
+
+// Served is a command, or a listener, whose calls are being answered.
+type Served struct {
+	ended chan struct{}
+	err   error // good once ended is closed
+}
+
+// Wait returns when the last process under the listener has ended, or the Shim was closed
+// (ErrClosed).
+func (s *Served) Wait() error {
+	<-s.ended
+	return s.err
+}
+
+// Start starts cmd, as its own Start does, with its calls and those of all that it starts
+// supervised. cmd.Wait is the caller's to call.
+func (s *Shim) Start(cmd *exec.Cmd) (*Served, error) {
+	program, err := s.session.Program()
+	if err != nil {
+		return nil, fmt.Errorf("pidfdshim: %w", err)
+	}
+	file, err := launch.Start(cmd, self, program, s.session.Features.WaitKillable)
+	if err != nil {
+		return nil, fmt.Errorf("pidfdshim: %w", err)
+	}
+	return s.attach(file, s.session.AttachOwn)
+}
+
+// Serve begins to answer the calls of a listener that another program has installed, and
+// takes ownership of the file. What its filter notifies of cannot be known: calls that the
+// policy does not name are left to the kernel, and a profile has to notify of
+// landlock_restrict_self (docs/OPERATIONS.md) for signals to be sent in a caller's name.
+func (s *Shim) Serve(listener *os.File) (*Served, error) {
+	return s.attach(listener, func(l *notify.Listener) *session.Session { return s.session.Attach(l, false) })
+}
+
+func (s *Shim) attach(file *os.File, attach func(*notify.Listener) *session.Session) (*Served, error) {
+	done, err := s.begin()
+	if err != nil {
+		_ = file.Close()
+		return nil, err
+	}
+	listener, err := notify.Adopt(file, s.stopped)
+	if err != nil {
+		done()
+		return nil, fmt.Errorf("pidfdshim: %w", err)
+	}
+	served := &Served{ended: make(chan struct{})}
+	go func() {
+		defer done()
+		defer close(served.ended)
+		served.err = attach(listener).Serve()
+		if errors.Is(served.err, notify.ErrStopped) {
+			served.err = ErrClosed
+		}
+		_ = listener.Close()
+	}()
+	return served, nil
+}
