@@ -33,11 +33,8 @@ func (h *SendSignal) spend(a *attempt, steps *int, quick int) error {
 }
 
 // mayDefer tells whether the call can still be carried out from the deferred queue: none of
-// it has gone out, and it does not need our own tracees' numbers, which only the thread
-// that reaps them keeps.
-func (h *SendSignal) mayDefer(a *attempt) bool {
-	return !a.call.Slow && !a.member && !a.out && (h.Pins == nil || h.path(a) == shim.PathForward)
-}
+// it has gone out.
+func (h *SendSignal) mayDefer(a *attempt) bool { return !a.call.Slow && !a.member && !a.out }
 
 // cutShort is the verdict on a call that spend has ended.
 func cutShort(err error) (shim.Verdict, bool) {

@@ -3,6 +3,8 @@ package emulate
 import (
 	"log/slog"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
 	"github.com/pidfd-shim/pidfd-shim/internal/proc"
 	"github.com/pidfd-shim/pidfd-shim/policy"
@@ -43,6 +45,14 @@ type Hopper interface {
 	Drop()
 }
 
+// Keeper keeps a task's number from being given to another until Release, by tracing it.
+// Whoever is not of the tree is seized for it. ESRCH: nobody has the number. EALREADY: its
+// owner's exit has begun.
+type Keeper interface {
+	Keep(pid int32) (shim.Hold, shim.Guard, unix.Errno)
+	Release(hold shim.Hold)
+}
+
 // The two fixed sets of rules; native ones come from the kernel's features.
 var (
 	Mainline = Rules{Flags: flagThread | flagThreadGroup | flagProcessGroup, SelfThread: -10000, SelfGroup: -10001}
@@ -67,7 +77,7 @@ type Config struct {
 	Backend  shim.Backend
 	Ledger   *Ledger // nil where WAIT_KILLABLE_RECV makes restarts impossible
 
-	// Reader and Pinner make one helper for each worker.
+	// Reader and Pinner make one helper for each worker; under a Keeper Pinner is nil.
 	Reader func() *Reader
 	Pinner func() *Pinner
 
@@ -75,8 +85,8 @@ type Config struct {
 	// nil where such calls are not intercepted.
 	Watch *Watch
 
-	// Pins tells of processes whose number is kept by our tracing them; nil without.
-	Pins func(pid int32) bool
+	// Keeper keeps numbers under a backend that traces everybody; nil without.
+	Keeper Keeper
 
 	// Hopper, if not nil, makes the holder of callers under a backend that cannot rewrite
 	// calls by itself; one for each worker.

@@ -12,22 +12,37 @@ import (
 // process is stopped in this very call and cannot be made to stop for a tracer.
 func (h *SendSignal) guarded(a *attempt, t *target, n *number) (unix.Errno, shim.Guard) {
 	h.pause(atEntry)
-	if h.pinnedByTrace(a, n.pid) {
-		return h.narrowed(t, n), shim.GuardTracee
+	if h.Keeper != nil {
+		return h.kept(a, t, n)
 	}
 	if t.tgid != a.caller.tgid && h.pinner != nil {
 		return h.pinner.send(h, a, t, n)
 	}
+	return h.unkept(a, t, n)
+}
+
+// kept sends while the backend keeps the number.
+func (h *SendSignal) kept(a *attempt, t *target, n *number) (unix.Errno, shim.Guard) {
+	hold, guard, errno := h.Keeper.Keep(n.pid)
+	switch {
+	case errno == 0:
+		defer h.Keeper.Release(hold)
+		return h.narrowed(t, n), guard
+	case errno == unix.EALREADY: // nothing reaches it any more
+		return 0, shim.GuardNone
+	case errno == unix.ESRCH: // so the target has been reaped
+		return unix.ESRCH, shim.GuardNone
+	case t.tgid != a.caller.tgid && h.deadUnreaped(t, n.pid):
+		return 0, shim.GuardNone
+	}
+	return h.unkept(a, t, n)
+}
+
+func (h *SendSignal) unkept(a *attempt, t *target, n *number) (unix.Errno, shim.Guard) {
 	if t.tgid == a.caller.tgid && n.scope != scopeThread { // one of its threads may end first
 		n.pid = n.tgid
 	}
 	return h.unpinned(t, n)
-}
-
-// pinnedByTrace tells of a tracee: its number is its own until we reap it. The tracer's
-// thread does that, so the slow lane cannot know when.
-func (h *SendSignal) pinnedByTrace(a *attempt, pid int32) bool {
-	return h.Pins != nil && !a.call.Slow && h.Pins(pid)
 }
 
 // narrowed looks at the handle right before the send: what is left is the time between

@@ -108,7 +108,7 @@ var guards = map[string]func(t *testing.T, r *attempted){
 		if errno := ptraceSeize(r.n.pid, unix.PTRACE_O_TRACEEXIT); errno != 0 {
 			t.Fatal(errno)
 		}
-		r.h.Pins = func(pid int32) bool { return pid == r.n.pid }
+		r.h.Keeper = &keeper{}
 		r.errno, r.guard = r.h.guarded(&r.a, &r.t, &r.n)
 		letTraceeGo(t, r.n.pid)
 	},
@@ -124,6 +124,15 @@ var guards = map[string]func(t *testing.T, r *attempted){
 		r.errno, r.guard = r.h.guarded(&r.a, &r.t, &r.n)
 	},
 }
+
+// keeper is a tracer's that has the task already.
+type keeper struct{ kept, released int }
+
+func (k *keeper) Keep(int32) (shim.Hold, shim.Guard, unix.Errno) {
+	k.kept++
+	return 1, shim.GuardTracee, 0
+}
+func (k *keeper) Release(shim.Hold) { k.released++ }
 
 // stayingPinner is one of a thread that traces nothing else.
 func stayingPinner(t *testing.T) *Pinner {

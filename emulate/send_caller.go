@@ -32,7 +32,10 @@ func (h *SendSignal) byCaller(a *attempt) (shim.Verdict, bool) {
 // runByCaller holds caller and target and has the caller make the call.
 func (h *SendSignal) runByCaller(a *attempt, what arch.Syscall, args [6]uint64) (shim.Verdict, bool) {
 	pinned := false
-	if h.hopper != nil {
+	switch {
+	case h.hopper == nil && h.Keeper == nil:
+		return shim.Verdict{}, false
+	case h.hopper != nil:
 		// A seized init would lose its protection from this one.
 		if unix.Signal(a.req.sig) == unix.SIGSTOP && !a.group() && h.initOfOwn(a) {
 			return shim.Fail(h.checkPermissionOutside(a)), true
@@ -62,7 +65,7 @@ func (h *SendSignal) runByCaller(a *attempt, what arch.Syscall, args [6]uint64) 
 	}
 	r := &a.call.Record
 	r.Path, r.Sent = shim.PathCaller, sentAs(what)
-	return shim.Run(shim.Rewrite{Nr: numberOf(what, a.call.ABI), Args: args}), true
+	return shim.Run(shim.Rewrite{Nr: numberOf(what, a.call.ABI), Args: args, Hold: a.hold}), true
 }
 
 // inNumbers says a call with numbers, as the caller's pid namespace counts. False: it
@@ -125,9 +128,9 @@ func (h *SendSignal) drop(a *attempt) {
 	if h.hopper != nil {
 		h.hopper.Drop()
 	}
-	if a.call.Done != nil {
-		a.call.Done()
-		a.call.Done = nil
+	if a.hold != 0 {
+		h.Keeper.Release(a.hold)
+		a.hold = 0
 	}
 }
 
@@ -151,49 +154,26 @@ func (h *SendSignal) toPin(a *attempt) int32 {
 }
 
 // holdForCaller keeps the target's number its own until the call has returned, unless the
-// hopper has pinned it. False: the target was reaped.
+// hopper has pinned it, and then sees that the number is the target's still. False: the target was reaped.
 func (h *SendSignal) holdForCaller(a *attempt, t *target, pinned bool) bool {
 	r := &a.call.Record
 	switch {
 	case t.tgid == a.caller.tgid:
 		r.Guard = shim.GuardTracee
-	case h.pinnedByTrace(a, t.pid):
-		r.Guard = shim.GuardTracee
 	case pinned:
 		r.Guard = shim.GuardSeize
-	case h.hopper == nil && h.pinner != nil && h.pinner.seize(a.call, t.pid) == 0:
-		r.Guard = shim.GuardSeize
-		h.unpinAfter(a.call, t.pid)
 	default:
 		r.Guard = shim.GuardNarrowed
+		if h.Keeper == nil {
+			break
+		}
+		if hold, guard, errno := h.Keeper.Keep(t.pid); errno == 0 {
+			a.hold, r.Guard = hold, guard
+		}
 	}
 	owned := h.owns(t)
 	r.Averted = !owned
 	return owned
-}
-
-// unpinAfter has a target released when the call has returned. Only the thread that has
-// pinned it can do that.
-func (h *SendSignal) unpinAfter(c *shim.Call, pid int32) {
-	release := func() { _ = h.pinner.Set.Release(pid) }
-	c.After = h.after
-	switch {
-	case !c.Slow: // both on the tracer's thread, whose loop sees the target stop
-		c.Done = func() {
-			release()
-			h.letGo(nil)
-		}
-	default: // the tracer's thread says so, and this one waits for it
-		returned := make(chan struct{})
-		c.Done = func() { close(returned) }
-		c.After = func(w *shim.Worker) {
-			w.EnterWait()
-			<-returned
-			w.Leave()
-			release()
-			h.letGo(w)
-		}
-	}
 }
 
 // numberFor translates a number of the supervisor's pid namespace into the caller's.

@@ -35,7 +35,10 @@ type SendSignal struct {
 
 // New makes the handler of one worker.
 func New(config Config) *SendSignal {
-	h := &SendSignal{Config: config, reader: config.Reader(), pinner: config.Pinner()}
+	h := &SendSignal{Config: config, reader: config.Reader()}
+	if config.Pinner != nil {
+		h.pinner = config.Pinner()
+	}
 	if config.Hopper != nil {
 		h.hopper = config.Hopper()
 	}
@@ -144,8 +147,9 @@ type attempt struct {
 
 	policy   *policy.Policy // nil: everything is allowed
 	query    policy.Query
-	fixed    bool // the policy allows it, whatever else may be found out
-	inCaller bool // the caller is to make the call: the kernel judges it there
+	hold     shim.Hold // on the target, for the call that the caller is to make
+	fixed    bool      // the policy allows it, whatever else may be found out
+	inCaller bool      // the caller is to make the call: the kernel judges it there
 
 	member      bool // one of a group's: the call goes on after it
 	ancestry    ancestry
@@ -337,7 +341,10 @@ func (h *SendSignal) unserved(a *attempt, err error) outcome {
 // pass lets the kernel run the call in the caller.
 func (h *SendSignal) pass(c *shim.Call) shim.Verdict {
 	c.Record.Path = shim.PathContinue
-	if h.Results && h.hopper != nil {
+	switch {
+	case h.makesItself() && c.What == arch.PidfdSendSignal:
+		c.Record.Path, c.Record.Sent, c.Record.Guard = shim.PathCaller, shim.SentPidfdSendSignal, shim.GuardPidfd
+	case h.Results && h.hopper != nil:
 		if v, held := h.passHeld(c); held {
 			return v
 		}

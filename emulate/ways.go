@@ -11,8 +11,12 @@ func (h *SendSignal) settled(a *attempt) bool {
 	if a.policy != nil && !a.fixed {
 		return false
 	}
-	return h.Mode == ModeContinue || h.mayPass(a) && (a.req.byNumber() || h.Mode == ModeAuto)
+	return h.Mode == ModeContinue || h.mayPass(a) && (a.req.byNumber() || h.Mode == ModeAuto || h.makesItself())
 }
+
+// makesItself tells of a caller that makes the call which it stopped in: nothing is to be
+// rewritten where the kernel has that one, and no number has to be kept.
+func (h *SendSignal) makesItself() bool { return h.Mode == ModeCaller && h.Keeper != nil }
 
 // mayPass tells whether the kernel may run the call: it has it, and no rule asked about
 // anything that could change between our answer and the kernel's look.
@@ -32,7 +36,7 @@ func (h *SendSignal) passes(a *attempt) bool {
 	if a.caller == nil || !h.mayPass(a) {
 		return false
 	}
-	if h.Mode == ModeContinue || a.req.byNumber() {
+	if h.Mode == ModeContinue || a.req.byNumber() || h.makesItself() {
 		return true
 	}
 	if a.target.reaped && h.Mode != ModeEmulate && (a.group() || a.caller.nested) {

@@ -26,10 +26,6 @@ type Call struct {
 	// ledger of restarts lives by it.
 	Settled func(c *Call, v Verdict, answered error)
 
-	// Done, if set by a handler that answers Run, is called when the rewritten call has
-	// returned or its caller has ended.
-	Done func()
-
 	// Runner, if set by a handler that answers Run, holds the caller for it: under a
 	// backend that cannot rewrite calls by itself.
 	Runner Runner
@@ -91,7 +87,7 @@ func (c *Call) Finished() {
 
 // forget drops what the handler of the call before has set.
 func (c *Call) forget() {
-	c.Settled, c.Done, c.After, c.Runner, c.Record = nil, nil, nil, nil, Record{}
+	c.Settled, c.After, c.Runner, c.Record = nil, nil, nil, Record{}
 }
 
 // Sending says that the target is known (Record.TargetPid) and still as the signal

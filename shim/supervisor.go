@@ -177,9 +177,6 @@ func (s *Supervisor) answer(c *Call, v Verdict) {
 	}
 	err := s.Backend.Answer(c, v)
 	c.Finished()
-	if c.Done != nil && c.Runner != nil { // else the backend tells
-		c.Done()
-	}
 	if c.Settled != nil {
 		c.Settled(c, v, err)
 	}

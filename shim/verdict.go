@@ -33,7 +33,11 @@ const (
 type Rewrite struct {
 	Nr   uint64
 	Args [6]uint64
+	Hold Hold // on whom it names by a number: the backend's to end when it has returned
 }
+
+// Hold keeps a task's number its own, as the backend that gave it knows it. 0 is none.
+type Hold uint64
 
 // Runner makes a caller that only waits for a result run a call: Run says which, before
 // the wait is answered or as it answers it, and Finish waits until it has run, or says

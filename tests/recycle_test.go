@@ -3,9 +3,11 @@ package tests
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -54,6 +56,43 @@ func TestRecyclingRace(t *testing.T) {
 				if got["good"] < 2*got["rounds"] {
 					t.Errorf("%v: not every target was reached by both senders", got)
 				}
+			})
+		}
+	}
+}
+
+// TestOutsiderRace is the race with targets outside the tree, whom a tracer does not have:
+// a call in flight names one, others, too, or have just ended, and its number is given away.
+// Four callers at once, each of whom is to get its turn. A policy that asks who the target is
+// takes the kernel's own call from the caller: numbers are named instead.
+func TestOutsiderRace(t *testing.T) {
+	policy := filepath.Join(t.TempDir(), "policy.yaml")
+	const asks = "version: 1\ndefault: allow\nrules:\n  - {name: nobody, action: deny, match: {target: {pid: [4194303]}}}\n"
+	if err := os.WriteFile(policy, []byte(asks), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	type way struct {
+		backend, mode string
+		policed       bool
+	}
+	ways := []way{{"ptrace", "caller", false}, {"ptrace", "caller", true}, {"ptrace", "emulate", false}, {"notify", "auto", true}}
+	if soaking {
+		ways = append(ways, way{"ptrace", "emulate", true}, way{"ptrace", "forward", true}, way{"notify", "caller", false},
+			way{"notify", "caller", true}, way{"notify", "emulate", false}, way{"notify", "forward", true})
+	}
+	for _, w := range ways {
+		for _, senders := range []string{"senders=4", "senders=1"}[:soak(1, 2)] {
+			t.Run(fmt.Sprintf("%s/%s/policed=%v/%s", w.backend, w.mode, w.policed, senders), func(t *testing.T) {
+				inside := attackIn(t, w.mode, "m64", "outsider-senders", senders)
+				run := []string{inside[0], "run", "--log-level", "error", "--backend", w.backend, "--mode", w.mode}
+				if w.policed {
+					run = append(run, "--policy", policy)
+				}
+				outside := attackIn(t, "native", "m64", "outsider", fmt.Sprintf("rounds=%d", soak(200, 10_000)), senders, "--")
+				argv := inPidns(slices.Concat(outside, run, []string{"--"}, inside[slices.Index(inside, "--")+1:]))
+				got := attackNumbers(t, argv)
+				t.Logf("%d misdirected of %d sends (%d good)", got["hits"], got["sends"], got["good"])
+				expect(t, argv, got, map[string]int{"hits": 0})
 			})
 		}
 	}

@@ -22,17 +22,22 @@ func (f *FS) EachPid(visit func(pid int32) bool) error {
 func (f *FS) EachTask(visit func(tid int32) bool) error {
 	more := true
 	return f.EachPid(func(pid int32) bool {
-		dir, err := f.OpenAt(pid, "task")
-		if err != nil {
-			return true
-		}
-		defer unix.Close(dir)
-		_ = eachNumber(dir, func(tid int32) bool {
+		_ = f.EachThread(pid, func(tid int32) bool {
 			more = visit(tid)
 			return more
 		})
 		return more
 	})
+}
+
+// EachThread is EachPid for the threads of a process.
+func (f *FS) EachThread(pid int32, visit func(tid int32) bool) error {
+	dir, err := f.OpenAt(pid, "task")
+	if err != nil {
+		return err
+	}
+	defer unix.Close(dir)
+	return eachNumber(dir, visit)
 }
 
 // eachNumber calls visit for every entry of a directory that is a number.

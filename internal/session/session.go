@@ -237,7 +237,7 @@ func (s *Session) config(supervisor *shim.Supervisor) emulate.Config {
 		Mode: s.Plan.Mode, Rules: s.Plan.Rules, Features: s.Features,
 		Proc: s.Proc, Self: s.self, Backend: s.backend, Ledger: s.ledger,
 		Reader:     func() *emulate.Reader { return &emulate.Reader{Helper: helper.Helper{Pool: s.readers}} },
-		Pinner:     func() *emulate.Pinner { return &emulate.Pinner{Set: tracees, Stay: !traced} },
+		Pinner:     func() *emulate.Pinner { return &emulate.Pinner{Set: tracees, Stay: true} },
 		Watch:      s.watch,
 		Suspicious: supervisor.Suspicious,
 		NeverBlock: traced,
@@ -251,7 +251,7 @@ func (s *Session) config(supervisor *shim.Supervisor) emulate.Config {
 	}
 	switch {
 	case s.tracer != nil:
-		c.Pins = s.tracer.Pins
+		c.Keeper, c.Pinner = s.tracer, nil
 	case (s.siblings || s.attached) && !s.Features.Continue:
 		// The caller's own call would be notified again, and could not be let through.
 	case s.Plan.Mode == emulate.ModeCaller, s.policy != nil, s.attached, s.results():

@@ -50,7 +50,7 @@ const OldTraceOrder = "this kernel filters a call before its entry stop (Linux b
 func (s *Session) ServeTraced(pid int32, seized func(error)) error {
 	s.tracer = ptrace.New(pid, seized, s.Log)
 	s.tracer.Init, s.tracer.Ended, s.tracer.Tagged = s.isInit, s.hasEnded, s.Features.NoSyscallInfo
-	s.tracer.Pinned = s.held.Stopped
+	s.tracer.Threads = s.threadsOf
 	s.backend = s.tracer
 	return s.Serve()
 }
@@ -82,6 +82,15 @@ func (s *Session) hasEnded(tid int32) bool {
 	defer dir.Close()
 	var stat proc.Stat
 	return dir.Stat(&stat) != nil || stat.State == 'Z' || stat.State == 'X'
+}
+
+// threadsOf lists the threads of a process, as far as they can be told.
+func (s *Session) threadsOf(pid int32) (tids []int32) {
+	_ = s.Proc.EachThread(pid, func(tid int32) bool {
+		tids = append(tids, tid)
+		return true
+	})
+	return tids
 }
 
 // parentOf is 0 where it cannot be told.

@@ -12,8 +12,7 @@ import (
 type Held struct {
 	mu    sync.Mutex // guards below
 	freed *sync.Cond
-	by    map[int32]int  // threads that trace the task, or try to
-	left  map[int32]*Set // tasks whose stop somebody else's loop will see
+	by    map[int32]int // threads that trace the task, or try to
 	keep  int32
 }
 
@@ -90,7 +89,6 @@ func (h *Held) drop(tid int32, wake bool) {
 	if h.by[tid]--; h.by[tid] <= 0 {
 		delete(h.by, tid)
 	}
-	delete(h.left, tid)
 	if h.freed != nil {
 		h.freed.Broadcast()
 	}
@@ -112,28 +110,4 @@ func (h *Held) kept(tid int32) bool {
 func wakeReaper() {
 	pid := unix.Getpid()
 	_ = unix.Tgkill(pid, pid, unix.SIGURG)
-}
-
-// leave says that the stop of a task will come to the loop of the thread's own tracer.
-func (h *Held) leave(tid int32, to *Set) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.left == nil {
-		h.left = map[int32]*Set{}
-	}
-	h.left[tid] = to
-}
-
-// Stopped hands over a stop, or an end, that a tracer's loop has taken: false if it is
-// not of a task that was left to it. Precondition: called by the thread that traces it.
-func (h *Held) Stopped(tid int32, status unix.WaitStatus) bool {
-	h.mu.Lock()
-	set := h.left[tid]
-	delete(h.left, tid)
-	h.mu.Unlock()
-	if set == nil {
-		return false
-	}
-	set.stopped(tid, status)
-	return true
 }

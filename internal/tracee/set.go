@@ -136,8 +136,8 @@ func (s *Set) bury(tid int32, dead bool) {
 	s.drop(tid, true)
 }
 
-// Release has a tracee let go at its next stop, which is asked for; LetGo or a loop that
-// waits for this thread's tracees does so. The error is Interrupt's.
+// Release has a tracee let go at its next stop, which is asked for; LetGo does so. The error
+// is Interrupt's.
 func (s *Set) Release(tid int32) unix.Errno {
 	s.leaving = append(s.leaving, tid)
 	return interrupt(tid)
@@ -156,8 +156,7 @@ const leastTries = 4
 
 // LetGo lets go of those that have stopped, and waits a little for the others. If some
 // are left it asks behind whether this thread may stay behind to wait for them. Where it
-// may not, its own tracer's loop tells of them (Held.Stopped), or it ends (Abandon): not
-// all have gone.
+// may not it ends (Abandon): not all have gone.
 func (s *Set) LetGo(behind func() bool) (all bool) {
 	for _, tid := range s.forgone {
 		_ = s.Release(tid)
@@ -175,9 +174,6 @@ func (s *Set) LetGo(behind func() bool) (all bool) {
 	}
 	if behind() {
 		s.waitAll()
-	}
-	for _, tid := range s.leaving {
-		s.Held.leave(tid, s)
 	}
 	return len(s.leaving) == 0
 }
@@ -206,18 +202,6 @@ func (s *Set) sweep() {
 			s.bury(tid, what == ended)
 		}
 	}
-}
-
-// stopped is Held.Stopped: the status has been taken.
-func (s *Set) stopped(tid int32, status unix.WaitStatus) {
-	if i := slices.Index(s.leaving, tid); i >= 0 {
-		s.leaving = slices.Delete(s.leaving, i, i+1)
-	}
-	if !status.Stopped() {
-		s.drop(tid, true)
-		return
-	}
-	s.Detach(tid, signalOf(status))
 }
 
 // signalOf is the signal that a stopped tracee is about to take.

@@ -23,7 +23,14 @@ func (t *Tracer) Answer(c *shim.Call, v shim.Verdict) error {
 	return t.answer(c, v)
 }
 
+// answer first sees that the tracee is still in its call. One that is at its exit would be
+// let run on from there otherwise, unseen.
 func (t *Tracer) answer(c *shim.Call, v shim.Verdict) error {
+	task := t.end(c)
+	if task == nil || !inSeccompStop(c.Tid) {
+		t.Release(v.Call.Hold)
+		return shim.ErrGone
+	}
 	switch v.Kind {
 	case shim.KindReturn:
 		return t.skip(c.Tid, uint64(v.Value))
@@ -31,15 +38,30 @@ func (t *Tracer) answer(c *shim.Call, v shim.Verdict) error {
 		return t.skip(c.Tid, failure(v.Errno))
 	case shim.KindPass:
 		if c.Report != nil {
-			t.running[c.Tid] = rewritten{own: true, seen: seen(c), as: v}
+			t.runs(task, rewritten{own: true, seen: seen(c), as: v})
 		}
-		t.resume(unix.PTRACE_CONT, c.Tid, 0)
+		t.goOn(c.Tid, task, 0)
 		return nil
 	case shim.KindRun:
-		return t.rewrite(c, v)
+		return t.rewrite(c, task, v)
 	}
 	_ = t.skip(c.Tid, failure(unix.ENOSYS))
 	return fmt.Errorf("verdict %q cannot answer a traced call", v)
+}
+
+// end notes that a call has its answer; nil: it ended otherwise.
+func (t *Tracer) end(c *shim.Call) *member {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	task := t.of[c.Tid]
+	if task == nil || task.call != c.ID {
+		return nil
+	}
+	if task.slow {
+		t.slow--
+	}
+	task.call, task.slow = 0, false
+	return task
 }
 
 // failure is an errno as a register holds it.
@@ -62,15 +84,25 @@ func (t *Tracer) skip(tid int32, result uint64) error {
 	return nil
 }
 
+// rewritten is a call that the caller makes in another's place, or one that is looked at
+// until it returns.
+type rewritten struct {
+	before arch.Regs
+	own    bool       // the caller's own call: there is nothing to put back
+	hold   shim.Hold  // on whom it names
+	seen   *shim.Call // to be reported with its result; nil where nobody asks
+	as     shim.Verdict
+}
+
 // rewrite makes the caller run another call. Its registers are put back at the exit.
-func (t *Tracer) rewrite(c *shim.Call, v shim.Verdict) error {
+func (t *Tracer) rewrite(c *shim.Call, task *member, v shim.Verdict) error {
 	call := v.Call
-	r := rewritten{done: c.Done, as: v}
-	if errno := getRegs(c.Tid, &r.before); errno != 0 {
-		r.finish()
+	t.runs(task, rewritten{hold: call.Hold, as: v})
+	if errno := getRegs(c.Tid, &task.run.before); errno != 0 {
+		t.returned(task)
 		return shim.ErrGone
 	}
-	regs := r.before
+	regs := task.run.before
 	regs[arch.RegOrigRAX] = call.Nr
 	order := amd64.ArgumentRegs
 	if c.ABI == arch.I386 {
@@ -78,43 +110,26 @@ func (t *Tracer) rewrite(c *shim.Call, v shim.Verdict) error {
 	}
 	regs.Place(order, call.Args)
 	if errno := setRegs(c.Tid, &regs); errno != 0 {
-		r.finish()
+		t.returned(task)
 		return shim.ErrGone
 	}
-	r.seen = seen(c)
-	t.running[c.Tid] = r
+	task.run.seen = seen(c)
 	t.resume(unix.PTRACE_SYSCALL, c.Tid, 0)
 	return nil
 }
 
 // syscallStop is the exit of a rewritten call: everything but its result is put back.
-func (t *Tracer) syscallStop(tid int32) {
-	r, running := t.running[tid]
-	if !running {
-		t.resume(unix.PTRACE_CONT, tid, 0)
-		return
-	}
-	delete(t.running, tid)
+func (t *Tracer) syscallStop(tid int32, task *member) {
 	var after arch.Regs
-	if getRegs(tid, &after) == 0 {
-		r.returned(tid, &after)
+	if task.running && getRegs(tid, &after) == 0 {
+		task.run.putBack(tid, &after)
 	}
-	r.finish()
+	t.returned(task)
 	t.resume(unix.PTRACE_CONT, tid, 0)
 }
 
-// finish is the end of the call, or of its caller.
-func (r *rewritten) finish() {
-	if r.done != nil {
-		r.done()
-	}
-	if r.seen != nil {
-		r.seen.Report(r.seen, r.as, nil)
-	}
-}
-
-// returned puts the registers back, all but the result.
-func (r *rewritten) returned(tid int32, after *arch.Regs) {
+// putBack puts the registers back, all but the result.
+func (r *rewritten) putBack(tid int32, after *arch.Regs) {
 	if r.seen != nil {
 		r.seen.Record.Result = shim.ResultOf(after[arch.RegRAX])
 	}
@@ -142,26 +157,8 @@ func seen(c *shim.Call) *shim.Call {
 func (t *Tracer) Postponed(c *shim.Call) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.slow[c.Tid] = true
-}
-
-// answerLate gives the slow lane's answers.
-func (t *Tracer) answerLate() {
-	t.mu.Lock()
-	late := t.late
-	t.late = nil
-	for i := range late {
-		delete(t.slow, late[i].call.Tid)
-	}
-	t.mu.Unlock()
-	for i := range late {
-		c := &late[i].call
-		err := t.answer(c, late[i].verdict)
-		if err != nil {
-			t.Log.Debug("answer from the slow lane", "tid", c.Tid, "error", err)
-		}
-		if c.Report != nil {
-			c.Report(c, late[i].verdict, err)
-		}
+	if task := t.of[c.Tid]; task != nil && task.call == c.ID {
+		task.slow = true
+		t.slow++
 	}
 }

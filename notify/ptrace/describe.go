@@ -17,7 +17,6 @@ import (
 // describe fills the call that a tracee stopped in. False: not one that our filter
 // stopped, or not known which; without a tracer RET_TRACE is ENOSYS, so that is that.
 func (t *Tracer) describe(tid int32, c *shim.Call) bool {
-	c.ID, c.Tid = uint64(tid), tid
 	if t.Tagged {
 		return t.describeByTag(tid, c)
 	}

@@ -14,6 +14,7 @@ const (
 	eventSeccomp                // our filter said RET_TRACE
 	eventFork                   // fork, vfork or clone: another tracee comes
 	eventExec
+	eventExit // on its way out, alive for the last time
 	eventOther
 )
 
@@ -46,6 +47,8 @@ func classify(status unix.WaitStatus) (event, unix.Signal) {
 		return eventFork, 0
 	case unix.PTRACE_EVENT_EXEC:
 		return eventExec, 0
+	case unix.PTRACE_EVENT_EXIT:
+		return eventExit, 0
 	}
 	return eventOther, 0
 }

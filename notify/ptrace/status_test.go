@@ -36,7 +36,7 @@ func TestClassifyCaptured(t *testing.T) {
 		{"clone", 0x03057f, eventFork, 0},
 		{"exec", 0x04057f, eventExec, 0},
 		{"vfork done, not asked for", 0x05057f, eventOther, 0},
-		{"about to exit, not asked for", 0x06057f, eventOther, 0},
+		{"about to exit", 0x06057f, eventExit, 0},
 		{"our filter said RET_TRACE", 0x07057f, eventSeccomp, 0},
 		{"an event of a kernel to come", 0x09057f, eventOther, 0},
 		{"continued, not asked for: no end", 0xffff, eventOther, 0},
@@ -76,6 +76,8 @@ func TestClassifyAll(t *testing.T) {
 				want = eventFork
 			case event == unix.PTRACE_EVENT_EXEC:
 				want = eventExec
+			case event == unix.PTRACE_EVENT_EXIT:
+				want = eventExit
 			}
 			check(event<<16|sig<<8|0x7f, want, stop)
 		}

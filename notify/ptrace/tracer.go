@@ -1,17 +1,15 @@
 package ptrace
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
-	"sync"
-	"time"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/pidfd-shim/pidfd-shim/arch"
 	"github.com/pidfd-shim/pidfd-shim/arch/amd64"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
@@ -26,12 +24,11 @@ type Tracer struct {
 	// sig_task_ignored and sig_ignored).
 	Init func(tid int32) bool
 
-	// Pinned takes the stop of a task that this thread traces for another reason: false if
-	// it does not. Nil: there are none.
-	Pinned func(tid int32, status unix.WaitStatus) bool
-
 	// Ended tells whether a task has ended, reaped or not.
 	Ended func(tid int32) bool
+
+	// Threads lists the threads of a process.
+	Threads func(pid int32) []int32
 
 	// Tagged says that there is no PTRACE_GET_SYSCALL_INFO (before 5.3): the filter's tag,
 	// the registers and the instruction tell what a call is. The filter then stops those
@@ -43,43 +40,27 @@ type Tracer struct {
 	continuing bool        // the SIGCONT that starts COMMAND is still to come
 	blocked    uint64      // COMMAND's signal mask, to be set when it has come
 
-	filtered bool                // a filter may have been added inside: tags can be forged
-	running  map[int32]rewritten // tracees between a rewritten call's start and its end
+	filtered bool   // a filter may have been added inside: tags can be forged
+	calls    uint64 // seen so far
+	taken    []stop // in the order in which they are to be handled
+	turns    int    // since all were taken
 
-	mu      sync.Mutex // guards below
-	tracees map[int32]bool
-	late    []lateAnswer
-	slow    map[int32]bool // tracees whose call is in the slow lane
-}
-
-// rewritten is a call that the caller makes in another's place, or one that is looked at
-// until it returns.
-type rewritten struct {
-	before arch.Regs
-	own    bool // the caller's own call: there is nothing to put back
-	done   func()
-	seen   *shim.Call // to be reported with its result; nil where nobody asks
-	as     shim.Verdict
-}
-
-type lateAnswer struct {
-	call    shim.Call
-	verdict shim.Verdict
+	tree
+	pins pins
 }
 
 // options are set at PTRACE_SEIZE: every new task of the tree is seized like its
 // parent, and none outlives the tracer (EXITKILL): without it their calls would get
-// ENOSYS, but a task stopped at the time would stay so for ever.
+// ENOSYS, but a task stopped at the time would stay so for ever. All stop at their exit.
 const options = unix.PTRACE_O_TRACESECCOMP | unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_EXITKILL |
-	unix.PTRACE_O_TRACEFORK | unix.PTRACE_O_TRACEVFORK | unix.PTRACE_O_TRACECLONE | unix.PTRACE_O_TRACEEXEC
+	unix.PTRACE_O_TRACEFORK | unix.PTRACE_O_TRACEVFORK | unix.PTRACE_O_TRACECLONE | unix.PTRACE_O_TRACEEXEC | unix.PTRACE_O_TRACEEXIT
 
 // New makes the tracer of COMMAND, which is stopped before its first instruction. The
 // first Next seizes it and tells seized: all requests have to come from one thread.
 func New(pid int32, seized func(error), log *slog.Logger) *Tracer {
-	return &Tracer{
-		Log: log, command: pid, seized: seized,
-		running: map[int32]rewritten{}, tracees: map[int32]bool{}, slow: map[int32]bool{},
-	}
+	t := &Tracer{Log: log, command: pid, seized: seized, tree: newTree()}
+	t.pins.start()
+	return t
 }
 
 // seize takes COMMAND and waits for the stop that it is in.
@@ -88,7 +69,7 @@ func (t *Tracer) seize() error {
 	if errno := request(unix.PTRACE_SEIZE, pid, 0, options); errno != 0 {
 		return fmt.Errorf("trace process %d: %w: is it traced already, or does Yama forbid it (/proc/sys/kernel/yama/ptrace_scope)?", pid, errno)
 	}
-	t.meet(pid)
+	t.see(pid)
 	for {
 		var status unix.WaitStatus
 		_, err := unix.Wait4(int(pid), &status, unix.WALL, nil)
@@ -131,11 +112,10 @@ func (t *Tracer) Next(c *shim.Call) error {
 		}
 	}
 	for {
-		if t.alone() {
+		if t.settle(); t.alone() {
 			return io.EOF
 		}
-		t.answerLate()
-		tid, status, err := t.next(c)
+		tid, status, err := t.next()
 		switch {
 		case errors.Is(err, unix.EINTR):
 			continue
@@ -143,8 +123,8 @@ func (t *Tracer) Next(c *shim.Call) error {
 			return io.EOF
 		case err != nil:
 			return os.NewSyscallError("wait4", err)
-		case tid == 0: // only while the slow lane may answer
-			time.Sleep(time.Millisecond) //nolint:forbidigo // a thread in wait4 cannot be woken
+		case tid == 0:
+			t.rest()
 			continue
 		}
 		if t.handle(tid, status, c) {
@@ -153,33 +133,22 @@ func (t *Tracer) Next(c *shim.Call) error {
 	}
 }
 
-// waitFlags keeps to this thread's tracees, and lets wait4 return at once while answers may come from the slow lane: a
-// thread in wait4 cannot be woken for them.
-func (t *Tracer) waitFlags() int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if len(t.slow) > 0 {
-		return unix.WALL | unix.WNOTHREAD | unix.WNOHANG
-	}
-	return unix.WALL | unix.WNOTHREAD
-}
-
 // handle does what a stop asks for. It returns true for a call, which stays stopped.
 func (t *Tracer) handle(tid int32, status unix.WaitStatus, c *shim.Call) bool {
-	if t.Pinned != nil && t.Pinned(tid, status) {
-		return false
-	}
 	event, sig := classify(status)
 	if event == eventExited {
 		t.forget(tid)
 		return false
 	}
-	t.see(tid)
+	task := t.see(tid)
 	switch event {
 	case eventSeccomp:
-		return t.called(tid, c)
+		return t.called(tid, task, c)
 	case eventSyscall:
-		t.syscallStop(tid)
+		t.syscallStop(tid, task)
+		return false
+	case eventExit:
+		t.leaves(tid, task)
 		return false
 	case eventSignal:
 		if sig == unix.SIGCONT && t.continuing && tid == t.command {
@@ -189,7 +158,7 @@ func (t *Tracer) handle(tid int32, status unix.WaitStatus, c *shim.Call) bool {
 		if sig == unix.SIGSTOP && t.spared(tid) {
 			sig = 0
 		}
-		t.resume(unix.PTRACE_CONT, tid, sig)
+		t.goOn(tid, task, sig)
 		return false
 	case eventGroupStop:
 		t.resume(unix.PTRACE_LISTEN, tid, 0)
@@ -200,29 +169,44 @@ func (t *Tracer) handle(tid int32, status unix.WaitStatus, c *shim.Call) bool {
 		}
 	case eventExec:
 		t.execed(tid)
+		task = t.see(tid)
 	}
-	t.resume(unix.PTRACE_CONT, tid, 0)
+	t.goOn(tid, task, 0)
 	return false
 }
 
+// goOn lets a tracee go on, to the end of the call that it makes if it makes one for us.
+func (t *Tracer) goOn(tid int32, task *member, sig unix.Signal) {
+	how := unix.PTRACE_CONT
+	if task.running {
+		how = unix.PTRACE_SYSCALL
+	}
+	t.resume(how, tid, sig)
+}
+
 // called is a stop that a filter asked for.
-func (t *Tracer) called(tid int32, c *shim.Call) bool {
+func (t *Tracer) called(tid int32, task *member, c *shim.Call) bool {
+	described := t.describe(tid, c)
 	switch {
-	case !t.describe(tid, c):
+	case !described && !inSeccompStop(tid):
+		return false // it was killed meanwhile
+	case !described:
 		_ = t.skip(tid, failure(unix.ENOSYS))
 		return false
 	case t.Tagged && t.filters(c):
 		t.resume(unix.PTRACE_CONT, tid, 0)
 		return false
 	}
+	t.calls++
+	c.ID, c.Tid = t.calls, tid
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	task.call = c.ID
 	return true
 }
 
 // resume lets a tracee go on. One that was killed meanwhile is ESRCH: its end comes.
 func (t *Tracer) resume(how int, tid int32, sig unix.Signal) {
-	if _, rewritten := t.running[tid]; rewritten && how == unix.PTRACE_CONT {
-		how = unix.PTRACE_SYSCALL
-	}
 	if errno := request(how, tid, 0, uintptr(sig)); errno != 0 && errno != unix.ESRCH {
 		t.Log.Error("resume a tracee", "tid", tid, "error", errno)
 	}
@@ -239,72 +223,23 @@ func (t *Tracer) spared(tid int32) bool {
 	return record.Pid() != 0 && t.Init != nil && t.Init(tid)
 }
 
-// announce meets a new task, whose own first stop comes before or after its parent's,
-// which names it. It may even have ended by then, and been reaped: ECHILD.
-func (t *Tracer) announce(child int32) {
-	err := unix.Waitid(unix.P_PID, int(child), nil, unix.WEXITED|unix.WSTOPPED|unix.WNOHANG|unix.WNOWAIT|unix.WALL, nil)
-	if !errors.Is(err, unix.ECHILD) {
-		t.meet(child)
-	}
-}
-
-func (t *Tracer) see(tid int32) {
-	if !t.Pins(tid) {
-		t.meet(tid)
-	}
-}
-
-func (t *Tracer) meet(tid int32) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.tracees[tid] = true
-}
-
-// forget drops a task that has ended.
-func (t *Tracer) forget(tid int32) {
-	t.abandon(tid)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	delete(t.tracees, tid)
-	delete(t.slow, tid)
-}
-
-// execed follows a thread that called execve and now has its leader's id
-// (PTRACE_EVENT_EXEC, "execve(2) under ptrace"): its former id is in the message.
-func (t *Tracer) execed(tid int32) {
-	former, errno := eventMsg(tid)
-	if errno == 0 && int32(former) != tid {
-		t.forget(int32(former))
-		t.forget(tid) // the leader: it died in whatever call it was, without a word
-		t.meet(tid)
-	}
-}
-
-// alone tells that no tracee is left. Children of our own, the helpers, may be.
-func (t *Tracer) alone() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return len(t.tracees) == 0
-}
-
-// Pins tells whether a process is a tracee of ours: its number is not given to another
-// before we have reaped it.
-func (t *Tracer) Pins(tid int32) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.tracees[tid]
-}
-
-// Blocked implements shim.Backend. A tracee at a stop of ours can only be killed, and
-// its number stays its own until we reap it.
+// Blocked implements shim.Backend. A tracee at a stop of ours can only be killed.
 func (t *Tracer) Blocked(c *shim.Call) error {
-	if !t.Pins(c.Tid) || c.Slow && t.Ended(c.Tid) {
-		return shim.ErrGone
-	}
-	// A leader that another thread's exec kills leaves its number to that thread.
-	var info [128]byte
-	if !c.Slow && getSiginfo(c.Tid, &info) == unix.ESRCH {
+	t.mu.Lock()
+	task := t.of[c.Tid]
+	waits := task != nil && task.call == c.ID
+	t.mu.Unlock()
+	if !waits || c.Slow && t.Ended(c.Tid) || !c.Slow && !inSeccompStop(c.Tid) {
 		return shim.ErrGone
 	}
 	return nil
+}
+
+// inSeccompStop tells whether a tracee is still where a filter stopped it: one that was
+// killed is not, or is at its exit, and who has a leader's number by an execve meanwhile is
+// not, either.
+func inSeccompStop(tid int32) bool {
+	var info [128]byte
+	const code = uint32(unix.SIGTRAP) | unix.PTRACE_EVENT_SECCOMP<<8 // kernel/signal.c, ptrace_do_notify
+	return getSiginfo(tid, &info) == 0 && binary.LittleEndian.Uint32(info[8:]) == code
 }

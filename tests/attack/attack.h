@@ -47,6 +47,9 @@ int proc_dir(pid_t pid);
 const char *name_of(long ret); /* of a result: "0" or the errno */
 long option(const char *name, long otherwise); /* "name=NUMBER" of the command line */
 const char *word_option(const char *name);       /* "name=WORD", or NULL */
+char **after_dashes(void);                       /* what stands behind "--" */
+void give_fd(int socket, int fd);
+int take_fd(int socket); /* -1: the other end is closed */
 void raw_handler(int sig, void (*fn)(int, siginfo_t *, void *), int flags);
 void block_all(void);
 int open_fds(pid_t pid);
@@ -86,7 +89,7 @@ int summary(void);
 
 /* One a file; the dispatch is in main.c. */
 int storm(void), self_storm(void), group_storm(void), killed(void);
-int recycled(void), recycling(void);
+int recycled(void), recycling(void), outsider(void), outsider_senders(void);
 int privilege(void);
 int hostile(void), weird(void);
 int many(void), private_table(void), no_leader(void), flip(void), churn(void);

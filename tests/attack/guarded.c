@@ -204,16 +204,11 @@ int by_helper(void)
 /* Through a socket: the descriptor is another number, the file the same. */
 static int passed(int fd)
 {
-	int pair[2], got = -1;
-	char c = 0, room[CMSG_SPACE(sizeof(int))] = {0};
-	struct iovec iov = {&c, 1};
-	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = room, .msg_controllen = sizeof(room)};
+	int pair[2];
 	must(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0, "socketpair");
-	struct cmsghdr *h = CMSG_FIRSTHDR(&m);
-	h->cmsg_level = SOL_SOCKET, h->cmsg_type = SCM_RIGHTS, h->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(h), &fd, sizeof(int));
-	must(sendmsg(pair[0], &m, 0) == 1 && recvmsg(pair[1], &m, 0) == 1, "sendmsg");
-	memcpy(&got, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof(int));
+	give_fd(pair[0], fd);
+	int got = take_fd(pair[1]);
+	must(got >= 0, "recvmsg");
 	return got;
 }
 

@@ -1,13 +1,14 @@
 /* The dispatch, and what every attack needs. */
 #include "attack.h"
 #include <dirent.h>
+#include <sys/socket.h>
 
 static const struct {
 	const char *name;
 	int (*run)(void);
 } attacks[] = {
 	{"storm", storm}, {"self-storm", self_storm}, {"group-storm", group_storm}, {"killed", killed},
-	{"recycled", recycled}, {"recycling", recycling}, {"privilege", privilege},
+	{"recycled", recycled}, {"recycling", recycling}, {"outsider", outsider}, {"outsider-senders", outsider_senders}, {"privilege", privilege},
 	{"hostile", hostile}, {"weird", weird},
 	{"many", many}, {"private-table", private_table}, {"no-leader", no_leader}, {"flip", flip}, {"churn", churn},
 	{"load", load}, {"bomb", bomb}, {"protect", protect}, {"dead", dead}, {"peek", peek},
@@ -175,4 +176,40 @@ long status_of(pid_t pid, const char *key)
 			value = atol(line + length + 1);
 	fclose(f);
 	return value;
+}
+
+/* The command behind "--" of our own command line. */
+char **after_dashes(void)
+{
+	for (char **o = options; *o; o++)
+		if (strcmp(*o, "--") == 0)
+			return o + 1;
+	must(0, "no command");
+	return NULL;
+}
+
+static ssize_t with_fd(int socket, int *fd, ssize_t (*pass)(int, struct msghdr *))
+{
+	char c = 0, room[CMSG_SPACE(sizeof(int))] = {0};
+	struct iovec iov = {&c, 1};
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = room, .msg_controllen = sizeof(room)};
+	struct cmsghdr *h = CMSG_FIRSTHDR(&m);
+	h->cmsg_level = SOL_SOCKET, h->cmsg_type = SCM_RIGHTS, h->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(h), fd, sizeof(int));
+	ssize_t n = pass(socket, &m);
+	if (n == 1 && CMSG_FIRSTHDR(&m))
+		memcpy(fd, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof(int));
+	return n;
+}
+
+static ssize_t give(int socket, struct msghdr *m) { return sendmsg(socket, m, 0); }
+static ssize_t take(int socket, struct msghdr *m) { return recvmsg(socket, m, 0); }
+
+/* Descriptors through a socket. */
+void give_fd(int socket, int fd) { must(with_fd(socket, &fd, give) == 1, "sendmsg"); }
+
+int take_fd(int socket)
+{
+	int fd = -1;
+	return with_fd(socket, &fd, take) == 1 ? fd : -1;
 }

@@ -1,6 +1,6 @@
 /* Numbers that come back. Precondition: the supervisor is in our own pid namespace,
    which nobody else forks in (tests start us with unshare -pf --mount-proc). */
-#include "attack.h"
+#include "recycle.h"
 #include <linux/sched.h>
 
 static void next_number(pid_t pid)
@@ -37,14 +37,14 @@ static pid_t fork_as(pid_t pid, int by_set_tid)
 	return -1;
 }
 
-static void pending_forever(void)
+void pending_forever(void)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	for (;;)
 		pause();
 }
 
-static uint64_t pending(pid_t pid)
+uint64_t pending(pid_t pid)
 {
 	char path[40], line[256];
 	unsigned long long own = 0, all = 0, value;
@@ -168,13 +168,13 @@ static void not_after(long long limit, const char *what)
 	sched_yield();
 }
 
-static void until_past(atomic_long *count, long value, const char *what)
+void until_past(atomic_long *count, long value, const char *what)
 {
 	for (long long limit = now_us() + 60000000; *count <= value;)
 		not_after(limit, what);
 }
 
-static pid_t child_as(pid_t number)
+pid_t child_as(pid_t number)
 {
 	pid_t pid = -1;
 	for (long long limit = now_us() + 60000000; pid < 0;) { /* a guard may hold it */
