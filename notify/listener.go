@@ -224,7 +224,7 @@ func (l *Listener) Answer(c *shim.Call, v shim.Verdict) error {
 // place of the answer, and does so too where the answer is refused because a signal came
 // first.
 func (l *Listener) run(c *shim.Call, call shim.Rewrite) error {
-	l.expectRerun(c.Tid, call)
+	call = l.expectRerun(c.Tid, call)
 	answered, err := c.Runner.Run(c, call)
 	if err != nil {
 		l.forgetRerun(c.Tid)

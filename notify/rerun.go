@@ -3,6 +3,7 @@ package notify
 import (
 	"encoding/binary"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 
@@ -17,7 +18,8 @@ import (
 
 // reruns are the calls that held callers were made to run. The registers are the
 // supervisor's own, and nobody but the tracer who holds the caller can change them, so
-// letting the kernel run them is safe.
+// letting the kernel run them is safe. Each is marked, so that it is known from an equal
+// call of the caller's own, which it makes as soon as it is let go: that one is judged.
 type reruns struct {
 	Expected bool // the filter notifies of calls that callers are made to run
 
@@ -38,11 +40,13 @@ type kept struct {
 // Precondition: the kernel has FLAG_CONTINUE.
 func (l *Listener) ExpectReruns() { l.reruns.Expected = true }
 
-func (l *Listener) expectRerun(tid int32, call shim.Rewrite) {
+// expectRerun returns the call as it is to be run.
+func (l *Listener) expectRerun(tid int32, call shim.Rewrite) shim.Rewrite {
 	r := &l.reruns
 	if !r.Expected {
-		return
+		return call
 	}
+	call = marked(call)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.calls == nil {
@@ -50,6 +54,16 @@ func (l *Listener) expectRerun(tid int32, call shim.Rewrite) {
 	}
 	r.calls[tid] = call
 	r.count.Store(int32(len(r.calls)))
+	return call
+}
+
+// marked puts what nobody can guess where no call of the family has an argument. The caller
+// never sees it: it has its own registers back before it runs. 32 bits each, for callers
+// that have no more.
+func marked(call shim.Rewrite) shim.Rewrite {
+	mark := rand.Uint64()
+	call.Args[4], call.Args[5] = mark>>32, mark&0xffffffff
+	return call
 }
 
 func (l *Listener) forgetRerun(tid int32) {
@@ -60,8 +74,7 @@ func (l *Listener) forgetRerun(tid int32) {
 	r.count.Store(int32(len(r.calls)))
 }
 
-// isRerun lets a call through that its caller was made to run: once, for the caller may make
-// the same call of its own as soon as it is let go, and that one is to be judged.
+// isRerun lets a call through that its caller was made to run, once.
 func (l *Listener) isRerun(c *shim.Call) bool {
 	r := &l.reruns
 	if r.count.Load() == 0 && l.handed.count.Load() == 0 {
