@@ -34,8 +34,8 @@ func testHandler(t *testing.T, mode Mode) *SendSignal {
 	features := kernel.ForRun()
 	return New(Config{
 		Mode: mode, Rules: NativeRules(features), Features: features, Proc: fs, Self: self, Backend: waiting{},
-		Reader: func() *Reader { return nil }, Pinner: func() *Pinner { return nil },
-		Watch: &Watch{}, Suspicious: func() bool { return false }, Log: slog.New(slog.DiscardHandler),
+		Reader: func() *Reader { return nil },
+		Watch:  &Watch{}, Suspicious: func() bool { return false }, Log: slog.New(slog.DiscardHandler),
 	})
 }
 

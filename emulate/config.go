@@ -38,11 +38,13 @@ type Rules struct {
 
 // Hopper holds a waiting caller until it has run another call, or is let go. Hold also pins
 // a target, if that is not 0, for as long; held or not: the caller is traced already, or
-// may not be.
+// may not be. LetGo is for when a call has its answer: behind asks whether this thread may
+// stay behind to wait for a caller.
 type Hopper interface {
 	shim.Runner
 	Hold(c *shim.Call, target int32) (held, pinned bool)
 	Drop()
+	LetGo(behind func() bool)
 }
 
 // Keeper keeps a task's number from being given to another until Release, by tracing it.
@@ -77,9 +79,11 @@ type Config struct {
 	Backend  shim.Backend
 	Ledger   *Ledger // nil where WAIT_KILLABLE_RECV makes restarts impossible
 
-	// Reader and Pinner make one helper for each worker; under a Keeper Pinner is nil.
+	// Reader makes one helper for each worker.
 	Reader func() *Reader
-	Pinner func() *Pinner
+
+	// Pinner keeps numbers their own; nil under a Keeper.
+	Pinner *Pinner
 
 	// Watch is told of callers that change their user namespace or confine themselves;
 	// nil where such calls are not intercepted.

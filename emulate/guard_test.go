@@ -20,15 +20,8 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
-// testPinner makes the test's thread a tracer. letGo is what follows a call's answer.
-func testPinner(t *testing.T) *Pinner {
-	t.Helper()
-	runtime.LockOSThread() // and never unlocked: the thread ends with the test, and lets go
-	return &Pinner{Set: &tracee.Set{Held: &tracee.Held{}}}
-}
-
-// pin is a call's.
-func (p *Pinner) pin(pid int32) unix.Errno { return p.seize(&shim.Call{}, pid) }
+// newPinner is one of nobody else's.
+func newPinner() *Pinner { return &Pinner{&tracee.Pins{Held: &tracee.Held{}}} }
 
 // asParent makes the test binary the parent of other processes: whose child a thread of
 // ours traces it must not be ours, or our own wait would take its end.
@@ -166,15 +159,12 @@ func TestSeizeKeepsTheNumber(t *testing.T) {
 			}
 		}
 		if pinned {
-			h.pinner = testPinner(t)
+			h.pinner = newPinner()
 		}
 		a := attempt{call: &shim.Call{}, caller: &caller{tgid: 1}}
 		tt := target{fd: fd, pid: pid, tgid: pid}
 		n := number{pid: pid, tgid: pid, sig: int32(unix.SIGCONT)}
 		errno, guard := h.guarded(&a, &tt, &n)
-		if pinned {
-			h.pinner.Set.LetGo(func() bool { return true })
-		}
 		t.Logf("pinned %t: errno %v, guard %v, reaped %t, number taken %t", pinned, errno, guard, reaped, taken)
 		switch {
 		case pinned && (reaped || taken || guard != shim.GuardSeize || errno != 0):
@@ -224,31 +214,26 @@ func waitFor(t *testing.T, pid int32) {
 }
 
 // TestPinnedTargetsAreHandedBack: targets that die at any moment of the pinning, also in
-// the stop in which they are let go, reach their parent; and so do those that two calls
-// pin at once.
+// the stop for a signal that their tracer's end ends, reach their parent.
 func TestPinnedTargetsAreHandedBack(t *testing.T) {
-	p, parent := testPinner(t), newParent(t)
+	p, parent := newPinner(), newParent(t)
 	for round := range 200 {
-		p.Stay = round/2%2 == 0
 		pid := parent.child()
-		if errno := p.pin(pid); errno != 0 {
+		pin, errno := p.seize(&shim.Call{}, pid)
+		if errno != 0 {
 			t.Fatalf("seize: %v", errno)
-		}
-		if round%3 == 0 { // again, before it has been let go
-			_ = p.Set.Release(pid)
-			if errno := p.pin(pid); errno != 0 {
-				t.Fatalf("seize once more: %v", errno)
-			}
 		}
 		if round%2 == 0 {
 			_ = unix.Kill(int(pid), unix.SIGCONT) // something to stop for
 		}
-		_ = p.Set.Release(pid)
+		if round%3 == 0 {
+			_ = unix.Kill(int(pid), unix.SIGKILL)
+		}
 		for range (round % 10) * 100 {
 			runtime.Gosched()
 		}
+		pin.Release()
 		_ = unix.Kill(int(pid), unix.SIGKILL)
-		p.Set.LetGo(func() bool { return true })
 		if !parent.reaps(-pid) {
 			t.Fatalf("process %d is never handed to its parent", pid)
 		}
@@ -268,7 +253,7 @@ func TestZombieIsNotSentTo(t *testing.T) {
 		t.Skipf("pidfd_open: %v", err)
 	}
 	defer unix.Close(fd)
-	h := &SendSignal{Config: Config{Proc: fs, Features: kernel.ForRun(), Log: slog.New(slog.DiscardHandler)}, pinner: testPinner(t)}
+	h := &SendSignal{Config: Config{Proc: fs, Features: kernel.ForRun(), Log: slog.New(slog.DiscardHandler)}, pinner: newPinner()}
 	h.between = func(at moment) {
 		if at == atChecked {
 			t.Error("sent to a number that nothing holds")
@@ -312,15 +297,12 @@ func TestStaleHandleSendsNothing(t *testing.T) {
 			_ = unix.Kill(int(dead), unix.SIGKILL)
 			waitFor(t, dead)
 			if way == "pinned" {
-				h.pinner = testPinner(t)
+				h.pinner = newPinner()
 			}
 			n := number{pid: owner, tgid: owner, sig: int32(unix.SIGKILL)}
 			a := attempt{call: &shim.Call{}, caller: &caller{tgid: 1}}
 			if errno, _ := h.guarded(&a, &tt, &n); errno != unix.ESRCH || n.sent != shim.SentNone {
 				t.Errorf("%s, %s: errno %v, sent by %v: want ESRCH and nothing sent", way, handle, errno, n.sent)
-			}
-			if h.pinner != nil {
-				h.pinner.Set.LetGo(func() bool { return true })
 			}
 			_ = unix.Kill(int(owner), unix.SIGKILL)
 			waitFor(t, owner)

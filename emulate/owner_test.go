@@ -19,7 +19,7 @@ import (
 // leader is pinned, which without TRACEEXIT drops the pin; then the process dies and its
 // number is given away. In each try that was so, the new owner must not be sent to.
 func TestExecInAThreadKeepsThePin(t *testing.T) {
-	kin, pinner := newNursery(t), stayingPinner(t)
+	kin, pinner := newNursery(t), newPinner()
 	for _, at := range []moment{atGuarded, atChecked} {
 		misdirected, lost := 0, 0
 		n := tries()
@@ -36,7 +36,6 @@ func TestExecInAThreadKeepsThePin(t *testing.T) {
 				}
 			}
 			r.errno, r.guard = r.h.guarded(&r.a, &r.t, &r.n)
-			pinner.letGo()
 			if how != "held" || r.guard != shim.GuardSeize {
 				t.Errorf("moment %d: execve was %s, guard %v, errno %v", at, how, r.guard, r.errno)
 			}
@@ -66,7 +65,7 @@ func TestExecInAThreadGoesOn(t *testing.T) {
 	pid := kin.threaded()
 	r := aimed(t, pid, unix.SIGCONT)
 	defer closeAtOnce(r.t.fd)
-	pinner := stayingPinner(t)
+	pinner := newPinner()
 	r.h.pinner = pinner
 	r.h.between = func(now moment) {
 		if now == atChecked {
@@ -76,7 +75,6 @@ func TestExecInAThreadGoesOn(t *testing.T) {
 		}
 	}
 	r.errno, r.guard = r.h.guarded(&r.a, &r.t, &r.n)
-	pinner.letGo()
 	if r.errno != 0 || r.guard != shim.GuardSeize {
 		t.Errorf("errno %v, guard %v", r.errno, r.guard)
 	}
@@ -100,7 +98,7 @@ func traceChild(t *testing.T, pid int32) {
 
 // TestOwnerSendsToATracedTarget: SIGSTOP and SIGKILL arrive there, once.
 func TestOwnerSendsToATracedTarget(t *testing.T) {
-	kin, pinner := newNursery(t), stayingPinner(t)
+	kin, pinner := newNursery(t), newPinner()
 	for _, scope := range []scope{scopeProcess, scopeThread} {
 		pid := kin.born()
 		traceChild(t, pid)
@@ -157,7 +155,7 @@ func nextStatus(t *testing.T, pid int32) (status unix.WaitStatus) {
 // TestStrictRefuses: under a policy nothing is sent that could go astray, and the caller
 // is told ENOSYS; what can be sent safely still is.
 func TestStrictRefuses(t *testing.T) {
-	kin, pinner := newNursery(t), stayingPinner(t)
+	kin, pinner := newNursery(t), newPinner()
 	pid := kin.born()
 	for _, row := range []struct {
 		name   string

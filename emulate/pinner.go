@@ -10,24 +10,17 @@ import (
 
 // Pinner holds a number's owner by PTRACE_SEIZE while a signal is sent to it: a traced
 // task that dies stays a zombie, and its number its own, until its tracer has waited.
-// The tracer is the worker's thread. Whoever was pinned is let go after the caller has
-// its answer (SendSignal.letGo).
+// Whoever was pinned is let go before the caller has its answer, and without a stop.
 //
-// What the target can notice: TracerPid for some 20 us, and the stop in which the tracer
-// lets go makes epoll_wait and sigtimedwait return EINTR (ptrace(2), signal(7)).
-type Pinner struct {
-	Set *tracee.Set
-
-	// Stay is for threads that trace nothing else (tracee.Set.Pin). A tracer's loop would
-	// take the stop of such a leader, and could come to wait for such an execve itself, in
-	// Seize.
-	Stay bool
-}
+// What the target can notice: TracerPid for some 20 us, and that what it ignores is queued
+// meanwhile and wakes it (kernel/signal.c, sig_ignored).
+type Pinner struct{ Pins *tracee.Pins }
 
 // send pins the owner of the number, sees through the handle that it is the target,
 // and sends. The guard is seize only if the owner was held for the whole time.
 func (p *Pinner) send(h *SendSignal, a *attempt, t *target, n *number) (errno unix.Errno, guard shim.Guard) {
-	switch p.seize(a.call, n.pid) {
+	pin, errno := p.seize(a.call, n.pid)
+	switch errno {
 	case 0:
 	case unix.ESRCH: // nobody has the number, so the target has been reaped
 		return unix.ESRCH, shim.GuardNone
@@ -37,24 +30,19 @@ func (p *Pinner) send(h *SendSignal, a *attempt, t *target, n *number) (errno un
 		}
 		return h.unpinned(t, n)
 	}
+	defer pin.Release()
 	a.call.After = h.after
-	errno = h.narrowed(t, n)
-	if p.Set.Release(n.pid) != 0 {
-		// The seizure was dropped meanwhile: another thread of the target called execve.
-		return errno, shim.GuardNarrowed
-	}
-	return errno, shim.GuardSeize
+	return h.narrowed(t, n), shim.GuardSeize
 }
 
-// seize pins a task. That can wait for a task that is in an execve of its own, and waits
-// a little for one that another worker is about to let go of.
-func (p *Pinner) seize(c *shim.Call, pid int32) unix.Errno {
+// seize pins a task. That can wait for a task that is in an execve of its own.
+func (p *Pinner) seize(c *shim.Call, pid int32) (*tracee.Pin, unix.Errno) {
 	if c.Worker().Crowded() {
-		return unix.EAGAIN
+		return nil, unix.EAGAIN
 	}
 	c.Worker().EnterWait()
 	defer c.Worker().Leave()
-	return p.Set.Pin(pid, p.Stay)
+	return p.Pins.Pin(pid)
 }
 
 // deadUnreaped tells of a target that is a zombie as a whole. It cannot be seized, and

@@ -115,7 +115,6 @@ var guards = map[string]func(t *testing.T, r *attempted){
 	"seize": func(_ *testing.T, r *attempted) {
 		r.h.pinner = r.pinner
 		r.errno, r.guard = r.h.guarded(&r.a, &r.t, &r.n)
-		r.pinner.letGo()
 	},
 	"owner": func(_ *testing.T, r *attempted) {
 		r.errno, r.guard = r.h.guarded(&r.a, &r.t, &r.n)
@@ -133,17 +132,6 @@ func (k *keeper) Keep(int32) (shim.Hold, shim.Guard, unix.Errno) {
 	return 1, shim.GuardTracee, 0
 }
 func (k *keeper) Release(shim.Hold) { k.released++ }
-
-// stayingPinner is one of a thread that traces nothing else.
-func stayingPinner(t *testing.T) *Pinner {
-	t.Helper()
-	p := testPinner(t)
-	p.Stay = true
-	return p
-}
-
-// letGo is what a worker does when the caller has its answer.
-func (p *Pinner) letGo() { p.Set.LetGo(func() bool { return true }) }
 
 // ptraceSeize is ptrace(PTRACE_SEIZE) with options.
 func ptraceSeize(pid int32, options uintptr) unix.Errno {
@@ -219,7 +207,7 @@ func TestRecycledBetweenSteps(t *testing.T) {
 	} {
 		for _, at := range row.at {
 			t.Run(fmt.Sprintf("%s/%v/%s", row.how, row.sig, moments[at]), func(t *testing.T) {
-				pinner := stayingPinner(t)
+				pinner := newPinner()
 				n, misdirected, freed := tries(), 0, 0
 				for range n {
 					r, hit := recycle(t, kin, pinner, at, row.sig, row.how)

@@ -6,30 +6,30 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
+	"github.com/pidfd-shim/pidfd-shim/internal/tracee"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
-// holder is a Hopper that notes what it is asked, and pins by a pinner's thread.
+// holder is a Hopper that notes what it is asked, and pins.
 type holder struct {
 	pinner        *Pinner
-	pinned        int32
+	pin           *tracee.Pin
 	held, dropped int
 }
 
 func (h *holder) Hold(c *shim.Call, target int32) (held, pinned bool) {
 	h.held++
-	if h.pinner.seize(c, target) == 0 {
-		h.pinned = target
-	}
-	return true, h.pinned != 0
+	h.pin, _ = h.pinner.seize(c, target)
+	return true, h.pin != nil
 }
 
 func (h *holder) Drop() {
 	h.dropped++
-	_ = h.pinner.Set.Release(h.pinned)
+	h.pin.Release()
 }
 func (*holder) Run(*shim.Call, shim.Rewrite) (bool, error) { return false, nil }
 func (*holder) Finish() (shim.Result, error)               { return shim.Result{}, nil }
+func (*holder) LetGo(func() bool)                          {}
 
 // interrupted is a backend whose callers have all left.
 type interrupted struct{ waiting }
@@ -51,7 +51,7 @@ func byCallerAttempt(fd int, pid int32) *attempt {
 func TestStaleHandleIsNotRun(t *testing.T) {
 	for _, hops := range []bool{false, true} {
 		h := testHandler(t, ModeCaller)
-		h.pinner = testPinner(t)
+		h.pinner = newPinner()
 		held := holder{pinner: h.pinner}
 		kept := keeper{}
 		if hops {
@@ -90,7 +90,7 @@ func TestStaleHandleIsNotRun(t *testing.T) {
 // is nobody's.
 func TestVanishedCallLetsGo(t *testing.T) {
 	h := testHandler(t, ModeCaller)
-	h.pinner = testPinner(t)
+	h.pinner = newPinner()
 	h.Backend = interrupted{}
 	held := holder{pinner: h.pinner}
 	h.hopper = &held
@@ -114,7 +114,6 @@ func expectLetGo(t *testing.T, h *SendSignal, a *attempt, pid int32, parent *par
 	if a.call.After == nil {
 		t.Fatal("nobody lets go of the target")
 	}
-	h.pinner.Set.LetGo(func() bool { return true })
 	_ = unix.Kill(int(pid), unix.SIGKILL)
 	if !parent.reaps(-pid) {
 		t.Errorf("process %d is never handed to its parent", pid)

@@ -22,8 +22,8 @@ type SendSignal struct {
 	current attempt
 	callers callerCache
 	reader  *Reader
-	pinner  *Pinner
-	hopper  Hopper // nil where the backend rewrites calls
+	pinner  *Pinner // Config's
+	hopper  Hopper  // nil where the backend rewrites calls
 	after   func(*shim.Worker)
 
 	between func(moment) // tests only: see pause
@@ -35,10 +35,7 @@ type SendSignal struct {
 
 // New makes the handler of one worker.
 func New(config Config) *SendSignal {
-	h := &SendSignal{Config: config, reader: config.Reader()}
-	if config.Pinner != nil {
-		h.pinner = config.Pinner()
-	}
+	h := &SendSignal{Config: config, reader: config.Reader(), pinner: config.Pinner}
 	if config.Hopper != nil {
 		h.hopper = config.Hopper()
 	}
@@ -55,10 +52,17 @@ func (h *SendSignal) end(a *attempt) {
 	}
 }
 
-// letGo lets go of those who were pinned or held for a call, now that it has its answer.
-// They may take their time to stop: then another worker goes on, with its own handler.
+// letGo is for when a call has its answer: the next pin is made ready, and a caller who was
+// held for nothing let go. It may take its time to stop: then another worker goes on, with
+// its own handler.
 func (h *SendSignal) letGo(w *shim.Worker) {
-	h.pinner.Set.LetGo(func() bool {
+	if h.pinner != nil {
+		h.pinner.Pins.Stock()
+	}
+	if h.hopper == nil {
+		return
+	}
+	h.hopper.LetGo(func() bool {
 		behind := w.StayBehind()
 		if behind {
 			h.callers.dropAll()

@@ -34,9 +34,9 @@ func (s *Session) newHoppers() *ptrace.Hoppers {
 }
 
 // newHopper makes one worker's.
-func (s *Session) newHopper(tracees *tracee.Set) emulate.Hopper {
+func (s *Session) newHopper() emulate.Hopper {
 	if !s.attached {
-		return &ptrace.Hopper{Set: tracees, Between: s.Between}
+		return &ptrace.Hopper{Set: &tracee.Set{Held: s.held}, Pins: s.pins, Between: s.Between}
 	}
 	return &ptrace.Remote{Hoppers: s.hoppers, Listener: s.listener.File(), Log: s.Log}
 }

@@ -56,6 +56,7 @@ type Session struct {
 
 	helpers  *helper.All
 	held     *tracee.Held
+	pins     *tracee.Pins
 	attached bool // see Attach
 	readers  *helper.Pool[*helper.Helper]
 	hoppers  *ptrace.Hoppers
@@ -94,6 +95,7 @@ func New(o Options, f kernel.Features, log *slog.Logger) (*Session, error) {
 		Plan: plan, Features: f, Proc: fs, Log: log, self: self, helpers: &helper.All{}, held: &tracee.Held{},
 		options: o, policy: o.policy, live: policy.NewLive(o.policy), siblings: o.siblings(),
 	}
+	s.pins = &tracee.Pins{Held: s.held}
 	s.readers, s.hoppers = s.newReaders(), s.newHoppers()
 	if plan.Mode != emulate.ModeContinue && (f.Continue || plan.Backend == BackendPtrace) {
 		s.watch = &emulate.Watch{}
@@ -231,13 +233,12 @@ const helperDeadline = 50 * time.Millisecond
 
 // config is one worker's.
 func (s *Session) config(supervisor *shim.Supervisor) emulate.Config {
-	tracees := &tracee.Set{Held: s.held}
 	traced := s.Plan.Backend == BackendPtrace
 	c := emulate.Config{
 		Mode: s.Plan.Mode, Rules: s.Plan.Rules, Features: s.Features,
 		Proc: s.Proc, Self: s.self, Backend: s.backend, Ledger: s.ledger,
 		Reader:     func() *emulate.Reader { return &emulate.Reader{Helper: helper.Helper{Pool: s.readers}} },
-		Pinner:     func() *emulate.Pinner { return &emulate.Pinner{Set: tracees, Stay: true} },
+		Pinner:     &emulate.Pinner{Pins: s.pins},
 		Watch:      s.watch,
 		Suspicious: supervisor.Suspicious,
 		NeverBlock: traced,
@@ -255,7 +256,7 @@ func (s *Session) config(supervisor *shim.Supervisor) emulate.Config {
 	case (s.siblings || s.attached) && !s.Features.Continue:
 		// The caller's own call would be notified again, and could not be let through.
 	case s.Plan.Mode == emulate.ModeCaller, s.policy != nil, s.attached, s.results():
-		c.Hopper = func() emulate.Hopper { return s.newHopper(tracees) }
+		c.Hopper = func() emulate.Hopper { return s.newHopper() }
 	}
 	return c
 }

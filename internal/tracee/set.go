@@ -35,32 +35,6 @@ func (s *Set) Seize(tid int32, options int) unix.Errno {
 	return 0
 }
 
-// Pin is Seize for the sake of a task's number. It waits a little for one that another
-// thread of ours is about to let go of. With stay the pin outlives an execve by another
-// thread of the task's process: without TRACEEXIT a leader's seizure is dropped then,
-// silently; with it the leader stops before it ends, and execve waits for that.
-func (s *Set) Pin(tid int32, stay bool) unix.Errno {
-	options := 0
-	if stay {
-		options = unix.PTRACE_O_TRACEEXIT
-	}
-	var deadline time.Time
-	for {
-		errno := s.Seize(tid, options)
-		if errno != unix.EPERM || !s.Held.Traces(tid) {
-			return errno
-		}
-		if deadline.IsZero() {
-			deadline = time.Now().Add(pinPatience)
-		}
-		if !s.Held.awaitFree(tid, time.Until(deadline)) {
-			return errno // it may never stop for its tracer
-		}
-	}
-}
-
-const pinPatience = 20 * time.Millisecond
-
 // Abandon is for a thread that ends now: the kernel lets go of its tracees then, and none
 // of them has to stop for that.
 func (s *Set) Abandon() {
@@ -136,8 +110,8 @@ func (s *Set) bury(tid int32, dead bool) {
 	s.drop(tid, true)
 }
 
-// Release has a tracee let go at its next stop, which is asked for; LetGo does so. The error
-// is Interrupt's.
+// Release has a tracee let go by LetGo at its next stop, which is asked for. The error is
+// Interrupt's.
 func (s *Set) Release(tid int32) unix.Errno {
 	s.leaving = append(s.leaving, tid)
 	return interrupt(tid)
@@ -156,7 +130,7 @@ const leastTries = 4
 
 // LetGo lets go of those that have stopped, and waits a little for the others. If some
 // are left it asks behind whether this thread may stay behind to wait for them. Where it
-// may not it ends (Abandon): not all have gone.
+// may not, it ends (Abandon): not all have gone.
 func (s *Set) LetGo(behind func() bool) (all bool) {
 	for _, tid := range s.forgone {
 		_ = s.Release(tid)

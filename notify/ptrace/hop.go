@@ -20,14 +20,15 @@ import (
 // Nothing happens to the caller if the tracer dies before it has other registers: it waits
 // on, or the answer says that it is to call again (notify.CallAgain).
 type Hopper struct {
-	Set *tracee.Set
+	Set  *tracee.Set
+	Pins *tracee.Pins
 
 	// Between, if not nil, is called between the steps: tests only.
 	Between func(Step)
 
 	worker *shim.Worker
 	caller int32
-	target int32 // 0: not pinned
+	target *tracee.Pin // nil: not pinned
 	abi    arch.ABI
 	ip     uint64
 	call   shim.Rewrite
@@ -72,16 +73,17 @@ func (h *Hopper) Hold(c *shim.Call, target int32) (held, pinned bool) {
 
 // hold can wait for a task that is in an execve of its own.
 func (h *Hopper) hold(caller, target int32) (held, pinned bool) {
-	h.caller, h.target = caller, 0
+	h.caller, h.target = caller, nil
 	h.at(Asked)
+	if target != 0 {
+		h.target, _ = h.Pins.Pin(target)
+	}
 	if h.Set.Seize(caller, unix.PTRACE_O_TRACESYSGOOD) != 0 {
+		h.unpin()
 		return false, false
 	}
-	if target != 0 && h.Set.Pin(target, true) == 0 {
-		h.target = target
-	}
 	h.at(Seized)
-	return true, h.target != 0
+	return true, h.target != nil
 }
 
 // Run implements shim.Runner: the caller is to stop before it gets back to its own code.
@@ -109,18 +111,19 @@ func (h *Hopper) Finish() (shim.Result, error) {
 	return h.result, nil
 }
 
-// Drop implements emulate.Hopper: caller and target go by Set.LetGo, nothing is run.
+// Drop implements emulate.Hopper: the caller goes by LetGo, nothing is run.
 func (h *Hopper) Drop() {
-	h.Set.Forgo(h.caller)
 	h.unpin()
+	h.Set.Forgo(h.caller)
 }
 
-// unpin has the target let go by Set.LetGo.
+// LetGo implements emulate.Hopper.
+func (h *Hopper) LetGo(behind func() bool) { h.Set.LetGo(behind) }
+
+// unpin lets go of the target, who does not feel it.
 func (h *Hopper) unpin() {
-	if h.target != 0 {
-		_ = h.Set.Release(h.target)
-		h.target = 0
-	}
+	h.target.Release()
+	h.target = nil
 }
 
 // await is the caller's next stop; not alive: it has ended.
@@ -133,8 +136,10 @@ func (h *Hopper) await() (what event, sig unix.Signal, alive bool) {
 	return what, sig, true
 }
 
-// detach lets the caller go, with the signal that it was about to take.
+// detach lets the caller go, with the signal that it was about to take. The target goes
+// first: nobody is traced any more when the call has returned.
 func (h *Hopper) detach(what event, sig unix.Signal) {
+	h.unpin()
 	if what != eventSignal {
 		sig = 0
 	}

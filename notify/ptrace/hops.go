@@ -22,18 +22,23 @@ type Hops struct {
 	Between func(Step)
 
 	held tracee.Held
+	pins tracee.Pins
 }
 
 // AtOnce is how many callers are held at once, but for those that take long.
 func AtOnce() int { return 4 * runtime.GOMAXPROCS(0) }
 
 // Serve hops until nobody is left to ask for it.
-func (s *Hops) Serve(control *os.File) error { return helper.ServeMany(control, s.talk) }
+func (s *Hops) Serve(control *os.File) error {
+	s.pins.Held = &s.held
+	return helper.ServeMany(control, s.talk)
+}
 
 // talk is one conversation. Precondition: its thread ends with it.
 func (s *Hops) talk(socket int) {
-	h := &Hopper{Set: &tracee.Set{Held: &s.held}, Between: s.Between}
+	h := &Hopper{Set: &tracee.Set{Held: &s.held}, Pins: &s.pins, Between: s.Between}
 	defer h.Set.Abandon()
+	defer h.unpin()
 	for s.hop(socket, h) {
 	}
 }
@@ -69,6 +74,7 @@ func (s *Hops) hop(socket int, h *Hopper) (again bool) {
 	h.at(Answered)
 	result, err := h.Finish()
 	tell(socket, answer{yes: err == nil, result: result})
+	s.pins.Stock()
 	return h.Set.LetGo(func() bool { return false })
 }
 

@@ -1,7 +1,6 @@
 package ptrace
 
 import (
-	"runtime"
 	"sync"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 // loop's to see. All threads are started beforehand: what a caller does must not need one.
 type pins struct {
 	held  tracee.Held
+	all   tracee.Pins
 	queue chan *pin
 	mu    sync.Mutex // guards below
 	of    map[int32]*pin
@@ -28,7 +28,8 @@ type pin struct {
 	pid   int32
 	users int           // guarded by pins.mu
 	since time.Time     // guarded by pins.mu
-	known chan struct{} // closed when errno is
+	known chan struct{} // closed when these are
+	has   *tracee.Pin
 	errno unix.Errno
 	free  chan struct{} // closed when nobody uses it any more
 }
@@ -44,23 +45,20 @@ const (
 
 func (ps *pins) start() {
 	ps.of, ps.queue = map[int32]*pin{}, make(chan *pin, pinThreads)
+	ps.all.Held = &ps.held
 	for range pinThreads {
 		go ps.serve()
 	}
 }
 
-// serve is one thread.
+// serve is one thread, for what can wait.
 func (ps *pins) serve() {
-	runtime.LockOSThread()
-	set := tracee.Set{Held: &ps.held}
 	for p := range ps.queue {
-		p.errno = set.Pin(p.pid, true)
+		p.has, p.errno = ps.all.Pin(p.pid)
 		close(p.known)
 		<-p.free
-		if p.errno == 0 {
-			_ = set.Release(p.pid)
-			set.LetGo(func() bool { return true })
-		}
+		p.has.Release() // unless that has been done
+		ps.all.Stock()
 		ps.mu.Lock()
 		ps.busy--
 		ps.mu.Unlock()
@@ -109,8 +107,14 @@ func (ps *pins) use(pid int32) *pin {
 func (ps *pins) release(p *pin) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
-	if p.users--; p.users == 0 {
-		delete(ps.of, p.pid)
-		close(p.free)
+	if p.users--; p.users > 0 {
+		return
 	}
+	delete(ps.of, p.pid)
+	select {
+	case <-p.known: // at once: nobody is to be traced when the caller's call has returned
+		p.has.Release()
+	default:
+	}
+	close(p.free)
 }

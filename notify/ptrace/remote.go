@@ -95,6 +95,9 @@ func (r *Remote) Drop() {
 	r.talk = nil
 }
 
+// LetGo implements emulate.Hopper: the other side does so by itself.
+func (r *Remote) LetGo(func() bool) {}
+
 // Hoppers are the conversations with one such process, which many Remotes share.
 type Hoppers struct {
 	many helper.Many

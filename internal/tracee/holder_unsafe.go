@@ -1,0 +1,49 @@
+package tracee
+
+import (
+	"structs"
+	"sync/atomic"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// holder is a task of this process that runs holder_amd64.s and nothing of Go. That has the
+// offsets.
+type holder struct {
+	_      structs.HostLayout
+	state  atomic.Uint32 // a futex
+	tid    int32         // its own
+	target int64         // whom to seize
+	result int64         // of ptrace(PTRACE_SEIZE)
+	mask   uint64        // of the thread that starts it
+}
+
+// startHolder is nil where the kernel gives no more tasks.
+func startHolder() *holder {
+	h := &holder{}
+	tid := cloneHolder(h)
+	if tid < 0 {
+		return nil
+	}
+	h.tid = int32(tid)
+	return h
+}
+
+// cloneHolder is clone(2) with what pthread_create asks for but a stack: the task has every
+// signal blocked and calls nothing.
+//
+//go:noescape
+func cloneHolder(h *holder) int64
+
+func (h *holder) tell(state uint32) {
+	h.state.Store(state)
+	const futexWake = 1 | 128 // FUTEX_WAKE_PRIVATE
+	_, _, _ = unix.RawSyscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(&h.state)), futexWake, 1, 0, 0, 0)
+}
+
+// sleep returns when the state is another, or may be.
+func (h *holder) sleep(state uint32) {
+	const futexWait = 0 | 128 // FUTEX_WAIT_PRIVATE
+	_, _, _ = unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(&h.state)), futexWait, uintptr(state), 0, 0, 0)
+}
