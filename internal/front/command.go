@@ -21,17 +21,21 @@ type command struct {
 
 // pass gives COMMAND a signal that was sent to the front: with its siginfo, the
 // sender's pid and uid in it, where the kernel lets a third party send that.
-func (c *command) pass(n *note) {
+func (c *command) pass(p passed) {
+	if p.whole {
+		c.killGroup(p.signal())
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.reaped {
 		return
 	}
-	if info, ok := n.forAnother(); ok && queueinfo(c.pid, n.signal(), &info) == nil {
+	if info, ok := p.forAnother(); ok && queueinfo(c.pid, p.signal(), &info) == nil {
 		return
 	}
 	// Refused at the limit of queued signals (EAGAIN), or from the kernel itself.
-	_ = unix.Kill(c.pid, n.signal()) //nolint:forbidigo // our child, not reaped: mu is held
+	_ = unix.Kill(c.pid, p.signal()) //nolint:forbidigo // our child, not reaped: mu is held
 }
 
 func (c *command) kill(sig unix.Signal) {
@@ -42,11 +46,11 @@ func (c *command) kill(sig unix.Signal) {
 	}
 }
 
-// killGroup signals the whole group that COMMAND has made, unless it is in that of the front.
-func (c *command) killGroup(sig unix.Signal, front int) {
+// killGroup signals the whole group that COMMAND has made, if it has.
+func (c *command) killGroup(sig unix.Signal) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if group, err := unix.Getpgid(c.pid); !c.reaped && err == nil && group == c.pid && group != front {
+	if group, err := unix.Getpgid(c.pid); !c.reaped && err == nil && group == c.pid {
 		_ = unix.Kill(-group, sig) //nolint:forbidigo // our child's, not reaped: mu is held
 	}
 }

@@ -119,6 +119,6 @@ func (s *supervisor) leaveSession() {
 	}
 	for _, sig := range []unix.Signal{unix.SIGHUP, unix.SIGCONT} {
 		_ = unix.Kill(-s.group, sig) //nolint:forbidigo // the front's, our parent, is in it
-		s.command.killGroup(sig, s.group)
+		s.command.killGroup(sig)
 	}
 }

@@ -41,6 +41,7 @@ type front struct {
 	command    *command // nil until COMMAND has started
 	early      []*note  // what came before COMMAND was there to get it
 	orphaned   bool     // the supervisor is dead, COMMAND is our child
+	lookout    lookout
 
 	lastContinue struct { // the last SIGCONT of the whole group
 		pid int32
@@ -135,7 +136,10 @@ func (f *front) startSupervisor() error {
 // mirror does as COMMAND does until its end, and returns the wait status.
 func (f *front) mirror() unix.WaitStatus {
 	for {
-		f.wait()
+		if !f.wait() {
+			f.look()
+			continue
+		}
 		if readable(f.sock, 0) {
 			m, err := receive(f.sock)
 			if err != nil {
@@ -154,13 +158,14 @@ func (f *front) mirror() unix.WaitStatus {
 }
 
 // wait blocks until there is a message, or a note that can be passed on: before
-// COMMAND has started they wait.
-func (f *front) wait() {
+// COMMAND has started they wait. False: it is time for a look.
+func (f *front) wait() bool {
 	fds := []unix.PollFd{{Fd: int32(f.sock), Events: unix.POLLIN}}
 	if f.command != nil {
 		fds = append(fds, unix.PollFd{Fd: int32(f.notes), Events: unix.POLLIN})
 	}
-	_, _ = unix.Poll(fds, -1)
+	n, _ := unix.Poll(fds, f.lookout.timeout())
+	return n != 0
 }
 
 // handle acts on a message; final comes with the wait status to end with.
@@ -171,12 +176,15 @@ func (f *front) handle(m message) (status unix.WaitStatus, final bool) {
 		return ourStatus(int(m.value)), true
 	case starting:
 		f.noteEarly()
-		_ = sendPacket(f.sock, make([]byte, noteSize), 0)
+		_ = sendPacket(f.sock, make([]byte, passedSize), 0)
 	case started:
 		f.command = &command{pid: int(m.value)}
+		f.startLookout()
 		f.passEarly()
 	case stopped:
-		f.stop(unix.Signal(m.value))
+		if sig := unix.Signal(m.value); !f.lentFor(sig) {
+			f.stop(sig)
+		}
 	case ended:
 		f.reapSupervisor()
 		return unix.WaitStatus(m.value), true

@@ -11,9 +11,10 @@ import (
 type note [noteSize]byte
 
 const (
-	siUser  = 0
-	siQueue = -1
-	siTkill = -6
+	siUser   = 0
+	siQueue  = -1
+	siTkill  = -6
+	siKernel = 0x80
 )
 
 func (n *note) signal() unix.Signal { return unix.Signal(n.int32At(0)) }
@@ -22,6 +23,12 @@ func (n *note) pid() int32          { return n.int32At(16) }
 
 // isAnonymous: the siginfo was lost, or a process outside of our pid namespace sent it.
 func (n *note) isAnonymous() bool { return n.code() == siUser && n.pid() == 0 }
+
+// set makes n a record of sig with nobody to name, which a plain kill passes on.
+func (n *note) set(sig unix.Signal) {
+	binary.LittleEndian.PutUint32(n[0:], uint32(sig))
+	binary.LittleEndian.PutUint32(n[8:], siKernel)
+}
 
 func (n *note) int32At(offset int) int32 {
 	return int32(binary.LittleEndian.Uint32(n[offset:]))
@@ -39,4 +46,24 @@ func (n *note) forAnother() (note, bool) {
 		clear(out[24:])
 	}
 	return out, n.code() <= 0
+}
+
+// passed is a note on its way to COMMAND, or to the whole of its own group. One of signal
+// 0 says that the front ends of itself, and COMMAND is to live.
+type passed struct {
+	*note
+	whole bool
+}
+
+const passedSize = noteSize + 1
+
+func (p passed) bytes() []byte {
+	if p.whole {
+		return append(p.note[:], 1)
+	}
+	return append(p.note[:], 0)
+}
+
+func parsePassed(b [passedSize]byte) passed {
+	return passed{(*note)(b[:noteSize]), b[noteSize] != 0}
 }

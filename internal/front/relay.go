@@ -8,16 +8,21 @@ import (
 )
 
 // relay takes one signal that reached the front and passes it on if COMMAND has
-// not had it.
+// not had it. A terminal signals whole groups, those that it means.
 func (f *front) relay() {
 	n, ok := f.nextNote()
-	if !ok || !f.isForCommand(n) {
+	if !ok || f.isOurs(n) { // not for the witness: the group's SIGCONT may come after the supervisor's
+		return
+	}
+	wholeGroup := f.witness.saw(n.signal()) || f.isGroupsAgain(n)
+	if !wholeGroup && !fromTerminal(n) {
+		f.pass(n, false)
 		return
 	}
 	if n.signal() == unix.SIGCONT {
-		f.lendTerminal()
+		f.lastContinue.pid, f.lastContinue.at = n.pid(), time.Now()
 	}
-	f.pass(n)
+	f.passGroup(n)
 }
 
 // noteEarly keeps what came before COMMAND was there, from a terminal and to the
@@ -39,7 +44,7 @@ func (f *front) noteEarly() {
 
 func (f *front) passEarly() {
 	for _, n := range f.early {
-		f.pass(n)
+		f.pass(n, false)
 	}
 	f.early = nil
 }
@@ -53,34 +58,14 @@ func (f *front) nextNote() (*note, bool) {
 	return n, err == nil && got == len(n)
 }
 
-func (f *front) pass(n *note) {
+// pass has the supervisor signal COMMAND, or the whole group that it has made.
+func (f *front) pass(n *note, whole bool) {
+	p := passed{n, whole}
 	if f.orphaned {
-		f.command.pass(n)
+		f.command.pass(p)
 		return
 	}
-	_ = sendPacket(f.sock, n[:], 0) // a supervisor that died is noticed by receive
-}
-
-// isForCommand tells whether COMMAND has not had n from whoever sent it. What the
-// whole group got it has had, unless it has left the group, as an interactive
-// shell does: then the front stands for it. A terminal signals whole groups, those
-// that it means.
-func (f *front) isForCommand(n *note) bool {
-	if f.isOurs(n) { // not for the witness: the group's SIGCONT may come after the supervisor's
-		return false
-	}
-	inGroup := f.witness.saw(n.signal()) || f.isGroupsAgain(n)
-	switch {
-	case fromTerminal(n):
-		return false
-	case inGroup:
-		if n.signal() == unix.SIGCONT {
-			f.lastContinue.pid, f.lastContinue.at = n.pid(), time.Now()
-		}
-		group, err := unix.Getpgid(f.command.pid)
-		return err == nil && group != unix.Getpgrp()
-	}
-	return true
+	_ = sendPacket(f.sock, p.bytes(), 0) // a supervisor that died is noticed by receive
 }
 
 // sameContinue is how soon after a group's SIGCONT another one by its sender is
@@ -119,22 +104,4 @@ func (f *front) isOurs(n *note) bool {
 func fromTerminal(n *note) bool {
 	return n.code() > 0 && setOf(unix.SIGINT, unix.SIGQUIT, unix.SIGTSTP, unix.SIGTTIN,
 		unix.SIGTTOU, unix.SIGWINCH).has(n.signal())
-}
-
-// lendTerminal makes COMMAND's group the foreground one where the shell made ours
-// that, for COMMAND (fg): natively COMMAND would lead the shell's job, under us an
-// interactive shell has a group of its own, and stopped again at its first read.
-func (f *front) lendTerminal() {
-	group, err := unix.Getpgid(f.command.pid)
-	if err != nil || group == unix.Getpgrp() {
-		return
-	}
-	tty, err := unix.Open("/dev/tty", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return
-	}
-	defer unix.Close(tty)
-	if foreground, err := unix.IoctlGetInt(tty, unix.TIOCGPGRP); err == nil && foreground == unix.Getpgrp() {
-		_ = unix.IoctlSetPointerInt(tty, unix.TIOCSPGRP, group)
-	}
 }

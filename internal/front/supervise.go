@@ -157,7 +157,7 @@ func (s *supervisor) announce() error {
 	if err := (message{kind: starting}).send(s.sock); err != nil {
 		return err
 	}
-	var answer note
+	var answer [passedSize]byte
 	return receivePacket(s.sock, answer[:])
 }
 
@@ -196,12 +196,16 @@ func (s *supervisor) alone() {
 // on), and whoever kills a wrapper means the program in it.
 func (s *supervisor) obey() {
 	for {
-		n := new(note)
-		if err := receivePacket(s.sock, n[:]); err != nil {
+		var b [passedSize]byte
+		if err := receivePacket(s.sock, b[:]); err != nil {
 			s.command.kill(unix.SIGKILL)
 			return
 		}
-		s.command.pass(n)
+		p := parsePassed(b)
+		if p.signal() == 0 {
+			return
+		}
+		s.command.pass(p)
 	}
 }
 

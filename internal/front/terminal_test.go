@@ -355,3 +355,57 @@ func newNamespace(t *testing.T) {
 	}
 	skip.If(t, err)
 }
+
+// TestOwnGroup: timeout makes a group of its own, which natively is the shell's job.
+func TestOwnGroup(t *testing.T) {
+	term := newShell(t)
+	term.typeIn("PS1='p''s1 '; $T run timeout 100 sh -c 'echo u''p; exec cat'\n")
+	term.expect("up\r\n")
+	term.typeIn("one\n")
+	term.expect("one\r\n")
+	term.typeIn(ctrlZ)
+	term.expect("Stopped")
+	term.expect("ps1 ")
+	term.typeIn("fg\n")
+	term.expect("exec cat'\r\n")
+	term.typeIn("two\n")
+	term.expect("two\r\n")
+	term.typeIn(ctrlC)
+	term.expect("ps1 ")
+	term.typeIn("echo st''atus=$?\n")
+	term.expect("status=130")
+}
+
+// TestOwnGroupLate: a group that is made when the front has long stopped to expect it,
+// by who then stops for the terminal itself.
+func TestOwnGroupLate(t *testing.T) {
+	term := newShell(t)
+	term.typeIn("PS1='p''s1 '; $T run bash --norc -c 'read x; echo $x; set -m; exec timeout 100 cat'\n")
+	term.typeIn("go\n")
+	term.expect("go\r\n")
+	term.typeIn("one\n")
+	term.expect("one\r\n")
+	term.typeIn(ctrlD)
+	term.expect("ps1 ")
+	term.typeIn("echo st''atus=$?\n")
+	term.expect("status=0")
+}
+
+// TestOwnSession: natively setsid forks, and what waits in the job is a process with
+// no handlers.
+func TestOwnSession(t *testing.T) {
+	term := newShell(t)
+	term.typeIn("PS1='p''s1 '; $T run setsid --wait sh -c 'trap \"\" HUP; echo up $$; exec sleep 1000'\n")
+	term.expect("up ")
+	var command int
+	if _, err := fmt.Sscan(term.expect("\r\n"), &command); err != nil {
+		t.Fatal(err)
+	}
+	term.typeIn(ctrlC)
+	term.expect("ps1 ")
+	term.typeIn("echo st''atus=$?\n")
+	term.expect("status=130")
+	if err := unix.Kill(command, unix.SIGKILL); err != nil {
+		t.Errorf("COMMAND has ended with the front: %v", err)
+	}
+}
