@@ -15,11 +15,20 @@ const maxSize = 1 << 20
 // Load reads and checks the policy in a file. The error is one line, and an Errors if
 // it is about what the file says.
 func Load(path string) (*Policy, error) {
+	text, err := Read(path)
+	if err != nil {
+		return nil, err
+	}
+	return Parse(path, text)
+}
+
+// Read is the text of a policy's file, which Parse takes.
+func Read(path string) ([]byte, error) {
 	text, err := read(path)
 	if err != nil {
 		return nil, fmt.Errorf("read policy %s: %w", path, err)
 	}
-	return Parse(path, text)
+	return text, nil
 }
 
 // read takes regular files alone: a FIFO would wait, a device may do anything.

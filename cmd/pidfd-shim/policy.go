@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -35,17 +37,22 @@ and show what of it the kernel decides by itself. docs/POLICY.md describes the f
 func newPolicyCheck() *cobra.Command {
 	var strict bool
 	cmd := &cobra.Command{
-		Use:   "check [--strict] FILE...",
+		Use:   "check [--strict] FILE|DIR|- ...",
 		Short: "Say what is wrong with policy files, one line each: file:line:column: what",
 		Long: `Say what is wrong with policy files, one line each: file:line:column: what, the text in
 question, the nearest known name. Warnings are about what is probably not meant. Ends
-with 1 if a file is wrong, or under --strict if there is a warning.`,
-		Example: "  pidfd-shim policy check --strict rules.yaml",
+with 1 if a file is wrong, or under --strict if there is a warning. Of a directory the files
+that serve --policy-dir reads are checked; - is standard input.`,
+		Example: "  pidfd-shim policy check --strict rules.yaml\n  pidfd-shim policy check /etc/pidfd-shim/policies",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, files []string) error {
 			bad := false
+			files, err := filesIn(cmd.OutOrStdout(), files)
+			if err != nil {
+				return err
+			}
 			for _, file := range files {
-				errors, warnings := checkPolicy(cmd.OutOrStdout(), cmd.ErrOrStderr(), file)
+				errors, warnings := checkPolicy(cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr(), file)
 				bad = bad || errors > 0 || strict && warnings > 0
 			}
 			if bad {
@@ -58,8 +65,39 @@ with 1 if a file is wrong, or under --strict if there is a warning.`,
 	return cmd
 }
 
-func checkPolicy(out, errOut io.Writer, file string) (wrong, doubtful int) {
-	p, err := policy.Load(file)
+// filesIn puts the policies of a directory in its place, as serve --policy-dir finds them.
+func filesIn(out io.Writer, args []string) (files []string, err error) {
+	for _, arg := range args {
+		if info, err := os.Stat(arg); err != nil || !info.IsDir() {
+			files = append(files, arg) // what is wrong with it is found when it is read
+			continue
+		}
+		found, err := filepath.Glob(filepath.Join(arg, "[^.]*.yaml"))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", arg, err)
+		}
+		if len(found) == 0 {
+			fmt.Fprintf(out, "%s: no policies in it\n", arg)
+		}
+		files = append(files, found...)
+	}
+	return files, nil
+}
+
+// loadPolicy reads a file, or standard input for "-".
+func loadPolicy(in io.Reader, file string) (*policy.Policy, error) {
+	if file != "-" {
+		return policy.Load(file)
+	}
+	text, err := io.ReadAll(in)
+	if err != nil {
+		return nil, fmt.Errorf("read standard input: %w", err)
+	}
+	return policy.Parse("-", text)
+}
+
+func checkPolicy(in io.Reader, out, errOut io.Writer, file string) (wrong, doubtful int) {
+	p, err := loadPolicy(in, file)
 	if err != nil {
 		return len(printErrors(errOut, err)), 0
 	}

@@ -102,6 +102,9 @@ func printContainers(out io.Writer, containers []agent.Status, now time.Time) er
 		if policy == "" {
 			policy = "-"
 		}
+		if c.State != agent.InForce {
+			policy += " (" + string(c.State) + ")"
+		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%d\t%s\n", c.Container, policy, ageOf(now.Sub(c.Since)), c.Listeners, c.Calls, c.Denied, lastDenial(c.Last, now))
 	}
 	return w.Flush()

@@ -86,6 +86,10 @@ func (a *Agent) measure() {
 	})
 	m.Gauge("pidfd_shim_containers", "Containers that are served.", func() float64 { return float64(len(a.Containers())) })
 	m.Counter("pidfd_shim_handovers_total", "Listeners that were handed over.", func() float64 { return float64(a.taken.Load()) })
+	m.Gauge("pidfd_shim_policies_bad", "Policy files that could not be read when they were last looked at.",
+		func() float64 { return float64(a.Policies.Reloaded().Bad) })
+	m.Gauge("pidfd_shim_policies_read_timestamp_seconds", "When policy files were last looked at.",
+		func() float64 { return float64(a.Policies.Reloaded().At.UnixMilli()) / 1000 })
 	m.Counter("pidfd_shim_restart_unknown_total", "Calls of a dead agent that were answered without knowing whether their signal had been sent.",
 		func() float64 { return float64(a.unknown.Load()) })
 	m.Counter("pidfd_shim_restart_handed_total", "Calls of a dead agent that it had handed to its hopper: carried out exactly once, without a line of audit.",

@@ -1,11 +1,10 @@
 package agent
 
 import (
+	"fmt"
 	"log/slog"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -24,23 +23,29 @@ func picked(p *Policies, metadata string) string {
 	if err != nil {
 		return "denied"
 	}
-	_, s, _ := p.pick(wishes.policy)
-	for _, l := range append(slices.Collect(maps.Values(p.named)), p.chosen) {
-		if l.template == s && l.text != nil {
-			words := strings.Fields(string(l.text))
+	s, _ := p.pick(wishes.policy)
+	return serves(p, s)
+}
+
+func serves(p *Policies, s *slot) string {
+	judge := s.template.Policy()
+	for _, f := range p.files {
+		if f.policy == judge && judge != nil {
+			words := strings.Fields(f.policy.Rules()[0])
 			return words[len(words)-1]
 		}
 	}
-	if s == p.denied {
-		return "denied"
+	if judge == nil {
+		return "open"
 	}
-	return "open"
+	return "denied"
 }
 
 func writePolicies(t *testing.T, dir string, files map[string]string) {
 	t.Helper()
 	for name, text := range files {
-		text = "version: 1\nsyscalls: [pidfd_send_signal]\ndefault: allow # " + text
+		rule, more, _ := strings.Cut(text, "\n")
+		text = "version: 1\nsyscalls: [pidfd_send_signal]\ndefault: allow\nrules:\n  - {name: " + rule + ", action: deny, match: {signals: [1]}}\n" + more
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -77,59 +82,122 @@ func TestPoliciesByName(t *testing.T) {
 	}
 }
 
-func TestPoliciesRefuseABadStart(t *testing.T) {
+// TestBadPolicyIsItsContainersAlone: whatever is wrong with one, the others are served.
+func TestBadPolicyIsItsContainersAlone(t *testing.T) {
 	for name, row := range map[string]struct {
-		files    map[string]string
-		fallback string
-		want     string
+		files          map[string]string
+		fallback       string
+		unknownDefault bool
+		served         map[string]string
+		states         map[string]State
 	}{
-		"bad file":        {map[string]string{"web.yaml": "x\nbad: yes"}, "", "bad"},
-		"unknown default": {map[string]string{"web.yaml": "x"}, "wbe", "which has web"},
-		"bad name":        {map[string]string{"a b.yaml": "x"}, "", "no name of a policy"},
-		"no file":         {nil, "/nonexistent/x.yaml", "no such file"},
+		"bad file": {
+			files: map[string]string{"web.yaml": "x\nbad: yes", "db.yaml": "db1"}, served: map[string]string{"": "open", "web": "denied", "db": "db1"},
+			states: map[string]State{"web": Bad, "db": InForce},
+		},
+		"bad file, default asked for": {
+			files: map[string]string{"web.yaml": "x\nbad: yes", "db.yaml": "db1"}, fallback: "db", unknownDefault: true,
+			served: map[string]string{"": "db1", "web": "db1", "none": "db1"}, states: map[string]State{"web": Bad, "none": Missing},
+		},
+		"unknown default": {
+			files: map[string]string{"web.yaml": "web1"}, fallback: "wbe", served: map[string]string{"": "denied", "web": "web1"},
+			states: map[string]State{"": Missing},
+		},
+		"bad default, default asked for": {
+			files: map[string]string{"base.yaml": "x\nbad: yes"}, fallback: "base", unknownDefault: true,
+			served: map[string]string{"": "denied", "none": "denied"}, states: map[string]State{"": Bad},
+		},
+		"bad name": {files: map[string]string{"a b.yaml": "x", "web.yaml": "web1"}, served: map[string]string{"web": "web1"}},
+		"no file":  {fallback: "/nonexistent/x.yaml", served: map[string]string{"": "denied"}, states: map[string]State{"": Bad}},
 	} {
 		dir := t.TempDir()
 		writePolicies(t, dir, row.files)
-		if err := policies(dir, row.fallback, false).Load(); err == nil || !strings.Contains(err.Error(), row.want) {
-			t.Errorf("%s: %v, want an error with %q", name, err, row.want)
+		p := policies(dir, row.fallback, row.unknownDefault)
+		if err := p.Load(); err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		for asked, want := range row.served {
+			s, _ := p.pick(asked)
+			if got := serves(p, s); got != want {
+				t.Errorf("%s: who asks for %q is served by %s, want %s", name, asked, got, want)
+			}
+		}
+		for asked, want := range row.states {
+			if s, _ := p.pick(asked); p.stateOf(s) != want {
+				t.Errorf("%s: %q is %q, want %q", name, asked, p.stateOf(s), want)
+			}
 		}
 	}
 }
 
-func TestReloadKeepsWhatIsBad(t *testing.T) {
+// TestNamesAreBounded: containers may make up names, which cost something each.
+func TestNamesAreBounded(t *testing.T) {
+	p := policies(t.TempDir(), "", false)
+	if err := p.Load(); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 * maxPolicies {
+		if s, err := p.pick(fmt.Sprintf("made-up-%d", i)); err == nil || serves(p, s) != "denied" {
+			t.Fatalf("%v, %s", err, serves(p, s))
+		}
+	}
+	if n := len(p.slots); n > 2*maxPolicies {
+		t.Errorf("%d slots", n)
+	}
+}
+
+// TestReloadReachesRunningContainers: what becomes of a file is taken up by those who asked
+// for it before.
+func TestReloadReachesRunningContainers(t *testing.T) {
 	dir := t.TempDir()
-	writePolicies(t, dir, map[string]string{"web.yaml": "web1", "base.yaml": "base1", "old.yaml": "old1"})
+	writePolicies(t, dir, map[string]string{"web.yaml": "web1", "base.yaml": "base1", "old.yaml": "old1", "mended.yaml": "x\nbad: yes"})
 	p := policies(dir, "base", false)
 	if err := p.Load(); err != nil {
 		t.Fatal(err)
 	}
-	kept := p.named["web"]
-	writePolicies(t, dir, map[string]string{"web.yaml": "web1", "base.yaml": "x\nbad: yes", "new.yaml": "new1"})
+	running := map[string]*slot{}
+	for _, name := range []string{"", "web", "old", "mended", "new"} {
+		running[name], _ = p.pick(name)
+	}
+	want := func(step string, served map[string]string, states map[string]State) {
+		t.Helper()
+		for name, by := range served {
+			if got := serves(p, running[name]); got != by || p.stateOf(running[name]) != states[name] {
+				t.Errorf("%s: %q is served by %s (%s), want %s (%s)", step, name, got, p.stateOf(running[name]), by, states[name])
+			}
+		}
+	}
+	want("at first", map[string]string{"": "base1", "web": "web1", "old": "old1", "mended": "denied", "new": "denied"},
+		map[string]State{"mended": Bad, "new": Missing})
+
+	kept := p.files["web"].policy
+	writePolicies(t, dir, map[string]string{"base.yaml": "x\nbad: yes", "new.yaml": "new1", "mended.yaml": "mended2"})
 	if err := os.Remove(filepath.Join(dir, "old.yaml")); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Reload(); err == nil || !strings.Contains(err.Error(), "bad") {
+	if err := p.Reload(); err == nil || !strings.Contains(err.Error(), "base.yaml:6:1") {
 		t.Errorf("reload of a bad file: %v", err)
 	}
-	for metadata, want := range map[string]string{"": "base1", "policy=web": "web1", "policy=new": "new1", "policy=old": "denied"} {
-		if got := picked(p, metadata); got != want {
-			t.Errorf("after a reload %q gives %s, want %s", metadata, got, want)
-		}
-	}
-	if p.named["web"] != kept {
+	want("after a reload", map[string]string{"": "base1", "web": "web1", "old": "denied", "mended": "mended2", "new": "new1"},
+		map[string]State{"": Stale, "old": Missing})
+	if p.files["web"].policy != kept {
 		t.Error("a file that did not change was read again")
 	}
-	writePolicies(t, dir, map[string]string{"base.yaml": "base2"})
+	if p.Reloaded().Bad != 1 {
+		t.Errorf("%d bad files are counted", p.Reloaded().Bad)
+	}
+
+	writePolicies(t, dir, map[string]string{"base.yaml": "base2", "old.yaml": "old2"})
 	if err := p.Reload(); err != nil {
 		t.Error(err)
 	}
-	if got := picked(p, ""); got != "base2" {
-		t.Errorf("the default is %s, want base2", got)
-	}
+	want("mended", map[string]string{"": "base2", "old": "old2"}, nil)
 	if err := os.Remove(filepath.Join(dir, "base.yaml")); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Reload(); err == nil || picked(p, "") != "base2" {
-		t.Errorf("the default's file is gone: %v, and %s serves", err, picked(p, ""))
+	if err := p.Reload(); err == nil || !strings.Contains(err.Error(), "--default-policy base") {
+		t.Errorf("the default's file is gone: %v", err)
 	}
+	want("without its file", map[string]string{"": "denied"}, map[string]State{"": Missing})
 }

@@ -11,7 +11,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/internal/audit"
-	"github.com/pidfd-shim/pidfd-shim/internal/session"
 	"github.com/pidfd-shim/pidfd-shim/notify"
 )
 
@@ -22,6 +21,7 @@ type Identity struct {
 	Container string    `json:"container"`
 	Peer      uint32    `json:"peer"` // uid of the runtime
 	Policy    string    `json:"policy"`
+	State     State     `json:"policy_state,omitempty"` // "": the policy is in force
 	Since     time.Time `json:"since"`
 }
 
@@ -31,7 +31,7 @@ type served struct {
 	note
 	listener *notify.Listener
 	memory   *notify.Memory
-	template *session.Session
+	slot     *slot
 	tally    tally
 }
 
@@ -89,12 +89,15 @@ func (a *Agent) take(h handover, peer unix.Ucred) error {
 func (a *Agent) identify(s *served) {
 	s.Identity = s.Of
 	if s.Broken {
-		s.template = a.Policies.denied
+		s.slot = a.Policies.denied
 		return
 	}
 	var err error
-	if s.Policy, s.template, err = a.Policies.pick(s.Asked); err != nil {
-		a.Log.Error("a container asks for a policy that cannot be had: its calls are denied", "container", s.Container, "error", err)
+	s.slot, err = a.Policies.pick(s.Asked)
+	s.Policy = a.Policies.nameOf(s.slot)
+	if err != nil {
+		a.Log.Error("a container asks for a policy that cannot be had: it is "+a.Policies.otherwise(),
+			"container", s.Container, "policy", s.Asked, "error", err)
 	}
 }
 
@@ -148,7 +151,7 @@ func (a *Agent) Restore(listener, memory *os.File) error {
 
 // serve answers a listener's calls until its last task has ended, or the agent stops.
 func (a *Agent) serve(s *served) {
-	own := s.template.Attach(s.listener, s.SeesLandlock)
+	own := s.slot.template.Attach(s.listener, s.SeesLandlock)
 	own.Log = a.Log.With("container", s.Container)
 	own.Watchdog = &a.watchdog
 	observers := audit.Several{&s.tally, a.Metrics}

@@ -63,6 +63,7 @@ func (a *Agent) Containers() []Status {
 			found[k] = c
 		}
 		c.add(s)
+		c.State = a.Policies.stateOf(s.slot)
 	}
 	a.mu.Unlock()
 	all := make([]Status, 0, len(found))

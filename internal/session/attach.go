@@ -1,8 +1,6 @@
 package session
 
 import (
-	"golang.org/x/sys/unix"
-
 	"github.com/pidfd-shim/pidfd-shim/arch"
 	"github.com/pidfd-shim/pidfd-shim/emulate"
 	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
@@ -69,49 +67,21 @@ func pass(c *shim.Call) shim.Verdict {
 	return shim.Pass()
 }
 
-// Template makes a session like s, for attaching, with the policy of a file. It shares
-// all that s has opened.
-func (s *Session) Template(file string) (*Session, error) {
+// Judging makes a session like s, for attaching, that judges by p; nil allows everything. It
+// shares all that s has opened.
+func (s *Session) Judging(p *policy.Policy) (*Session, error) {
 	own := *s
-	own.options.PolicyFile = file
-	if err := own.options.LoadPolicy(); err != nil {
-		return nil, err
-	}
+	own.options.policy = p
 	plan, err := own.options.Resolve(s.Features)
 	if err != nil {
 		return nil, err
 	}
-	own.Plan, own.policy, own.live = plan, own.options.policy, policy.NewLive(own.options.policy)
+	own.Plan, own.policy, own.live = plan, p, policy.NewLive(p)
 	return &own, nil
 }
 
-// Renew puts a template's policy file in force as it stands now, for every call of all
-// that were attached from it; with an error the old one stays.
-func (s *Session) Renew() error {
-	next, err := s.Template(s.options.PolicyFile)
-	if err == nil {
-		s.live.Replace(next.policy)
-	}
-	return err
-}
+// Judge puts p in force for every call, from now on, of all that were attached from s.
+func (s *Session) Judge(p *policy.Policy) { s.live.Replace(p) }
 
-// Denying makes a session like s that denies every call, for attaching: the policy that
-// was to decide cannot be had.
-func (s *Session) Denying() *Session {
-	own := *s
-	own.denying = true
-	return &own
-}
-
-func deny(c *shim.Call) shim.Verdict {
-	c.Record.Denied = true
-	return shim.Fail(unix.EPERM)
-}
-
-// denyAll are the handlers of a denying session.
-func denyAll() *shim.Handlers {
-	return &shim.Handlers{
-		arch.PidfdSendSignal: deny, arch.Kill: deny, arch.Tkill: deny, arch.Tgkill: deny,
-		arch.RtSigqueueinfo: deny, arch.RtTgsigqueueinfo: deny,
-	}
-}
+// Policy is what is in force now; nil allows everything.
+func (s *Session) Policy() *policy.Policy { return s.live.Current() }

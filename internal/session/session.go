@@ -61,7 +61,6 @@ type Session struct {
 	readers  *helper.Pool[*helper.Helper]
 	hoppers  *ptrace.Hoppers
 	sandbox  *emulate.Sandbox // nil unless attached
-	denying  bool             // see Denying
 	self     emulate.Self
 	root     int32 // the supervisor: ourselves, or under ptrace the tracer's parent
 	front    int32
@@ -160,9 +159,6 @@ func (s *Session) Serve() error {
 		s.root, s.front = s.front, s.parentOf(s.front)
 	}
 	supervisor.Handlers = func() *shim.Handlers {
-		if s.denying {
-			return denyAll()
-		}
 		handle := emulate.New(s.config(supervisor)).Handle
 		if s.attached {
 			return s.attachedHandlers(handle)
