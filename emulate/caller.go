@@ -30,7 +30,8 @@ type caller struct {
 	foreign    bool   // in another user namespace than the supervisor, as of generation
 	generation uint64 // of Watch
 
-	labelled bool // under another AppArmor, SELinux or Smack label than the supervisor
+	label    int  // its attr/current; -1 where no security module labels tasks
+	labelled bool // under another AppArmor, SELinux or Smack label than the supervisor, as of this call
 
 	private bool // the descriptor is the process's: the thread's own table must be compared
 }
@@ -38,13 +39,15 @@ type caller struct {
 func (c *caller) close() {
 	closeFD(c.pidfd)
 	closeFD(c.pidns)
+	closeFD(c.label)
 	if c.dir != nil {
 		_ = c.dir.Close()
 	}
 }
 
 // callerCache keeps the callers seen last. It holds at most limit entries because
-// each has up to three descriptors.
+// each has up to four descriptors. What else can change of a caller that is kept, and what
+// notices, is listed in docs/ARCHITECTURE.md.
 type callerCache struct {
 	entries map[int32]*caller
 	limit   int
@@ -56,6 +59,7 @@ func (cc *callerCache) get(h *SendSignal, tid int32) (*caller, error) {
 	if c := cc.entries[tid]; c != nil {
 		if c.generation == h.Watch.generation() {
 			c.used = cc.clock
+			c.labelled = h.isLabelled(c)
 			return c, nil
 		}
 		cc.drop(c)
@@ -167,7 +171,7 @@ func (cc *callerCache) evictOldest() {
 // openCaller makes the handles of a thread that waits in a call. What it reads by
 // number is good because Handle asks Blocked before it acts.
 func (h *SendSignal) openCaller(tid int32) (*caller, error) {
-	c := &caller{tid: tid, pidfd: -1, pidns: -1, generation: h.Watch.generation()}
+	c := &caller{tid: tid, pidfd: -1, pidns: -1, label: -1, generation: h.Watch.generation()}
 	var err error
 	if c.dir, err = h.Proc.Dir(tid); err != nil {
 		return nil, fmt.Errorf("open thread %d: %w", tid, err)
@@ -197,7 +201,10 @@ func (h *SendSignal) openCaller(tid int32) (*caller, error) {
 		return nil, fmt.Errorf("read user namespace of thread %d: %w", tid, err)
 	}
 	c.foreign = userns != h.Self.Userns
-	c.labelled = labelOf(c.dir) != h.Self.Label
+	if err := h.openLabel(c); err != nil {
+		c.close()
+		return nil, err
+	}
 	return c, nil
 }
 
@@ -254,15 +261,6 @@ func (h *SendSignal) numberInOwnNamespace(c *caller, status *proc.Status) error 
 		c.number = status.NSpid[status.NSpids-1]
 	}
 	return nil
-}
-
-// labelOf is what the security module calls a task; empty where there is none.
-func labelOf(dir *proc.Dir) string {
-	text, err := dir.ReadText("attr/current")
-	if err != nil {
-		return ""
-	}
-	return text
 }
 
 func closeFD(fd int) {

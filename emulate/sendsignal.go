@@ -28,6 +28,7 @@ type SendSignal struct {
 
 	between func(moment) // tests only: see pause
 
+	label  []byte                 // see isLabelled
 	memory [arch.SiginfoSize]byte // what was read of the caller
 	zero   [arch.SiginfoSize]byte // stays so
 	out    [arch.SiginfoSize]byte // what is sent

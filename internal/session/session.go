@@ -64,6 +64,7 @@ type Session struct {
 	self     emulate.Self
 	root     int32 // the supervisor: ourselves, or under ptrace the tracer's parent
 	front    int32
+	began    uint64 // the front: when
 	ledger   *emulate.Ledger
 	watch    *emulate.Watch
 	backend  shim.Backend
@@ -156,8 +157,9 @@ func (s *Session) Serve() error {
 	}
 	s.root, s.front = s.self.Pid, int32(os.Getppid())
 	if s.tracer != nil {
-		s.root, s.front = s.front, s.parentOf(s.front)
+		s.root, s.front = s.front, s.statOf(s.front).PPid
 	}
+	s.began = s.statOf(s.front).Start
 	supervisor.Handlers = func() *shim.Handlers {
 		handle := emulate.New(s.config(supervisor)).Handle
 		if s.attached {
@@ -263,9 +265,10 @@ func (s *Session) results() bool {
 	return s.options.Results && s.Plan.Backend == BackendNotify && s.Features.Continue
 }
 
-// ours tells of processes that belong to no command.
+// ours tells of processes that belong to no command. The front's number can become another's.
 func (s *Session) ours(pid int32) bool {
-	return pid == s.self.Pid || pid == s.root || pid == s.front || s.helpers.Has(pid)
+	return pid == s.self.Pid || pid == s.root || s.helpers.Has(pid) ||
+		pid == s.front && s.statOf(pid).Start == s.began
 }
 
 func (s *Session) helper(role string) helper.Helper {

@@ -93,16 +93,15 @@ func (s *Session) threadsOf(pid int32) (tids []int32) {
 	return tids
 }
 
-// parentOf is 0 where it cannot be told.
-func (s *Session) parentOf(pid int32) int32 {
+// statOf is empty where it cannot be told.
+func (s *Session) statOf(pid int32) (stat proc.Stat) {
 	dir, err := s.Proc.Dir(pid)
 	if err != nil {
-		return 0
+		return stat
 	}
 	defer dir.Close()
-	var stat proc.Stat
 	if dir.Stat(&stat) != nil {
-		return 0
+		return proc.Stat{}
 	}
-	return stat.PPid
+	return stat
 }
