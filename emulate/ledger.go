@@ -12,26 +12,26 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
-// Ledger recognises restarts. Without WAIT_KILLABLE_RECV (before 5.19, and where a
-// runtime installs the filter) a caller can be interrupted after its signal was sent;
-// the kernel then makes it call again, or it gets EINTR and calls again itself. Such a
-// call is answered with the first one's result and nothing is sent.
+// Ledger recognises restarts. Without WAIT_KILLABLE_RECV (before 5.19, where it does not
+// hold, and where a runtime installs the filter) a caller can be interrupted after its
+// signal was sent; the kernel then makes it call again, or it gets EINTR and calls again
+// itself. Such a call is answered with the first one's result and nothing is sent.
 //
-// A restart is known by thread, instruction, arguments, siginfo and target. Two cases:
-//
-//   - the first answer was refused (the caller no longer waited): the next identical
-//     call is its restart. Wrong only for a program that takes EINTR for final and
-//     then means to send the very same signal again.
-//   - the first answer was accepted but thrown away by a signal that arrived with it,
-//     which nothing reports. An identical call is taken for that only while the thread
-//     is being interrupted, and only if its stream of calls varied before: a run of
-//     equal calls can thereby lose its second one, once.
+// A restart is known by thread, instruction, arguments, siginfo and target, and by coming
+// next: an entry ends with any other call of its thread, with an answer that was accepted,
+// and with time. What is left are two errors. A program that takes EINTR for final and at
+// once sends the very same signal again loses that one. And an answer that was accepted can
+// be thrown away by a signal that came with it, which nothing reports (some 4 of 100,000
+// under a storm of signals): that call is sent twice.
 //
 // A nil Ledger never finds anything.
 type Ledger struct {
 	Suppressed atomic.Uint64
 
+	kept atomic.Int32 // how many entries: most calls find none, and need no lock
+
 	mu      sync.Mutex // guards below
+	told    sync.Cond  // an answer was settled
 	entries map[int32]*entry
 	missed  map[int32]int // times in a row that a caller could not be held, by tid
 }
@@ -39,9 +39,8 @@ type Ledger struct {
 type entry struct {
 	key     key
 	verdict shim.Verdict
-	lost    bool // the answer was refused
-	varied  bool // the call differed from the one before
-	stormy  time.Time
+	open    bool  // the answer is on its way: another worker is about to know
+	at      int64 // when it was refused, by shim.Monotonic
 }
 
 // key is what a restart has in common with its first.
@@ -65,36 +64,62 @@ func (k key) matches(again key) bool {
 	return k == again
 }
 
-// recently is how long an interruption makes a lost answer plausible.
-const recently = 100 * time.Millisecond
+// restartWithin is how long after its first a restart comes: it has a handler to run before.
+const restartWithin = int64(100 * time.Millisecond)
 
 // maxEntries bounds the ledger: one entry a thread, and threads come and go.
 const maxEntries = 4096
 
+// Heard ends the entry of a thread that makes another call than it says. What the kernel
+// runs without asking us is not heard of.
+func (l *Ledger) Heard(c *shim.Call) {
+	if l == nil || l.kept.Load() == 0 {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if e := l.entries[c.Tid]; e != nil && (e.key.ip != c.Frame.IP || e.key.req != requestOf(c)) {
+		l.forget(c.Tid)
+	}
+}
+
 // restart finds the verdict of the call that this one repeats.
 func (l *Ledger) restart(a *attempt) (shim.Verdict, bool) {
-	if l == nil || a.caller == nil {
+	if l == nil || l.kept.Load() == 0 {
 		return shim.Verdict{}, false
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e := l.entries[a.call.Tid]
-	if e == nil || !e.key.matches(keyOf(a)) {
+	e := l.await(a.call.Tid)
+	if e == nil {
 		return shim.Verdict{}, false
 	}
-	if !e.lost && !(e.varied && time.Since(e.stormy) < recently) {
+	if a.caller == nil || !e.key.matches(keyOf(a)) || shim.Monotonic()-e.at > restartWithin {
+		l.forget(a.call.Tid)
 		return shim.Verdict{}, false
 	}
-	if !e.lost {
-		e.varied = false
-	}
+	e.open = true
 	l.Suppressed.Add(1)
 	a.call.Record.Duplicate = true
 	a.call.Settled = l.settled
 	return e.verdict, true
 }
 
-// sent notes a call whose signal went out.
+// await is the entry of a thread once its answer has been accepted, upon which there is
+// none, or refused: a caller can be back with its next call before the worker that answered
+// it knows. Precondition: mu is held.
+func (l *Ledger) await(tid int32) *entry {
+	l.told.L = &l.mu
+	for {
+		e := l.entries[tid]
+		if e == nil || !e.open {
+			return e
+		}
+		l.told.Wait()
+	}
+}
+
+// sent notes a call whose signal went out, until its answer is accepted.
 func (l *Ledger) sent(a *attempt, v shim.Verdict) {
 	if l == nil || v.Kind != shim.KindReturn {
 		return
@@ -104,18 +129,11 @@ func (l *Ledger) sent(a *attempt, v shim.Verdict) {
 	if l.entries == nil {
 		l.entries = map[int32]*entry{}
 	}
-	e := l.entries[a.call.Tid]
-	if e == nil {
+	if l.entries[a.call.Tid] == nil {
 		l.makeRoom()
-		e = &entry{}
-		l.entries[a.call.Tid] = e
+		l.kept.Add(1)
 	}
-	k := keyOf(a)
-	e.varied = e.key != k
-	e.key, e.verdict, e.lost = k, v, true // until the answer is accepted
-	if a.toItself() {
-		e.stormy = time.Now() // the signal itself interrupts the caller
-	}
+	l.entries[a.call.Tid] = &entry{key: keyOf(a), verdict: v, open: true}
 	a.call.Settled = l.settled
 }
 
@@ -124,25 +142,21 @@ func (l *Ledger) settled(c *shim.Call, _ shim.Verdict, answered error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e := l.entries[c.Tid]
-	if e == nil {
-		return
+	switch {
+	case e == nil:
+	case errors.Is(answered, shim.ErrGone):
+		e.open, e.at = false, shim.Monotonic()
+	default:
+		l.forget(c.Tid)
 	}
-	e.lost = errors.Is(answered, shim.ErrGone)
-	if e.lost {
-		e.stormy = time.Now()
-	}
+	l.told.Broadcast()
 }
 
-// interrupted notes that a thread's call vanished before anything was sent.
-func (l *Ledger) interrupted(tid int32) {
-	if l == nil {
-		return
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if e := l.entries[tid]; e != nil {
-		e.stormy = time.Now()
-	}
+// forget ends an entry. Preconditions: mu is held, and there is one.
+func (l *Ledger) forget(tid int32) {
+	delete(l.entries, tid)
+	l.kept.Add(-1)
+	l.told.Broadcast() // whoever waits for its answer finds none
 }
 
 // makeRoom forgets threads that no longer exist, and if all live, one of them.
@@ -153,14 +167,14 @@ func (l *Ledger) makeRoom() {
 	}
 	for tid := range l.entries {
 		if kill(tid, 0) == unix.ESRCH {
-			delete(l.entries, tid)
+			l.forget(tid)
 		}
 	}
 	for tid := range l.entries {
 		if len(l.entries) < maxEntries {
 			return
 		}
-		delete(l.entries, tid)
+		l.forget(tid)
 	}
 }
 
@@ -185,12 +199,17 @@ func (l *Ledger) hopped(tid int32, ran bool) {
 	l.missed[tid]++
 }
 
-// escapes tells of a caller that has escaped its hop too often.
+// escapes tells of a caller that has escaped its hop too often: this one of its calls is sent
+// for, and the next one may be its own again.
 func (l *Ledger) escapes(tid int32) bool {
 	if l == nil {
 		return false
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.missed[tid] >= patience
+	if l.missed[tid] < patience {
+		return false
+	}
+	delete(l.missed, tid)
+	return true
 }

@@ -78,6 +78,7 @@ func (h *SendSignal) Handle(c *shim.Call) shim.Verdict {
 	if c.ABI == arch.X32 && !h.Features.X32 { // the mark of an ABI that this kernel lacks
 		return shim.Fail(unix.ENOSYS)
 	}
+	h.Ledger.Heard(c)
 	a := &h.current
 	*a = attempt{call: c, req: requestOf(c), policy: h.Policy.Current()}
 	c.Record.PidFD, c.Record.Sig, c.Record.Info, c.Record.Flags = a.req.pidfd, a.req.sig, a.req.info, a.req.flags
@@ -122,7 +123,6 @@ func (h *SendSignal) Handle(c *shim.Call) shim.Verdict {
 	}
 	c.Sending()
 	if h.Backend.Blocked(c) != nil {
-		h.Ledger.interrupted(c.Tid)
 		h.Ledger.hopped(c.Tid, false)
 		return shim.Gone()
 	}

@@ -51,6 +51,7 @@ func (s *Session) AttachOwn(l *notify.Listener) *Session {
 func (s *Session) attachedHandlers(handle shim.Handler) *shim.Handlers {
 	older := func(c *shim.Call) shim.Verdict {
 		if p := s.live.Current(); s.Features.Continue && (p == nil || !p.Covers(c.What)) {
+			s.ledger.Heard(c)
 			return pass(c)
 		}
 		return handle(c)

@@ -289,3 +289,32 @@ int killed(void)
 	say_counts(c->seen, callers * each);
 	return 0;
 }
+
+static atomic_long came;
+static void comes(int sig, siginfo_t *info, void *context) { (void)sig, (void)info, (void)context, came++; }
+
+/* Signals to itself whose answer gets lost, which it takes for final, and the same again
+   after another call or some time: what returns 0 must come. */
+int lost_answer(void)
+{
+	siginfo_t info;
+	long missing = 0, eintr = 0, zero = 0, calls = option("calls", 200), pause_ms = option("pause", 0);
+	int self = pidfd_open_(getpid(), 0);
+	raw_handler(SIGUSR1, comes, 0);
+	for (long i = 0; i < calls; i++) {
+		long before = came, ret = send_signal(self, SIGUSR1, queued(&info, SIGUSR1, 7), 0);
+		for (int wait = 0; wait < 2000 && came == before; wait++)
+			usleep(1000);
+		eintr += ret == -EINTR;
+		zero += ret == 0;
+		missing += came != before + 1;
+		if (pause_ms)
+			usleep((useconds_t)pause_ms * 1000);
+		else
+			must(send_signal(-1, 0, NULL, 0) == -EBADF, "send to no descriptor");
+	}
+	say("missing", missing);
+	say("eintr", eintr);
+	say("zero", zero);
+	return 0;
+}
