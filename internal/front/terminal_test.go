@@ -319,7 +319,13 @@ func TestOuterProc(t *testing.T) {
 		term.typeIn("again\n")
 		term.expect("again\r\n")
 	}
+	term.typeIn(ctrlD)
+	term.expect("status=0")
+	term.typeIn("PS1='p''s1 '; $T run $T echo\n")
+	term.expect("ready ")
 	term.typeIn(ctrlC)
+	term.expect("ps1 ")
+	term.typeIn("echo st''atus=$?\n")
 	term.expect("status=130")
 	// A parent sees SIGSTOP.
 	term.typeIn("$T run sh -c 'kill -STOP $$; exit 7'; echo st''atus=$?\n")
