@@ -107,6 +107,9 @@ type Config struct {
 	// that the kernel runs.
 	Observed bool
 
+	// Watched is true where somebody sees the verdicts, if nothing else.
+	Watched bool
+
 	// Results is true where somebody wants to see what calls return that the kernel runs.
 	Results bool
 

@@ -145,13 +145,16 @@ func (f *facts) targetTexts(want policy.Fact, q *policy.Query) {
 // judge asks the policy what registers alone did not decide: 0, or the errno of the
 // rule that denies.
 func (h *SendSignal) judge(a *attempt) unix.Errno {
+	if a.logs != nil {
+		h.noteLate(a)
+		return 0
+	}
 	if a.policy == nil || a.fixed {
 		return 0
 	}
 	h.facts = facts{h, a}
 	v := a.policy.Decide(&a.query, &h.facts)
-	r := &a.call.Record
-	r.Rule, r.Denied = v.Rule, !v.Allow
+	a.note(v)
 	if v.Allow {
 		return 0
 	}
@@ -170,7 +173,6 @@ func (h *SendSignal) early(a *attempt) (unix.Errno, bool) {
 		return 0, false
 	}
 	a.fixed = v.Allow
-	r := &a.call.Record
-	r.Rule, r.Denied = v.Rule, !v.Allow
+	a.note(v)
 	return v.Errno, !v.Allow
 }

@@ -150,23 +150,17 @@ func (h *SendSignal) fail(a *attempt, errno unix.Errno) shim.Verdict {
 
 // look reads what a trace line shows of a call that the kernel will run: for the eye
 // only, nothing is decided by it.
-func (h *SendSignal) look(c *shim.Call, req request) {
-	if !h.Observed || h.Suspicious() {
+func (h *SendSignal) look(seen *attempt) {
+	if !h.Observed && seen.logs == nil || h.Suspicious() {
 		return
 	}
-	a := attempt{call: c, req: req}
-	defer a.target.close(c.Worker())
-	if req.given {
+	a := attempt{call: seen.call, req: seen.req, logs: seen.logs, query: seen.query}
+	defer a.target.close(a.call.Worker())
+	if a.req.given {
 		_, _ = h.readSiginfo(&a)
 	}
-	var err error
-	if a.caller, err = h.callers.get(h, c.Tid); err == nil && req.byNumber() {
-		if !a.group() {
-			_ = h.openNumbered(&a)
-		}
-	} else if err == nil {
-		if errno, err := h.resolveTarget(&a); errno == 0 && err == nil {
-			_, _ = h.identify(&a)
-		}
+	h.lookResolve(&a)
+	if a.logs != nil {
+		h.noteLate(&a)
 	}
 }

@@ -82,11 +82,12 @@ func (h *SendSignal) Handle(c *shim.Call) shim.Verdict {
 	a := &h.current
 	*a = attempt{call: c, req: requestOf(c), policy: h.Policy.Current()}
 	c.Record.PidFD, c.Record.Sig, c.Record.Info, c.Record.Flags = a.req.pidfd, a.req.sig, a.req.info, a.req.flags
+	h.watchOnly(a)
 	if errno, denied := h.early(a); denied {
 		return h.fail(a, errno)
 	}
 	if h.settled(a) {
-		h.look(c, a.req)
+		h.look(a)
 		return h.pass(c)
 	}
 	defer h.end(a)
@@ -151,6 +152,7 @@ type attempt struct {
 	hasCreds bool
 
 	policy   *policy.Policy // nil: everything is allowed
+	logs     *policy.Policy // what it says is noted, and nothing else
 	query    policy.Query
 	hold     shim.Hold // on the target, for the call that the caller is to make
 	fixed    bool      // the policy allows it, whatever else may be found out
@@ -284,7 +286,7 @@ func (h *SendSignal) resolveForKernel(a *attempt) (err error) {
 // supervisor: the same namespaces, and in them the capability that decides every case.
 // All that is left to the shim is to send in its name.
 func (h *SendSignal) kernelJudges(a *attempt) bool {
-	return h.Mode == ModeForward && (a.policy == nil || a.fixed) && h.path(a) == shim.PathForward && !h.Observed && h.Ledger == nil && h.hasOurRights(a)
+	return h.Mode == ModeForward && (a.policy == nil || a.fixed) && a.logs == nil && h.path(a) == shim.PathForward && !h.Observed && h.Ledger == nil && h.hasOurRights(a)
 }
 
 // Decide answers with the errno that the kernel would give this caller, or 0.

@@ -9,11 +9,11 @@ func (p *Policy) Early(q *Query) (v Verdict, decided bool) {
 	rule, open, found := c.next()
 	switch {
 	case !found:
-		return p.fallback, true
+		return p.outcome(p.fallback), true
 	case open != 0:
 		return Verdict{}, false
 	}
-	return p.rules[rule].verdict, true
+	return p.outcome(p.rules[rule].verdict), true
 }
 
 // Decide tries the rules in their order, and has s gather what a rule asks for and
@@ -27,16 +27,19 @@ func (p *Policy) Decide(q *Query, s Source) Verdict {
 	for {
 		rule, open, found := c.next()
 		if !found {
-			return p.fallback
+			return p.outcome(p.fallback)
 		}
 		if r := &p.rules[rule]; r.catches(r.late(&a, open)) {
-			return r.verdict
+			return p.outcome(r.verdict)
 		}
 	}
 }
 
-// catches tells whether the rule decides: a denial also where a fact could not be had.
-func (r *rule) catches(a answer) bool { return a == yes || a == unknown && !r.verdict.Allow }
+// catches tells whether the rule decides: a denial, and what is logged as one, also where a
+// fact could not be had.
+func (r *rule) catches(a answer) bool {
+	return a == yes || a == unknown && r.verdict.denies()
+}
 
 // asking is one call on its way through the rules.
 type asking struct {

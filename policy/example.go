@@ -18,7 +18,7 @@ type example struct {
 	given  Fact  // what the example says
 	cannot Fact  // what the example says cannot be had
 
-	allow bool
+	want  Verdict    // Allow and Log
 	errno unix.Errno // 0: any
 	rule  string     // "": any
 }
@@ -55,8 +55,8 @@ func (p *Policy) run(e *example) string {
 		return fmt.Sprintf("rule %q asks for %s, which the example does not say (unknown: [%s] if it cannot be had)", rule, key, key)
 	}
 	switch {
-	case v.Allow != e.allow:
-		return fmt.Sprintf("want %s, but %s by %q", verb(e.allow), verb(v.Allow), v.Rule)
+	case v.Allow != e.want.Allow || v.Log != e.want.Log:
+		return fmt.Sprintf("want %v, but %v by %q", e.want, v, v.Rule)
 	case e.rule != "" && e.rule != v.Rule:
 		return fmt.Sprintf("want rule %q to decide, but %q does", e.rule, v.Rule)
 	case e.errno != 0 && e.errno != v.Errno:
@@ -65,8 +65,11 @@ func (p *Policy) run(e *example) string {
 	return ""
 }
 
-func verb(allow bool) string {
-	if allow {
+func (v Verdict) String() string {
+	switch {
+	case v.Log:
+		return "log"
+	case v.Allow:
 		return "allow"
 	}
 	return "deny"
@@ -146,11 +149,11 @@ func (d decoder) example(n *node, p *Policy) example {
 
 func (d decoder) expectation(e *example, keys map[string]*node, p *Policy) {
 	if expect := keys["expect"]; expect != nil {
-		e.allow = d.action(expect, "expect")
+		e.want.Allow, e.want.Log = d.action(expect, "expect")
 	}
 	if errno := keys["errno"]; errno != nil {
 		e.errno = d.errno(errno)
-		if e.allow {
+		if !e.want.denies() {
 			d.fail(errno.at, "errno: %s, but a call that is allowed gets none", errno.quoted())
 		}
 	}

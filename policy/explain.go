@@ -3,7 +3,7 @@ package policy
 // Step is what one rule said of a call.
 type Step struct {
 	Rule string `json:"rule"`
-	Then string `json:"then"` // allow or deny
+	Then string `json:"then"` // allow, deny or log
 	Line int    `json:"line"`
 	Says string `json:"says"` // yes, no, unknown; "" for a rule behind the deciding one
 
@@ -34,7 +34,7 @@ func (p *Policy) explain(q *Query, s Source, show func(string, *Query) string) (
 	verdict, decided := p.fallback, false
 	for i := range p.rules {
 		r := &p.rules[i]
-		step := Step{Rule: r.name, Then: verb(r.verdict.Allow), Line: r.at.line}
+		step := Step{Rule: r.name, Then: r.verdict.String(), Line: r.at.line}
 		if !decided {
 			said := r.explain(&a, func(c *check, said answer) {
 				tried := Tried{Key: c.key.String(), Wanted: c.wanted, Says: said.String(), fact: c.facts()}

@@ -9,6 +9,9 @@ import (
 // process can change between the decision and the act. Of such a policy the kernel
 // must not run the caller's own call again.
 func (p *Policy) Mutable() []string {
+	if p.OnlyLogs() {
+		return nil
+	}
 	var list []string
 	for i := range p.rules {
 		r := &p.rules[i]

@@ -29,7 +29,7 @@ type decoder struct{ *reporter }
 
 // The keys of a file's maps, which are also what errors suggest.
 func topKeys() []string {
-	return []string{"version", "syscalls", "default", "errno", "rules", "tests"}
+	return []string{"$schema", "version", "mode", "syscalls", "default", "errno", "rules", "tests"}
 }
 
 func ruleKeys() []string { return []string{"name", "action", "errno", "match"} }
@@ -52,13 +52,20 @@ func (d decoder) policy(root *node) *Policy {
 	if n := top["syscalls"]; n != nil {
 		p.syscalls = d.syscalls(n)
 	}
+	if n := top["$schema"]; n != nil && n.kind != text {
+		d.fail(n.at, "$schema: %s is no text: give the address of the schema", n.quoted())
+	}
+	if n := top["mode"]; n != nil {
+		word, _ := d.word(n, "mode", []string{"enforce", "complain"})
+		p.complain = word == "complain"
+	}
 	if n := top["errno"]; n != nil {
 		p.errno = d.errno(n)
 	}
 	if n := top["default"]; n != nil {
-		p.fallback.Allow = d.action(n, "default")
+		p.fallback.Allow, p.fallback.Log = d.action(n, "default")
 	}
-	if !p.fallback.Allow {
+	if p.fallback.denies() {
 		p.fallback.Errno = p.errno
 	}
 	if n := top["rules"]; n != nil {
@@ -77,10 +84,13 @@ func (d decoder) policy(root *node) *Policy {
 // defaultRule is the name of what decides where no rule matches.
 const defaultRule = "default"
 
-func (d decoder) action(n *node, key string) (allow bool) {
-	word, ok := d.word(n, key, []string{"allow", "deny"})
-	return ok && word == "allow"
+func (d decoder) action(n *node, key string) (allow, log bool) {
+	word, ok := d.word(n, key, []string{"allow", "deny", "log"})
+	return ok && word != "deny", ok && word == "log"
 }
+
+// denies tells of a verdict that has an errno, or would have.
+func (v Verdict) denies() bool { return !v.Allow || v.Log }
 
 func (d decoder) errno(n *node) unix.Errno {
 	names := errnoNames()
@@ -150,15 +160,15 @@ func (d decoder) rule(n *node, errno unix.Errno) rule {
 		r.verdict.Rule = r.name
 	}
 	if action := keys["action"]; action != nil {
-		r.verdict.Allow = d.action(action, "action")
+		r.verdict.Allow, r.verdict.Log = d.action(action, "action")
 	}
 	if e := keys["errno"]; e != nil {
 		r.verdict.Errno = d.errno(e)
-		if r.verdict.Allow {
+		if !r.verdict.denies() {
 			d.fail(e.at, "errno: %s, but a rule that allows has no errno", e.quoted())
 		}
 	}
-	if r.verdict.Allow {
+	if !r.verdict.denies() {
 		r.verdict.Errno = 0
 	}
 	if match := keys["match"]; match != nil {

@@ -13,6 +13,7 @@ import (
 type Policy struct {
 	name     string
 	syscalls []arch.Syscall
+	complain bool    // denials are logged instead
 	fallback Verdict // for a call that no rule matches
 	errno    unix.Errno
 	rules    []rule
@@ -56,6 +57,37 @@ func (p *Policy) AsksTarget() bool {
 }
 
 // Denies tells whether the policy denies any call at all.
-func (p *Policy) Denies() bool {
-	return !p.fallback.Allow || slices.ContainsFunc(p.rules, func(r rule) bool { return !r.verdict.Allow })
+func (p *Policy) Denies() bool { return !p.complain && p.has(denies) }
+
+// Logs tells whether the policy lets calls pass that are to be written down as denials.
+func (p *Policy) Logs() bool {
+	return p.has(func(v Verdict) bool { return v.Log }) || p.complain && p.has(denies)
+}
+
+// OnlyLogs tells of a policy that changes nothing for anybody: what it lets pass, all, is as
+// without it.
+func (p *Policy) OnlyLogs() bool { return p != nil && p.Logs() && !p.Denies() }
+
+func denies(v Verdict) bool { return !v.Allow }
+
+func (p *Policy) has(what func(Verdict) bool) bool {
+	return what(p.fallback) || slices.ContainsFunc(p.rules, func(r rule) bool { return what(r.verdict) })
+}
+
+// Complaining is the policy with each denial logged instead.
+func (p *Policy) Complaining() *Policy {
+	own := *p
+	own.complain = true
+	return &own
+}
+
+// Complains tells whether the policy is in that mode.
+func (p *Policy) Complains() bool { return p.complain }
+
+// outcome is what becomes of a call by a rule's verdict.
+func (p *Policy) outcome(v Verdict) Verdict {
+	if p.complain && !v.Allow {
+		v.Allow, v.Log = true, true
+	}
+	return v
 }

@@ -109,7 +109,7 @@ func earlier(before []RegisterRule, denial RegisterRule) string {
 		if line.Then == Deny {
 			continue
 		}
-		if in, _ := cutAll([]box{{}}, slices.Concat(line.When, denial.When)); len(in) > 0 && line.Then == Ask {
+		if in, _ := cutAll([]box{{}}, slices.Concat(line.When, denial.When)); len(in) > 0 && line.Then != Allow {
 			return line.Rule
 		}
 	}

@@ -47,7 +47,7 @@ func agree(t *testing.T, p *Policy, lines []RegisterRule, g randpolicy.Generator
 	q := QueryOf(s, abi, cut(abi, raw))
 	line := evaluate(t, lines, s, abi, raw)
 	early, decided := p.Early(&q)
-	if decided != (line.Then != Ask) || decided && early != (Verdict{line.Then == Allow, line.Errno, line.Rule}) {
+	if decided != (line.Then != Ask) || decided && early != (Verdict{Allow: line.Then == Allow, Errno: line.Errno, Rule: line.Rule}) {
 		t.Errorf("registers say %+v, Early %+v %v of %+v", line, early, decided, q)
 	}
 	facts := makeFacts(g)

@@ -33,7 +33,8 @@ const (
 // Verdict is what a policy says of a call.
 type Verdict struct {
 	Allow bool
-	Errno unix.Errno // of a denial
+	Log   bool       // allowed, but to be written down as what would be denied
+	Errno unix.Errno // of a denial; of Log, the one that there would be
 	Rule  string     // the name of the deciding rule, or "default"
 }
 

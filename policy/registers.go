@@ -41,6 +41,7 @@ const (
 	Ask Action = iota // the supervisor decides
 	Allow
 	Deny
+	Log // allow, and say that it would be denied
 )
 
 // Registers is the whole policy as an ordered list, for each of Syscalls every rule
@@ -57,20 +58,25 @@ func (p *Policy) Registers() []RegisterRule {
 func (p *Policy) registersOf(s arch.Syscall) []RegisterRule {
 	var list []RegisterRule
 	for i := range p.rules {
-		for _, line := range p.rules[i].registers(s) {
+		for _, line := range p.rules[i].registers(s, p.outcome(p.rules[i].verdict)) {
 			list = append(list, line)
 			if line.ABI == 0 && len(line.When) == 0 {
 				return list
 			}
 		}
 	}
-	return append(list, RegisterRule{
-		Rule: p.fallback.Rule, Syscall: s, Then: actionOf(p.fallback), Errno: p.fallback.Errno,
-	})
+	fallback := RegisterRule{Rule: p.fallback.Rule, Syscall: s, Then: actionOf(p.outcome(p.fallback))}
+	if fallback.Then == Deny {
+		fallback.Errno = p.fallback.Errno
+	}
+	return append(list, fallback)
 }
 
 func actionOf(v Verdict) Action {
-	if v.Allow {
+	switch {
+	case v.Log:
+		return Log
+	case v.Allow:
 		return Allow
 	}
 	return Deny
@@ -85,7 +91,7 @@ type term struct {
 }
 
 // registers splits the rule into terms no two of which hold for one call.
-func (r *rule) registers(s arch.Syscall) []RegisterRule {
+func (r *rule) registers(s arch.Syscall, v Verdict) []RegisterRule {
 	terms := []term{{}}
 	for i := range r.checks {
 		var next []term
@@ -98,7 +104,7 @@ func (r *rule) registers(s arch.Syscall) []RegisterRule {
 	}
 	var list []RegisterRule
 	for _, t := range terms {
-		line := RegisterRule{Rule: r.name, Syscall: s, ABI: t.abi, When: t.when, Then: actionOf(r.verdict)}
+		line := RegisterRule{Rule: r.name, Syscall: s, ABI: t.abi, When: t.when, Then: actionOf(v)}
 		switch {
 		case len(t.asks) > 0:
 			line.Then, line.Why = Ask, why(t.asks)

@@ -127,6 +127,7 @@ type Record struct {
 	Guard     Guard
 	Rule      string
 	Denied    bool
+	Logged    bool // Rule would have denied it
 	Duplicate bool
 	Averted   bool // the target's number was not its own any more: nothing was sent
 	Unsafe    bool // run by the kernel although what was decided on may have changed

@@ -92,7 +92,7 @@ func tracedLines(t *testing.T, text string) []string {
 }
 
 var (
-	tracedLine   = regexp.MustCompile(`^\[(\d+)\] (.*?)(?: \((?:continue|caller|forward|emulate)[^()]*\))?$`)
+	tracedLine   = regexp.MustCompile(`^\[(\d+)\] (.*?)(?: \((?:would be|continue|caller|forward|emulate)[^()]*\))?$`)
 	tracedTarget = regexp.MustCompile(`</proc/\d+>`)
 
 	// Older straces know neither the flags nor PIDFD_SELF_*.

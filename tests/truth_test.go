@@ -22,9 +22,11 @@ type mode struct {
 
 func modes(t *testing.T) []mode {
 	t.Helper()
+	denying := filepath.Join(t.TempDir(), "deny.yaml")
+	replace(t, denying, "version: 1\ndefault: deny\nrules:\n  - {name: one, action: deny, match: {target: {relation: [self]}}}\n")
 	all := []mode{
 		{"auto", nil},
-		{"auto-trace", []string{"--trace=" + filepath.Join(t.TempDir(), "trace")}},
+		{"auto-trace", []string{"--trace=" + filepath.Join(t.TempDir(), "trace"), "--complain", "--policy", denying}},
 		{"continue", []string{"--mode", "continue"}},
 		{"forward", []string{"--mode", "forward"}},
 		{"caller", []string{"--mode", "caller"}},

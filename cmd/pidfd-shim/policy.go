@@ -108,6 +108,9 @@ func checkPolicy(in io.Reader, out, errOut io.Writer, file string) (wrong, doubt
 	}
 	fmt.Fprintf(out, "%s: good: %s, %s, %s\n", file,
 		count(len(p.Rules()), "rule"), count(p.Tests(), "test"), count(len(warnings), "warning"))
+	if p.Complains() {
+		fmt.Fprintf(out, "%s: mode: complain: what it denies is let pass, and logged\n", file)
+	}
 	return 0, len(warnings)
 }
 

@@ -119,13 +119,18 @@ func action(r policy.RegisterRule) string {
 		return "deny with " + unix.ErrnoName(r.Errno)
 	case policy.Allow:
 		return "allow"
+	case policy.Log:
+		return "allow, and log"
 	}
 	return "ask the supervisor"
 }
 
 func reason(r policy.RegisterRule) string {
-	if r.Then == policy.Ask {
+	switch r.Then {
+	case policy.Ask:
 		return r.Why
+	case policy.Log:
+		return "the supervisor writes it down, if anybody asks for lines or counts"
 	}
 	return "the kernel decides, by registers alone"
 }

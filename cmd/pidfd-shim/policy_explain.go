@@ -65,10 +65,12 @@ type explained struct {
 	Caller  int32         `json:"caller"`
 	Target  int32         `json:"target"`
 	Rules   []policy.Step `json:"rules"`
-	Verdict string        `json:"verdict"` // allow, deny
-	Errno   string        `json:"errno"`   // of a denial, else ""
+	Verdict string        `json:"verdict"` // allow, deny, log
+	Errno   string        `json:"errno"`   // of a denial, also of one that is only logged; else ""
 	Rule    string        `json:"rule"`    // that decided, or "default"
 	Kernel  string        `json:"kernel"`  // what the kernel alone would say: allow, deny, unknown
+
+	Complain bool `json:"complain,omitempty"` // the policy only logs what it denies
 }
 
 func (c *explainConfig) explain(cmd *cobra.Command, file string) error {
@@ -99,10 +101,11 @@ func (c *explainConfig) explain(cmd *cobra.Command, file string) error {
 	defer pair.Close()
 	e := explained{Syscall: q.Syscall.String(), Signal: arch.SignalName(q.Signal), Caller: c.caller, Target: c.target}
 	v, steps := p.Explain(q, pair, showFact)
-	e.Rules, e.Rule, e.Verdict = steps, v.Rule, "allow"
-	if !v.Allow {
-		e.Verdict, e.Errno = "deny", unix.ErrnoName(v.Errno)
+	e.Rules, e.Rule, e.Verdict = steps, v.Rule, v.String()
+	if v.Errno != 0 {
+		e.Errno = unix.ErrnoName(v.Errno)
 	}
+	e.Complain = p.Complains()
 	e.Kernel = kernelVerdict(pair, q.Signal)
 	if c.asJSON {
 		return json.NewEncoder(cmd.OutOrStdout()).Encode(e)
@@ -214,6 +217,9 @@ func (e *explained) print(w io.Writer) error {
 		_ = table.Flush()
 	}
 	fmt.Fprintf(&out, "\nverdict: %s %s(by %s)\n", e.Verdict, strings.TrimPrefix(e.Errno+" ", " "), e.Rule)
+	if e.Complain {
+		out.WriteString("mode: complain: what is denied is let pass, and logged\n")
+	}
 	fmt.Fprintf(&out, "the kernel alone, by uids, CAP_KILL and SIGCONT's session: %s\n", e.Kernel)
 	_, err := io.WriteString(w, out.String())
 	return err
@@ -225,7 +231,7 @@ func outcome(step policy.Step) string {
 		return "not reached"
 	case step.Says == "yes":
 		return "matches"
-	case step.Says == "unknown" && step.Then == "deny":
+	case step.Says == "unknown" && step.Then != "allow":
 		return "matches, because a fact cannot be had"
 	case step.Says == "unknown":
 		return "does not match, because a fact cannot be had"

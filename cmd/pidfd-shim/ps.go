@@ -105,7 +105,11 @@ func printContainers(out io.Writer, containers []agent.Status, now time.Time) er
 		if c.State != agent.InForce {
 			policy += " (" + string(c.State) + ")"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%d\t%s\n", c.Container, policy, ageOf(now.Sub(c.Since)), c.Listeners, c.Calls, c.Denied, lastDenial(c.Last, now))
+		denied := fmt.Sprint(c.Denied)
+		if c.Logged > 0 {
+			denied += fmt.Sprintf(" (%d would be)", c.Logged)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%s\n", c.Container, policy, ageOf(now.Sub(c.Since)), c.Listeners, c.Calls, denied, lastDenial(c.Last, now))
 	}
 	return w.Flush()
 }

@@ -74,6 +74,8 @@ func (c *runConfig) addFlags(cmd *cobra.Command) {
 	f.StringVar(&c.Session.Semantics, "semantics", "native",
 		"the rules that COMMAND meets: "+words(session.Semantics)+"; original takes no flags, as first posted")
 	f.StringVar(&c.Session.PolicyFile, "policy", "", "allow and deny calls by the rules of `FILE` (docs/POLICY.md); without it nothing is denied")
+	f.BoolVar(&c.Session.Complain, "complain", false,
+		"allow what the policy denies, and write it down as verdict log (--audit, --trace, --metrics): to try a policy before it bites")
 	f.BoolVar(&c.Session.UnsafeContinue, "unsafe-continue", false,
 		"let --mode continue run with a policy that it cannot enforce: another thread can change what was decided on")
 	f.StringVar(&c.Trace, "trace", "", "write one strace-like line a call, to stderr or to `FILE`")

@@ -69,6 +69,7 @@ func newServeCommand() *cobra.Command {
 	f.StringVar(&c.PolicyDir, "policy-dir", "", "the policies that containers may ask for are NAME.yaml in `DIR`")
 	f.StringVar(&c.DefaultPolicy, "default-policy", "", "`NAME` or file of the policy of containers that ask for none; allow all without")
 	f.StringVar(&c.UnknownPolicy, "unknown-policy", "deny", "what a container gets that asks for a policy that does not exist: "+words(unknownPolicies))
+	f.BoolVar(&c.Session.Complain, "complain", false, "allow what policies deny, and count and write it down as verdict log: to try them before they bite")
 	f.StringVar(&c.Session.Mode, "mode", "auto", "how calls are answered: "+words(session.Modes)+"; auto takes the cheapest that is exact")
 	f.StringVar(&c.Session.Semantics, "semantics", "native", "the rules that containers meet: "+words(session.Semantics))
 	f.StringVar(&c.Audit, "audit", "", "append one JSON object a call to `FILE`")

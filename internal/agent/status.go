@@ -17,6 +17,7 @@ type Status struct {
 	Listeners int     `json:"listeners"` // one, and one for each exec that runs
 	Calls     uint64  `json:"calls"`
 	Denied    uint64  `json:"denied"`
+	Logged    uint64  `json:"logged"` // let pass by a policy that only logs
 	Last      *Denial `json:"last_denial,omitempty"`
 }
 
@@ -31,8 +32,9 @@ type Denial struct {
 
 // tally is an observer that keeps what Status shows of a listener.
 type tally struct {
-	calls, denied atomic.Uint64
-	last          atomic.Pointer[Denial]
+	calls, denied, logged atomic.Uint64
+
+	last atomic.Pointer[Denial]
 }
 
 // Before implements shim.Observer.
@@ -41,7 +43,11 @@ func (t *tally) Before(*shim.Call, shim.Verdict) {}
 // After implements shim.Observer.
 func (t *tally) After(call *shim.Call, _ shim.Verdict, _ error) {
 	t.calls.Add(1)
-	if r := &call.Record; r.Denied {
+	r := &call.Record
+	if r.Logged {
+		t.logged.Add(1)
+	}
+	if r.Denied {
 		t.denied.Add(1)
 		t.last.Store(&Denial{Time: time.Now(), Tid: call.Tid, Target: r.TargetPid, Signal: r.Sig, Rule: r.Rule})
 	}
@@ -84,6 +90,7 @@ func (c *Status) add(s *served) {
 	c.Listeners++
 	c.Calls += s.tally.calls.Load()
 	c.Denied += s.tally.denied.Load()
+	c.Logged += s.tally.logged.Load()
 	if last := s.tally.last.Load(); last != nil && (c.Last == nil || last.Time.After(c.Last.Time)) {
 		c.Last = last
 	}

@@ -30,7 +30,8 @@ import (
 //	signal     SIGTERM, SIGRTMIN+3, or the number
 //	info       null, or signo, errno, code; pid and uid where the record has a sender,
 //	           value where it has one, else null
-//	verdict    deny: by the policy; error: the call failed for another reason; allow
+//	verdict    deny: by the policy; log: let pass, but the rule would have denied it;
+//	           error: the call failed for another reason; allow
 //	rule       the rule that decided, default, or null where none was asked
 //	path       continue, forward, caller, emulate, none
 //	sent       the system call that carried the signal, or none
@@ -307,8 +308,11 @@ func verdictOf(r *shim.Record, v shim.Verdict) (verdict string, errno unix.Errno
 	case r.Result.Known && r.Result.Value < 0:
 		verdict, errno = "error", unix.Errno(-r.Result.Value)
 	}
-	if r.Denied {
+	switch {
+	case r.Denied:
 		verdict = "deny"
+	case r.Logged:
+		verdict = "log"
 	}
 	return verdict, errno
 }

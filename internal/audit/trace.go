@@ -185,6 +185,10 @@ func appendRemark(dst []byte, r *shim.Record, v shim.Verdict, answered error) []
 		remark("denied by ")
 		dst = appendString(dst, r.Rule)
 	}
+	if r.Logged {
+		remark("would be denied by ")
+		dst = appendString(dst, r.Rule)
+	}
 	if r.Path != shim.PathNone && (v.Kind != shim.KindFail || r.Sent != shim.SentNone) {
 		remark(r.Path.String())
 		if r.Sent != shim.SentNone {

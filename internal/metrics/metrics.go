@@ -82,8 +82,11 @@ func (c *Calls) After(call *shim.Call, v shim.Verdict, answered error) {
 	if v.Kind == shim.KindFail {
 		k.verdict, k.errno = "error", v.Errno
 	}
-	if r.Denied {
+	switch {
+	case r.Denied:
 		k.verdict = "deny"
+	case r.Logged:
+		k.verdict = "log"
 	}
 	c.counter(k).Add(1)
 	if call.Received > 0 {

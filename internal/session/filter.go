@@ -79,6 +79,8 @@ func (s *Session) policed() []notify.Rule {
 	for _, r := range s.policy.Registers() {
 		rule := ruleOf(r)
 		switch {
+		case s.policy.OnlyLogs() && !s.observed():
+			rule.Then = unix.SECCOMP_RET_ALLOW
 		case s.observed(), r.Then == policy.Ask:
 			rules = append(rules, s.intercept(rule)...)
 			continue

@@ -21,6 +21,7 @@ type Options struct {
 	Results   bool   // and what it returns, also where the caller itself carries it out
 
 	PolicyFile     string // read by LoadPolicy
+	Complain       bool   // what the policy denies is allowed, and noted
 	UnsafeContinue bool   // the kernel may run calls although a rule cannot be enforced so
 
 	policy *policy.Policy
@@ -30,6 +31,9 @@ type Options struct {
 func (o *Options) LoadPolicy() (err error) {
 	if o.PolicyFile != "" {
 		o.policy, err = policy.Load(o.PolicyFile)
+	}
+	if err == nil && o.policy != nil && o.Complain {
+		o.policy = o.policy.Complaining()
 	}
 	return err
 }
