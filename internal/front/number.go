@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"path"
 	"strconv"
 	"strings"
 
@@ -58,18 +59,18 @@ func (e entry) numbers() []string {
 	return numbersAfter(text, "NSpid:")
 }
 
-// number is what system calls know the task by: 0 for one that is not in our own
-// namespace, or has ended.
+// number is what system calls know the task by, which can be in a namespace below ours: 0
+// for one that is in one around it, or has ended.
 func (e entry) number() int {
 	theirs, ours := e.numbers(), selfEntry.numbers()
-	if len(ours) < 2 && len(theirs) == len(ours) { // also where the kernel does not say
-		n, _ := strconv.Atoi(string(e[strings.LastIndexByte(string(e), '/')+1:]))
+	if len(theirs) == 0 && len(ours) == 0 { // before 4.1
+		n, _ := strconv.Atoi(path.Base(string(e)))
 		return n
 	}
-	if len(theirs) != len(ours) {
+	if len(theirs) == 0 || len(theirs) < len(ours) {
 		return 0
 	}
-	n, _ := strconv.Atoi(theirs[len(theirs)-1])
+	n, _ := strconv.Atoi(theirs[len(ours)-1])
 	return n
 }
 
