@@ -323,7 +323,7 @@ func TestFlush(t *testing.T) {
 	if s := w.Stats(); s.Written != 2 {
 		t.Errorf("%d lines written, want 2", s.Written)
 	}
-	must(t, w.Flush(0)) // nothing is queued
+	must(t, w.Flush(time.Minute)) // nothing is queued
 	must(t, w.Close(time.Minute))
 	<-read
 	if got := strings.TrimLeft(text.String(), "\n"); got != "first\nsecond\n" {
