@@ -87,8 +87,9 @@ func launchCommand(t *testing.T, killable bool, argv ...string) *caller {
 	inRead, inWrite := pipe(t)
 	outRead, outWrite := pipe(t)
 	files := []uintptr{inRead.Fd(), outWrite.Fd(), 2}
-	l, pid, err := Launch(everyCall(t), killable, func() (int, error) {
-		return syscall.ForkExec(argv[0], argv, &syscall.ProcAttr{Files: files})
+	l, pid, err := Launch(everyCall(t), killable, func() (int, func(), error) {
+		pid, err := syscall.ForkExec(argv[0], argv, &syscall.ProcAttr{Files: files})
+		return pid, nil, err
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -9,18 +9,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Launch installs the filter on a thread of its own, which then starts the command
-// and ends. The listener is thereby born in the supervisor: nothing is re-executed,
+// Launch installs the filter on a thread of its own, which then starts the command,
+// and ends when that has ended. The listener is thereby born in the supervisor: nothing is re-executed,
 // no descriptor is passed, and the only tasks that ever were under the filter are
 // that thread and the command's tree.
 //
-// The thread must end because it counts as a user of the filter: while it lived the
-// listener would never hang up. The process's main thread cannot end, so the main
+// The thread must end because it counts as a user of the filter: while it lives the
+// listener does not hang up. The process's main thread cannot end, so the main
 // goroutine has to be locked to it. Precondition: it is.
 //
 // start runs on the filtered thread and must use syscall.ForkExec: os/exec makes a
-// pidfd_send_signal of its own, for which the supervisor would wait for itself.
-func Launch(program []unix.SockFilter, killable bool, start func() (int, error)) (*Listener, int, error) {
+// pidfd_send_signal of its own, for which the supervisor would wait for itself. What
+// start returns beside the pid, if not nil, is called there until the thread may end.
+func Launch(program []unix.SockFilter, killable bool, start func() (int, func(), error)) (*Listener, int, error) {
 	type result struct {
 		listener *Listener
 		pid      int
@@ -30,15 +31,19 @@ func Launch(program []unix.SockFilter, killable bool, start func() (int, error))
 	go func() {
 		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
 		var r result
+		var stay func()
 		if unix.Gettid() == unix.Getpid() {
 			r.err = errors.New("install filter: on the main thread, which cannot end")
 		} else {
 			r.listener, r.err = install(program, killable)
 		}
 		if r.err == nil {
-			r.pid, r.err = start()
+			r.pid, stay, r.err = start()
 		}
 		results <- r
+		if r.err == nil && stay != nil {
+			stay()
+		}
 	}()
 	r := <-results
 	if r.err != nil && r.listener != nil {

@@ -76,9 +76,9 @@ func TestSecondListenerIsBusy(t *testing.T) {
 	inChild(t, func(t *testing.T) {
 		needListener(t, false)
 		program := everyCall(t)
-		l, _, err := Launch(program, false, func() (int, error) {
+		l, _, err := Launch(program, false, func() (int, func(), error) {
 			_, err := install(program, false) // on the thread that has a listener
-			return 0, err
+			return 0, nil, err
 		})
 		if !errors.Is(err, unix.EBUSY) || !strings.Contains(err.Error(), "already under a seccomp listener") {
 			t.Errorf("error %v, want EBUSY with the reason", err)
@@ -94,8 +94,9 @@ func TestFailedStartClosesTheListener(t *testing.T) {
 	inChild(t, func(t *testing.T) {
 		needListener(t, false)
 		before := descriptors(t)
-		l, _, err := Launch(everyCall(t), false, func() (int, error) {
-			return syscall.ForkExec("/nonexistent", []string{"nonexistent"}, nil)
+		l, _, err := Launch(everyCall(t), false, func() (int, func(), error) {
+			pid, err := syscall.ForkExec("/nonexistent", []string{"nonexistent"}, nil)
+			return pid, nil, err
 		})
 		if !errors.Is(err, unix.ENOENT) || l != nil {
 			t.Errorf("listener %v, error %v, want ENOENT alone", l, err)
@@ -170,9 +171,10 @@ func TestCallersOfADeadSupervisor(t *testing.T) {
 		return
 	}
 	needListener(t, true)
-	l, _, err := Launch(everyCall(t), true, func() (int, error) {
+	l, _, err := Launch(everyCall(t), true, func() (int, func(), error) {
 		argv := []string{filepath.Join(*callers, "caller-m64"), "syscall", "calls", "3"}
-		return syscall.ForkExec(argv[0], argv, &syscall.ProcAttr{Files: []uintptr{0, 1, 2}})
+		pid, err := syscall.ForkExec(argv[0], argv, &syscall.ProcAttr{Files: []uintptr{0, 1, 2}})
+		return pid, nil, err
 	})
 	if err != nil {
 		t.Fatal(err)

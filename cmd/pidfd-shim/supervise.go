@@ -96,7 +96,7 @@ func hooks(s *session.Session, c *runConfig, observers *observers) front.Hooks {
 	served := make(chan error, 1)
 	return front.Hooks{
 		Start: func(fork front.Fork) (int, error) {
-			pid, err := s.Launch(func() (int, error) { return fork(nil) })
+			pid, err := s.Launch(func() (int, func(), error) { return fork(nil) })
 			if err == nil {
 				c.hearHangups(s.Log)
 				go func() { served <- s.Serve() }()

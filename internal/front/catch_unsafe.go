@@ -109,7 +109,7 @@ func queueinfo(pid int, sig unix.Signal, info *note) error {
 	return nil
 }
 
-// nextChild waits for an event of any child and leaves it there to be taken.
+// nextChild waits for an event of a child and leaves it there to be taken.
 func nextChild(flags int) (pid int, err error) {
 	return child(unix.WEXITED | unix.WSTOPPED | unix.WCONTINUED | flags)
 }

@@ -2,9 +2,7 @@ package front
 
 import (
 	"errors"
-	"os"
 	"sync"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -14,6 +12,9 @@ import (
 type command struct {
 	pid  int
 	reap func(pid int, take func()) // Hooks.Reap, or nil
+	// whose is __WNOTHREAD where children are reaped by their own parent alone, the
+	// calling thread: tracees of other threads are theirs.
+	whose int
 
 	mu     sync.Mutex
 	reaped bool // guarded by mu
@@ -55,14 +56,11 @@ func (c *command) killGroup(sig unix.Signal) {
 	}
 }
 
-// watch reaps every child until none is left, and reports what COMMAND does.
-// alone, if not nil, ends children that are not COMMAND's.
+// watch reaps every child until none is left, and reports what
+// COMMAND does, if it is one. alone, if not nil, ends children that are not COMMAND's.
 func (c *command) watch(report func(message), alone func()) error {
-	if err := c.awaitInheritance(); err != nil {
-		return err
-	}
 	for {
-		pid, err := nextChild(c.waitFlags())
+		pid, err := nextChild(c.whose)
 		if errors.Is(err, unix.ECHILD) {
 			return nil
 		}
@@ -75,33 +73,9 @@ func (c *command) watch(report func(message), alone func()) error {
 	}
 }
 
-// waitFlags keep the main thread to its own children: tracees of other threads are theirs.
-func (c *command) waitFlags() int {
-	if c.reap == nil {
-		return 0
-	}
-	return unix.WNOTHREAD
-}
-
-// awaitInheritance waits until COMMAND is the calling thread's child: the one that has
-// forked it is about to end.
-func (c *command) awaitInheritance() error {
-	for c.reap != nil {
-		err := unix.Waitid(unix.P_PID, c.pid, nil, unix.WEXITED|unix.WNOWAIT|unix.WNOHANG|unix.WNOTHREAD, nil)
-		switch {
-		case err == nil:
-			return nil
-		case !errors.Is(err, unix.ECHILD) && !errors.Is(err, unix.EINTR):
-			return os.NewSyscallError("waitid", err)
-		}
-		time.Sleep(20 * time.Microsecond) //nolint:forbidigo // nothing tells of a thread's end
-	}
-	return nil
-}
-
 // wait takes an event of child pid.
 func (c *command) wait(pid int, status *unix.WaitStatus, options int) (got int, err error) {
-	take := func() { got, err = unix.Wait4(pid, status, options|unix.WNOHANG|c.waitFlags(), nil) }
+	take := func() { got, err = unix.Wait4(pid, status, options|unix.WNOHANG, nil) }
 	if c.reap == nil {
 		take()
 	} else {
@@ -143,7 +117,7 @@ func (c *command) take(pid int, alone func()) (message, bool) {
 // kernel/exit.c calls forget_original_parent first).
 func (c *command) reapDead() (left bool) {
 	for {
-		pid, err := child(unix.WEXITED | unix.WNOHANG | c.waitFlags())
+		pid, err := child(unix.WEXITED | unix.WNOHANG | c.whose)
 		if err != nil || pid == 0 {
 			return err == nil
 		}

@@ -61,7 +61,7 @@ func run(args []string) int {
 // openPlain is a supervisor that supervises nothing. --take=FD keeps FD from
 // COMMAND and writes a line to it when COMMAND has ended; --fail fails.
 func openPlain(config []string, inherited *Inherited) (Hooks, error) {
-	hooks := Hooks{Start: forkOnEndingThread}
+	hooks := Hooks{Start: forkOnThread}
 	for _, word := range config {
 		switch name, value, _ := strings.Cut(word, "="); name {
 		case "--take":
@@ -83,13 +83,17 @@ func openPlain(config []string, inherited *Inherited) (Hooks, error) {
 	return hooks, nil
 }
 
-// forkOnEndingThread forks as the thread with the filter will.
-func forkOnEndingThread(fork Fork) (pid int, err error) {
+// forkOnThread forks as the thread with the filter does.
+func forkOnThread(fork Fork) (pid int, err error) {
 	done := make(chan struct{})
 	go func() {
 		runtime.LockOSThread() // never unlocked: the thread ends
-		defer close(done)
-		pid, err = fork(nil)
+		var stay func()
+		pid, stay, err = fork(nil)
+		close(done)
+		if err == nil {
+			stay()
+		}
 	}()
 	<-done
 	return pid, err

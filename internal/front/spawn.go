@@ -16,8 +16,9 @@ import (
 )
 
 // Fork starts COMMAND from the calling goroutine's thread, adding to attr (nil is
-// as good as an empty one) what the front wants. Descriptors go by inheritance.
-type Fork func(attr *syscall.SysProcAttr) (pid int, err error)
+// as good as an empty one) what the front wants. Descriptors go by inheritance. stay
+// returns when the thread may end: COMMAND is to find its parent alive.
+type Fork func(attr *syscall.SysProcAttr) (pid int, stay func(), err error)
 
 // spawner starts COMMAND as the front's process would have become it.
 type spawner struct {

@@ -15,13 +15,13 @@ import (
 type Hooks struct {
 	// Start calls fork once, on a thread prepared for it, and returns what fork
 	// returned, or why it was not called. Any error but fork's own is ours (125).
+	// The thread then calls stay, and ends when that returns.
 	Start func(fork Fork) (pid int, err error)
 	// Ended, if not nil, is called when COMMAND has ended and before the front
 	// says so to the shell: what was written about COMMAND is to be on its way.
 	Ended func()
 	// Reap, if not nil, calls take to take an event of a child: threads of the supervisor
-	// trace processes, which can be its children. It is then the main thread alone that
-	// reaps, and only its own children: not those of threads that still live.
+	// trace processes, which can be its children.
 	Reap func(pid int, take func())
 	// Alone, if not nil, is called when COMMAND, or after it another child, has ended: it
 	// ends the children that the supervisor has for itself, so that those left are
@@ -33,8 +33,7 @@ type Hooks struct {
 	// KeepStderr leaves descriptor 2 open after the end of COMMAND, for a trace of
 	// what it left behind. A pipe that stderr goes to then stays open, too.
 	KeepStderr bool
-	// Protect puts COMMAND into a pid namespace of its own: see enclose.go. Start then
-	// has to call fork on a thread that ends.
+	// Protect puts COMMAND into a pid namespace of its own: see enclose.go.
 	Protect bool
 }
 
@@ -50,6 +49,7 @@ type supervisor struct {
 	inherited *Inherited
 	inside    *enclosure // nil without Protect
 	command   *command
+	parent    *parent // the thread that has forked COMMAND
 	group     int     // the front's process group: 0 where it has no number here
 	shell     *handle // the front
 	mirrored  bool    // the front was told to stop, once at least
@@ -110,14 +110,18 @@ func (s *supervisor) start(open Open) (err error) {
 	}
 	s.group = unix.Getpgrp()
 	spawner := &spawner{birth: s.birth, argv: s.orders.command, env: env}
-	pid, err := s.Start(func(attr *syscall.SysProcAttr) (int, error) {
-		return s.fork(spawner, attr)
+	pid, err := s.Start(func(attr *syscall.SysProcAttr) (int, func(), error) {
+		pid, err := s.fork(spawner, attr)
+		if err != nil {
+			return 0, nil, err
+		}
+		return pid, s.parent.stay, nil
 	})
 	if err != nil {
 		s.inside.leave()
 		return err
 	}
-	s.command = &command{pid: pid, reap: s.Reap}
+	s.command = &command{pid: pid, reap: s.Reap, whose: unix.WNOTHREAD}
 	return s.leave()
 }
 
@@ -130,10 +134,15 @@ func (s *supervisor) fork(spawner *spawner, attr *syscall.SysProcAttr) (pid int,
 			return 0, fmt.Errorf("--protect-supervisor: %w", err)
 		}
 	}
+	if s.parent, err = newParent(); err != nil {
+		return 0, err
+	}
 	if err := s.announce(); err != nil {
 		return 0, err
 	}
-	return spawner.fork(attr)
+	pid, err = spawner.fork(attr)
+	s.parent.child = pid
+	return pid, err
 }
 
 // settle makes this a process that no signal, terminal or debugger troubles.
@@ -174,7 +183,7 @@ func (s *supervisor) leave() error {
 // serve reaps until no descendant is left and there is nobody to serve.
 func (s *supervisor) serve() error {
 	go s.obey()
-	if err := s.command.watch(s.report, s.alone); err != nil {
+	if err := s.watch(); err != nil {
 		return err
 	}
 	if s.Wait == nil {
@@ -183,8 +192,38 @@ func (s *supervisor) serve() error {
 	return s.Wait()
 }
 
-// alone ends the children that are not COMMAND's: see Hooks.Alone.
+// watch reaps until no descendant is left, and reports what COMMAND does.
+func (s *supervisor) watch() error {
+	children, events := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(children, unix.SIGCHLD)
+	if err := Hear(unix.SIGCHLD); err != nil {
+		return err
+	}
+	if err := QuietStops(); err != nil { // each stop of a tracee is one
+		return err
+	}
+	go s.parent.listen(events)
+	for !s.command.reaped { // nobody else sets it
+		s.parent.next()
+		for told := false; !told; {
+			s.command.reapDead()
+			select {
+			case <-children:
+			case <-events:
+				told = true
+			}
+		}
+		if m, ok := s.command.take(s.command.pid, s.alone); ok {
+			s.report(m)
+		}
+	}
+	return s.command.watch(func(message) {}, s.alone)
+}
+
+// alone ends the children that are not COMMAND's: see Hooks.Alone. Those of the thread that
+// has forked COMMAND are the main thread's afterwards.
 func (s *supervisor) alone() {
+	s.parent.end()
 	if s.Alone != nil {
 		s.Alone()
 	}

@@ -8,6 +8,8 @@ import (
 	"runtime/debug"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/pidfd-shim/pidfd-shim/arch"
 	"github.com/pidfd-shim/pidfd-shim/emulate"
 	"github.com/pidfd-shim/pidfd-shim/internal/helper"
@@ -104,15 +106,19 @@ func New(o Options, f kernel.Features, log *slog.Logger) (*Session, error) {
 }
 
 // Launch starts the command under the filter. start runs on the filtered thread and
-// must use syscall.ForkExec.
-func (s *Session) Launch(start func() (int, error)) (int, error) {
+// must use syscall.ForkExec; so does what it returns, until the thread may end.
+func (s *Session) Launch(start func() (int, func(), error)) (int, error) {
 	program, err := notify.Compile(s.filter())
 	if err != nil {
 		return 0, err
 	}
 	killable := s.Features.WaitKillable
 	defer s.holdCollector()()
-	listener, pid, err := notify.Launch(program, killable, start)
+	var parent int
+	listener, pid, err := notify.Launch(program, killable, func() (int, func(), error) {
+		parent = unix.Gettid()
+		return start()
+	})
 	if err != nil {
 		return 0, err
 	}
@@ -122,7 +128,7 @@ func (s *Session) Launch(start func() (int, error)) (int, error) {
 	if s.siblings || s.results() {
 		listener.ExpectReruns()
 	}
-	s.held.Keep(int32(pid))
+	s.held.Keep(int32(pid), parent)
 	s.listener, s.backend = listener, listener
 	if !killable {
 		s.ledger = &emulate.Ledger{}

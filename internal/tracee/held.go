@@ -14,14 +14,15 @@ type Held struct {
 	freed *sync.Cond
 	by    map[int32]int // threads that trace the task, or try to
 	keep  int32
+	waits int // the thread that waits for keep; 0: the main thread
 }
 
 // Keep names the child whose end is the reaper's to see, with its status. Any other
-// child of ours is an orphan whose end nobody asks for.
-func (h *Held) Keep(pid int32) {
+// child of ours is an orphan whose end nobody asks for. Thread waits waits for the child.
+func (h *Held) Keep(pid int32, waits int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.keep = pid
+	h.keep, h.waits = pid, waits
 }
 
 // Reap takes an event of our child pid, while no thread of ours traces it and none
@@ -92,9 +93,10 @@ func (h *Held) drop(tid int32, wake bool) {
 	if h.freed != nil {
 		h.freed.Broadcast()
 	}
+	waits := h.waits
 	h.mu.Unlock()
 	if wake {
-		wakeReaper()
+		wakeReaper(waits)
 	}
 }
 
@@ -104,10 +106,13 @@ func (h *Held) kept(tid int32) bool {
 	return h.keep == tid
 }
 
-// wakeReaper makes the main thread look at its children again: a wait is restarted after
-// the handler of any signal, and looks before it sleeps. SIGURG is the Go runtime's own
-// and always handled.
-func wakeReaper() {
+// wakeReaper makes the main thread, and the one that waits for the child that is kept, look
+// at their children again: a wait is restarted after the handler of any signal, and looks
+// before it sleeps. SIGURG is the Go runtime's own and always handled.
+func wakeReaper(waits int) {
 	pid := unix.Getpid()
 	_ = unix.Tgkill(pid, pid, unix.SIGURG)
+	if waits != 0 {
+		_ = unix.Tgkill(pid, waits, unix.SIGURG)
+	}
 }

@@ -144,7 +144,7 @@ func behind() bool { return true }
 func TestTheKeptChildIsReapedByItsParent(t *testing.T) {
 	var held Held
 	s, pid := set(t, &held), child(t)
-	held.Keep(pid)
+	held.Keep(pid, 0)
 	seized(t, s, pid)
 	statuses := reaper(&held)
 	awaitReaper(t)
@@ -180,7 +180,7 @@ func TestAnotherChildEndsWithItsTracer(t *testing.T) {
 func TestStopsOfATracedChildReachItsParent(t *testing.T) {
 	var held Held
 	s, pid := set(t, &held), child(t)
-	held.Keep(pid)
+	held.Keep(pid, 0)
 	seized(t, s, pid)
 	statuses := reaper(&held)
 	awaitReaper(t)
@@ -331,7 +331,7 @@ func TestKilledInItsStop(t *testing.T) {
 	var held Held
 	for range 50 {
 		s, pid := set(t, &held), child(t)
-		held.Keep(pid)
+		held.Keep(pid, 0)
 		if errno := s.Seize(pid, unix.PTRACE_O_TRACEEXIT); errno != 0 {
 			t.Fatalf("seize: %v", errno)
 		}

@@ -11,8 +11,9 @@ import (
 )
 
 // Fork starts COMMAND from the calling thread with the given attributes. With Ptrace
-// set, the child has every signal blocked but SIGTRAP.
-type Fork func(attr *syscall.SysProcAttr) (pid int, err error)
+// set, the child has every signal blocked but SIGTRAP. stay returns when the thread may
+// end.
+type Fork func(attr *syscall.SysProcAttr) (pid int, stay func(), err error)
 
 // Launcher starts COMMAND for a tracer.
 type Launcher struct {
@@ -28,7 +29,7 @@ type Launcher struct {
 }
 
 // Launch starts COMMAND under the filter and hands it over. It runs on a thread of its
-// own that then ends.
+// own, COMMAND's parent, that lives as long as COMMAND does.
 //
 // PTRACE_TRACEME makes exec stop, but its tracer would have to stay that thread and
 // could not tell group stops apart. So the thread lets go at that stop with a SIGSTOP,
@@ -48,8 +49,11 @@ func (l *Launcher) Launch() (int, error) {
 	results := make(chan result)
 	go func() {
 		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
-		pid, err := l.launch()
+		pid, stay, err := l.launch()
 		results <- result{pid, err}
+		if err == nil {
+			stay()
+		}
 	}()
 	r := <-results
 	if r.err == nil {
@@ -61,16 +65,16 @@ func (l *Launcher) Launch() (int, error) {
 	return r.pid, r.err
 }
 
-func (l *Launcher) launch() (int, error) {
+func (l *Launcher) launch() (int, func(), error) {
 	slot, err := l.Install()
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
-	pid, err := l.Fork(&syscall.SysProcAttr{Ptrace: true})
+	pid, stay, err := l.Fork(&syscall.SysProcAttr{Ptrace: true})
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
-	return pid, l.hand(pid, slot)
+	return pid, stay, l.hand(pid, slot)
 }
 
 func (l *Launcher) hand(pid, slot int) error {
