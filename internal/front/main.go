@@ -178,6 +178,7 @@ func (f *front) handle(m message) (status unix.WaitStatus, final bool) {
 		f.noteEarly()
 		_ = sendPacket(f.sock, make([]byte, passedSize), 0)
 	case started:
+		f.reapInherited()
 		f.command = &command{pid: int(m.value)}
 		f.startLookout()
 		f.passEarly()

@@ -39,6 +39,19 @@ func (f *front) lost(cause error) (status unix.WaitStatus, final bool) {
 	return 0, false
 }
 
+// reapInherited reaps the children that are not ours but came with this process: those of
+// the program that executed us, and, in an init, of everybody. Natively they are COMMAND's
+// to wait for; that they are ours cannot be changed, so nobody else ever will.
+func (f *front) reapInherited() {
+	for !f.orphaned { // else a watch reaps them all
+		pid, err := child(unix.WEXITED | unix.WNOHANG)
+		if err != nil || pid == 0 || pid == f.supervisor {
+			return
+		}
+		_, _ = unix.Wait4(pid, nil, unix.WNOHANG, nil)
+	}
+}
+
 // adopt makes COMMAND's events come from a watch of our own, as messages.
 func (f *front) adopt() error {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)

@@ -11,6 +11,9 @@ import (
 // not had it. A terminal signals whole groups, those that it means.
 func (f *front) relay() {
 	n, ok := f.nextNote()
+	if ok && n.signal() == unix.SIGCHLD {
+		f.reapInherited()
+	}
 	if !ok || f.isOurs(n) { // not for the witness: the group's SIGCONT may come after the supervisor's
 		return
 	}
