@@ -167,6 +167,7 @@ func (t *tracerProcess) awaitEnd() {
 // trace is the tracer process.
 func trace(args []string) int {
 	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
+	_ = front.Deafen()
 	_ = front.QuietStops() // for speed alone
 	socket := os.NewFile(helperSocket, "supervisor")
 	if err := traceFor(args, socket); err != nil {

@@ -16,8 +16,10 @@ type command struct {
 	// calling thread: tracees of other threads are theirs.
 	whose int
 
-	mu     sync.Mutex
-	reaped bool // guarded by mu
+	mu sync.Mutex
+	// guarded by mu
+	reaped  bool
+	waiting backlog
 }
 
 // pass gives COMMAND a signal that was sent to the front: with its siginfo, the
@@ -32,11 +34,23 @@ func (c *command) pass(p passed) {
 	if c.reaped {
 		return
 	}
-	if info, ok := p.forAnother(); ok && queueinfo(c.pid, p.signal(), &info) == nil {
+	info, ok := p.forAnother()
+	if ok && p.signal() >= firstRealtime {
+		c.queue(&info)
+		return
+	}
+	if ok && queueinfo(c.pid, p.signal(), &info) == nil {
 		return
 	}
 	// Refused at the limit of queued signals (EAGAIN), or from the kernel itself.
 	_ = unix.Kill(c.pid, p.signal()) //nolint:forbidigo // our child, not reaped: mu is held
+}
+
+// over tells whether COMMAND has ended.
+func (c *command) over() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.reaped
 }
 
 func (c *command) kill(sig unix.Signal) {

@@ -38,9 +38,11 @@ type front struct {
 	sock       int // the supervisor's end, or that of our own watch
 	supervisor int // its pid, 0 once reaped
 	witness    *witness
-	command    *command // nil until COMMAND has started
-	early      []*note  // what came before COMMAND was there to get it
-	orphaned   bool     // the supervisor is dead, COMMAND is our child
+	command    *command                  // nil until COMMAND has started
+	early      []*note                   // what came before COMMAND was there to get it
+	holding    []held                    // what may be for everybody: see hold.go
+	noticed    map[unix.Signal]time.Time // when the supervisor last got it
+	orphaned   bool                      // the supervisor is dead, COMMAND is our child
 	lookout    lookout
 
 	lastContinue struct { // the last SIGCONT of the whole group
@@ -60,7 +62,7 @@ func Main(opts Options) int {
 	// The thread that starts the witness has to outlive it, and is the only one
 	// whose mask is ours to set.
 	runtime.LockOSThread()
-	f := &front{Options: opts, birth: atBirth()}
+	f := &front{Options: opts, birth: atBirth(), noticed: map[unix.Signal]time.Time{}}
 	if err := f.start(); err != nil {
 		complain(err)
 		f.witness.stop()
@@ -154,15 +156,20 @@ func (f *front) mirror() unix.WaitStatus {
 			continue
 		}
 		f.relay()
+		f.passDue()
 	}
 }
 
-// wait blocks until there is a message, or a note that can be passed on: before
-// COMMAND has started they wait. False: it is time for a look.
+// wait blocks until there is a message, or a note that can be passed on, at once or after
+// a while: before COMMAND has started they wait. False: it is time for a look.
 func (f *front) wait() bool {
 	fds := []unix.PollFd{{Fd: int32(f.sock), Events: unix.POLLIN}}
 	if f.command != nil {
 		fds = append(fds, unix.PollFd{Fd: int32(f.notes), Events: unix.POLLIN})
+	}
+	if due := f.untilDue(); due >= 0 {
+		_, _ = unix.Poll(fds, due)
+		return true
 	}
 	n, _ := unix.Poll(fds, f.lookout.timeout())
 	return n != 0
@@ -186,6 +193,8 @@ func (f *front) handle(m message) (status unix.WaitStatus, final bool) {
 		if sig := unix.Signal(m.value); !f.lentFor(sig) {
 			f.stop(sig)
 		}
+	case noticed:
+		f.noticed[unix.Signal(m.value)] = time.Now()
 	case ended:
 		f.reapSupervisor()
 		return unix.WaitStatus(m.value), true

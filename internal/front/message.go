@@ -19,6 +19,7 @@ const (
 	continued                    // for the supervisor alone, which sends a SIGCONT
 	ended                        // value: the wait status; nothing of COMMAND is left
 	endedLeaving                 // value: the wait status; descendants live on
+	noticed                      // value: a signal that somebody has sent to the supervisor
 )
 
 // message goes from the supervisor to the front: two 32-bit words. The other way

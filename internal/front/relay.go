@@ -8,7 +8,8 @@ import (
 )
 
 // relay takes one signal that reached the front and passes it on if COMMAND has
-// not had it. A terminal signals whole groups, those that it means.
+// not had it, after a while where that is not yet known. A terminal signals whole groups,
+// those that it means.
 func (f *front) relay() {
 	n, ok := f.nextNote()
 	if ok && n.signal() == unix.SIGCHLD {
@@ -17,15 +18,17 @@ func (f *front) relay() {
 	if !ok || f.isOurs(n) { // not for the witness: the group's SIGCONT may come after the supervisor's
 		return
 	}
-	wholeGroup := f.witness.saw(n.signal()) || f.isGroupsAgain(n)
-	if !wholeGroup && !fromTerminal(n) {
-		f.pass(n, false)
-		return
-	}
-	if n.signal() == unix.SIGCONT {
+	group := f.witness.saw(n.signal()) || f.isGroupsAgain(n) || fromTerminal(n)
+	if group && n.signal() == unix.SIGCONT {
 		f.lastContinue.pid, f.lastContinue.at = n.pid(), time.Now()
 	}
-	f.passGroup(n)
+	switch {
+	case group && f.place() == inGroup:
+	case f.orphaned || n.code() > 0 || atOnce().has(n.signal()):
+		f.passOn(n, group)
+	default:
+		f.hold(n, group)
+	}
 }
 
 // noteEarly keeps what came before COMMAND was there, from a terminal and to the

@@ -108,6 +108,9 @@ func (s *supervisor) start(open Open) (err error) {
 	if s.shell, err = holdParent(s.front); err != nil {
 		return err
 	}
+	if err := s.notice(); err != nil {
+		return err
+	}
 	s.group = unix.Getpgrp()
 	spawner := &spawner{birth: s.birth, argv: s.orders.command, env: env}
 	pid, err := s.Start(func(attr *syscall.SysProcAttr) (int, func(), error) {
@@ -119,6 +122,9 @@ func (s *supervisor) start(open Open) (err error) {
 	})
 	if err != nil {
 		s.inside.leave()
+		return err
+	}
+	if err := s.noticeAgain(); err != nil {
 		return err
 	}
 	s.command = &command{pid: pid, reap: s.Reap, whose: unix.WNOTHREAD}
@@ -183,6 +189,7 @@ func (s *supervisor) leave() error {
 // serve reaps until no descendant is left and there is nobody to serve.
 func (s *supervisor) serve() error {
 	go s.obey()
+	go s.followStops()
 	if err := s.watch(); err != nil {
 		return err
 	}

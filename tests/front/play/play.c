@@ -90,6 +90,8 @@ static void rest(int milliseconds) {
 
 // pause MILLISECONDS
 static int part_pause(char **argv) {
+	if (write(3, "ready\n", 6) > 0)
+		close(3);
 	rest(atoi(argv[0]));
 	return 0;
 }
@@ -138,6 +140,207 @@ static int part_zombies(char **argv) {
 	return 0;
 }
 
+// start_ready starts a program, which says on descriptor 3 that it is ready.
+static pid_t start_ready(char **argv, int *out) {
+	int pipes[2];
+	char line[64];
+	must(pipe2(pipes, O_CLOEXEC), "pipe2");
+	pid_t pid = fork();
+	must(pid, "fork");
+	if (pid == 0) {
+		dup2(pipes[1], 3);
+		execvp(argv[0], argv);
+		fail(argv[0]);
+	}
+	close(pipes[1]);
+	must(read(pipes[0], line, sizeof line), "read");
+	*out = pipes[0];
+	return pid;
+}
+
+static int number(const char *name) {
+	static const struct {
+		const char *name;
+		int sig;
+	} names[] = {{"TERM", SIGTERM}, {"HUP", SIGHUP}, {"INT", SIGINT}, {"QUIT", SIGQUIT}, {"USR1", SIGUSR1}};
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (strcmp(name, names[i].name) == 0)
+			return names[i].sig;
+	return atoi(name);
+}
+
+static void ready(void) {
+	if (write(3, "ready\n", 6) > 0)
+		close(3);
+}
+
+static volatile sig_atomic_t got[65];
+
+static void count(int sig) { got[sig]++; }
+
+// count FILE: ends gracefully some time after the first signal, and writes how many of which
+// it got.
+static int part_count(char **argv) {
+	struct sigaction act = {.sa_handler = count};
+	for (int sig = 1; sig < 65; sig++)
+		sigaction(sig, &act, NULL);
+	ready();
+	for (int any = 0; !any; rest(500))
+		for (int sig = 1; sig < 65; sig++)
+			any |= got[sig];
+	FILE *f = fopen(argv[0], "w");
+	for (int sig = 1; sig < 65; sig++)
+		if (got[sig])
+			fprintf(f, "%d: %d\n", sig, got[sig]);
+	fclose(f);
+	return 3;
+}
+
+static int children_of(int pid, int *list, int n) {
+	int parent, group, found = 0;
+	DIR *proc = opendir("/proc");
+	for (struct dirent *e; proc && (e = readdir(proc));)
+		if (atoi(e->d_name) > 0 && state(atoi(e->d_name), &parent, &group) && parent == pid && found < n)
+			list[found++] = atoi(e->d_name);
+	closedir(proc);
+	return found;
+}
+
+// tree lists a process and all below it.
+static int tree(int pid, int *list, int n) {
+	int found = 1;
+	list[0] = pid;
+	for (int i = 0; i < found; i++)
+		found += children_of(list[i], list + found, n - found);
+	return found;
+}
+
+static int ending(pid_t pid) {
+	int status;
+	must(waitpid(pid, &status, 0), "waitpid");
+	if (WIFSIGNALED(status))
+		printf("signal %d\n", WTERMSIG(status));
+	else
+		printf("status %d\n", WEXITSTATUS(status));
+	return 0;
+}
+
+// everybody SIGNAL PROGRAM...: the program's main process gets the signal, then everybody
+// else of it, as a service manager does.
+static int part_everybody(char **argv) {
+	int out, list[64], sig = number(argv[0]);
+	pid_t pid = start_ready(argv + 1, &out);
+	int n = tree(pid, list, 64);
+	kill(pid, sig);
+	for (int i = 1; i < n; i++)
+		kill(list[i], sig);
+	return ending(pid);
+}
+
+// mainalone SIGNAL PROGRAM...
+static int part_mainalone(char **argv) {
+	int out;
+	pid_t pid = start_ready(argv + 1, &out);
+	kill(pid, number(argv[0]));
+	return ending(pid);
+}
+
+static int seen;
+
+// values FILE: blocks a real-time signal until SIGTERM, and writes how many values came, and
+// whether they did in order.
+static int part_values(char **argv) {
+	sigset_t set;
+	siginfo_t info;
+	int in_order = 1, last = -1;
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, 40);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	ready();
+	sigdelset(&set, 40);
+	sigwaitinfo(&set, &info);
+	sigemptyset(&set);
+	sigaddset(&set, 40);
+	struct timespec enough = {1, 0};
+	while (sigtimedwait(&set, &info, &enough) > 0) {
+		in_order &= info.si_value.sival_int == last + 1;
+		last = info.si_value.sival_int;
+		seen++;
+	}
+	FILE *f = fopen(argv[0], "w");
+	fprintf(f, "%s\n", in_order ? "in order" : "out of order");
+	fprintf(f, "%d\n", seen);
+	fclose(f);
+	return 0;
+}
+
+// flood N PROGRAM...: N values to its main process, with room for few: what it did not get
+// the sender was told of.
+static int part_flood(char **argv) {
+	int out, sent = 0, n = atoi(argv[0]);
+	struct rlimit few = {200, 200};
+	must(setrlimit(RLIMIT_SIGPENDING, &few), "setrlimit");
+	pid_t pid = start_ready(argv + 1, &out);
+	for (int i = 0; i < n; i++)
+		if (sigqueue(pid, 40, (union sigval){.sival_int = sent}) == 0)
+			sent++;
+	kill(pid, SIGTERM);
+	ending(pid);
+	char line[64];
+	int last = 0;
+	while (argv[last + 1])
+		last++;
+	FILE *f = fopen(argv[last], "r+");
+	if (!f || !fgets(line, sizeof line, f))
+		fail(argv[last]);
+	int arrived = -1;
+	if (fscanf(f, "%d", &arrived) != 1)
+		fail("fscanf");
+	printf("%s", line);
+	printf("%s\n", arrived == sent ? "none was lost" : "some were lost");
+	if (arrived != sent)
+		printf("%d of %d\n", arrived, sent);
+	must(ftruncate(fileno(f), 0), "ftruncate");
+	return 0;
+}
+
+// beat writes again and again, as long as it runs.
+static int part_beat(char **argv) {
+	(void)argv;
+	signal(SIGPIPE, SIG_DFL);
+	while (write(3, "x", 1) == 1)
+		rest(1);
+	return 0;
+}
+
+// silent tells whether nothing comes for so long.
+static int silent(int fd, int milliseconds) {
+	char buffer[4096];
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	for (int tries = 0; tries < 5000; tries++) {
+		if (poll(&p, 1, milliseconds) == 0)
+			return 1;
+		if (read(fd, buffer, sizeof buffer) <= 0)
+			return -1;
+	}
+	return 0;
+}
+
+// stopped PROGRAM...: its main process is stopped, and continued.
+static int part_stopped(char **argv) {
+	int out, status;
+	pid_t pid = start_ready(argv, &out);
+	kill(pid, SIGSTOP);
+	must(waitpid(pid, &status, WUNTRACED), "waitpid");
+	puts(silent(out, 300) == 1 ? "silent" : "goes on");
+	kill(pid, SIGCONT);
+	char c;
+	puts(read(out, &c, 1) == 1 ? "goes on" : "ended");
+	kill(pid, SIGTERM);
+	return ending(pid);
+}
+
 static const struct {
 	const char *name;
 	int (*run)(char **argv);
@@ -148,6 +351,13 @@ static const struct {
 	{"pdeathsig", part_pdeathsig},
 	{"pause", part_pause},
 	{"reaper", part_reaper},
+	{"count", part_count},
+	{"everybody", part_everybody},
+	{"mainalone", part_mainalone},
+	{"values", part_values},
+	{"flood", part_flood},
+	{"beat", part_beat},
+	{"stopped", part_stopped},
 	{"zombies", part_zombies},
 };
 

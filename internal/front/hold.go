@@ -1,0 +1,94 @@
+package front
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Service managers signal a whole control group, the main process first, then everybody
+// once: COMMAND among them. What reaches the front is therefore held for a moment, until it
+// is seen whether witness and supervisor, which nobody means, get the same: then COMMAND
+// has it, too, and a second one would be ours.
+type held struct {
+	n     *note
+	due   time.Time
+	limit time.Time
+	whole bool // the front's whole group got it
+	group bool // the witness has had it already
+}
+
+// holdTime is how long a signal is held, and holdLimit as long as its sender is still
+// running, who may have been interrupted between two of its signals, or only the witness
+// has it.
+const (
+	holdTime  = 20 * time.Millisecond
+	holdLimit = 400 * time.Millisecond
+)
+
+// atOnce are the signals that are not held: to have them twice is to have them once, and
+// the order of stops and continuations matters to whoever sends both.
+func atOnce() sigset {
+	return setOf(unix.SIGCONT, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU, unix.SIGWINCH, unix.SIGURG, unix.SIGCHLD)
+}
+
+// hold puts n behind those that are held already.
+func (f *front) hold(n *note, group bool) {
+	now := time.Now()
+	limit := holdLimit
+	if group { // what the group got came to the witness first, and is most likely no more than that
+		limit = 2 * holdTime
+	}
+	f.holding = append(f.holding, held{n, now.Add(holdTime), now.Add(limit), group, group})
+}
+
+// passDue passes on what has been held long enough and was for the front alone. The order
+// stays.
+func (f *front) passDue() {
+	for len(f.holding) > 0 {
+		h := &f.holding[0]
+		now := time.Now()
+		switch {
+		case f.orphaned:
+			f.passOn(h.n, h.whole)
+		case now.Before(h.due):
+			return
+		case f.everybodyHas(h):
+			delete(f.noticed, h.n.signal())
+		case now.Before(h.limit) && (h.group || isIn(int(h.n.pid()), "R")):
+			h.due = now.Add(holdTime / 2)
+			return
+		default:
+			f.passOn(h.n, h.whole)
+		}
+		f.holding = f.holding[1:]
+	}
+}
+
+// everybodyHas tells whether the witness has h's signal, and the supervisor: that one may
+// not have come to tell of it yet.
+func (f *front) everybodyHas(h *held) bool {
+	if !h.group {
+		h.group = f.witness.take(h.n.signal())
+	}
+	at, ok := f.noticed[h.n.signal()]
+	return h.group && ok && h.due.Sub(at) <= holdLimit
+}
+
+// passOn passes n on as what it was: the front's, or its whole group's.
+func (f *front) passOn(n *note, whole bool) {
+	if whole {
+		f.passGroup(n)
+	} else {
+		f.pass(n, false)
+	}
+}
+
+// untilDue is how long wait may wait, in milliseconds.
+func (f *front) untilDue() int {
+	if len(f.holding) == 0 {
+		return -1
+	}
+	left := time.Until(f.holding[0].due)
+	return max(0, int((left + time.Millisecond - 1).Milliseconds()))
+}
