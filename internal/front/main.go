@@ -185,8 +185,8 @@ func (f *front) handle(m message) (status unix.WaitStatus, final bool) {
 		f.noteEarly()
 		_ = sendPacket(f.sock, make([]byte, passedSize), 0)
 	case started:
-		f.reapInherited()
 		f.command = &command{pid: int(m.value)}
+		f.reapInherited()
 		f.startLookout()
 		f.passEarly()
 	case stopped:

@@ -45,8 +45,8 @@ func (f *front) lost(cause error) (status unix.WaitStatus, final bool) {
 func (f *front) reapInherited() {
 	for !f.orphaned { // else a watch reaps them all
 		pid, err := child(unix.WEXITED | unix.WNOHANG)
-		if err != nil || pid == 0 || pid == f.supervisor {
-			return
+		if err != nil || pid == 0 || pid == f.supervisor || pid == f.command.pid {
+			return // the latter is ours once the supervisor has died
 		}
 		_, _ = unix.Wait4(pid, nil, unix.WNOHANG, nil)
 	}
