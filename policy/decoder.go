@@ -113,6 +113,18 @@ func decimal(text string) (int64, bool) {
 	return n, err == nil
 }
 
+// dashed takes a range apart that is written as others write them, 1000-2000.
+func dashed(text string) (from, to string, ok bool) {
+	i := strings.LastIndex(text, "-")
+	if i <= 0 || text[i-1] == '-' {
+		return "", "", false
+	}
+	from, to = strings.TrimSpace(text[:i]), strings.TrimSpace(text[i+1:])
+	_, good := decimal(from)
+	_, fine := decimal(to)
+	return from, to, good && fine
+}
+
 // numbers is what a key's list of numbers and ranges may hold.
 type numbers struct {
 	key  string
@@ -128,7 +140,10 @@ func plain(key string, low, high int64) numbers {
 			n, ok := decimal(text)
 			return n, ok && n >= low && n <= high
 		},
-		hint: func(string) string {
+		hint: func(text string) string {
+			if from, to, ok := dashed(text); ok {
+				return fmt.Sprintf("a range is written %s..%s", from, to)
+			}
 			return fmt.Sprintf("give a number from %d to %d, or a range LOW..HIGH", low, high)
 		},
 	}

@@ -100,7 +100,7 @@ func syntaxError(r *reporter, err error) {
 			at = placeOf(t)
 		}
 	}
-	r.fail(at, "not YAML: %s", oneLine(what))
+	r.fail(at, "%s", notYAML(what))
 }
 
 // oneLine is what the library says, less the lines of the file that it shows: the first

@@ -63,6 +63,7 @@ func (d decoder) policy(root *node) *Policy {
 		p.errno = d.errno(n)
 	}
 	if n := top["default"]; n != nil {
+		p.defaulted = true
 		p.fallback.Allow, p.fallback.Log = d.action(n, "default")
 	}
 	if p.fallback.denies() {

@@ -11,15 +11,16 @@ import (
 // Policy is a policy file, checked. It is never written to after Parse, so any number
 // of threads may ask it.
 type Policy struct {
-	name     string
-	syscalls []arch.Syscall
-	complain bool    // denials are logged instead
-	fallback Verdict // for a call that no rule matches
-	errno    unix.Errno
-	rules    []rule
-	needs    Fact // of all rules
-	index    *index
-	examples []example
+	name      string
+	syscalls  []arch.Syscall
+	complain  bool    // denials are logged instead
+	fallback  Verdict // for a call that no rule matches
+	defaulted bool    // the file says what happens where no rule matches
+	errno     unix.Errno
+	rules     []rule
+	needs     Fact // of all rules
+	index     *index
+	examples  []example
 }
 
 // rule matches if all its checks do.

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"bytes"
+	"strings"
 
 	"github.com/goccy/go-yaml/token"
 )
@@ -62,7 +63,7 @@ func checkTokens(r *reporter, tokens token.Tokens) bool {
 		what := banned(t)
 		switch {
 		case t.Type == token.InvalidType:
-			what = "not YAML: " + oneLine(t.Error)
+			what = notYAML(t.Error)
 		case t.Type == token.DocumentHeaderType && begun, t.Type == token.DocumentEndType && i+1 < len(tokens):
 			what = "a second document begins here: a policy is one"
 		}
@@ -134,4 +135,13 @@ func (s *shape) at(column int) *level {
 		s.open = append(s.open, level{column: column})
 	}
 	return &s.open[len(s.open)-1]
+}
+
+// notYAML is what the parser says, in the words of who wrote the file where it is a tab: by
+// far the most usual.
+func notYAML(what string) string {
+	if strings.Contains(what, `'\t'`) || strings.Contains(what, "'\t'") {
+		return "not YAML: a tab stands where only spaces may: indent by spaces"
+	}
+	return "not YAML: " + oneLine(what)
 }

@@ -14,6 +14,9 @@ func (p *Policy) Warnings() []Error {
 	if free := p.free(); p.Denies() && len(free) > 0 {
 		add(position{1, 1}, "syscalls leaves %s free: what this policy denies can be done by %s", join(free, "and"), free[0])
 	}
+	if !p.Denies() && !p.defaulted {
+		add(position{1, 1}, "nothing is denied: no rule denies, and without default: what no rule matches is allowed")
+	}
 	for i := range p.rules {
 		r := &p.rules[i]
 		if r.never() {

@@ -196,6 +196,9 @@ func openMetrics(where string) (net.Listener, error) {
 		}
 		return s, nil
 	}
+	if _, _, err := net.SplitHostPort(where); err != nil {
+		return nil, fmt.Errorf("--metrics %s: no such address, it takes HOST:PORT, :PORT or unix:PATH", where)
+	}
 	l, err := net.Listen("tcp", where)
 	if err != nil {
 		return nil, fmt.Errorf("--metrics %s: %w", where, err)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -72,6 +73,10 @@ func askAgent(ctx context.Context, control, what string, answer any) error {
 
 func ask(ctx context.Context, control, what string, answer any) error {
 	if _, err := os.Stat(control); err != nil {
+		var path *os.PathError
+		if errors.As(err, &path) {
+			err = path.Err
+		}
 		return fmt.Errorf("%w: is it running, and is that its --control?", err)
 	}
 	client := http.Client{Timeout: flushTime, Transport: &http.Transport{

@@ -25,6 +25,7 @@ const examples = `  pidfd-shim doctor                              what can this
 // execute is the whole program but for its end: it returns the exit status.
 func execute(args []string, in io.Reader, out, errOut io.Writer) int {
 	root := newRoot()
+	onlyShellsOfLinux(root)
 	root.SetArgs(args)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		if !cmd.HasParent() && !strings.HasPrefix(args[0], "-") {
@@ -71,6 +72,20 @@ func newRoot() *cobra.Command {
 		root.AddCommand(cmd)
 	}
 	return root
+}
+
+// onlyShellsOfLinux takes away the completion of a shell that Linux has not.
+func onlyShellsOfLinux(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
+	completion, _, err := root.Find([]string{"completion"})
+	if err != nil {
+		return
+	}
+	for _, shell := range completion.Commands() {
+		if shell.Name() == "powershell" {
+			completion.RemoveCommand(shell)
+		}
+	}
 }
 
 // subcommands in the order of the manual.
@@ -139,7 +154,7 @@ func explainArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	}
 	return func(cmd *cobra.Command, args []string) error {
 		if err := check(cmd, args); err != nil {
-			return usageError{fmt.Errorf("read arguments: %w; usage: pidfd-shim %s", err, cmd.Use)}
+			return usageError{fmt.Errorf("read arguments: %w; usage: %s", err, cmd.UseLine())}
 		}
 		return nil
 	}

@@ -35,18 +35,30 @@ func tracedHooks(s *session.Session, c *runConfig, inherited *front.Inherited) (
 	}
 	return front.Hooks{
 		Start: func(fork front.Fork) (int, error) {
-			return s.LaunchTraced(&ptrace.Launcher{
+			pid, err := s.LaunchTraced(&ptrace.Launcher{
 				Fork: ptrace.Fork(fork), Blocked: inherited.Blocked,
 				Seize: func(pid, slot int) error {
 					pauseStart(c.Pause)
 					return tracer.seize(pid, slot)
 				},
 			})
+			return pid, blameTracer(s, err)
 		},
 		Ended:      tracer.commandEnded,
 		Alone:      tracer.awaitEnd,
 		KeepStderr: c.Trace == "-" || c.Summary == "-",
 	}, nil
+}
+
+// blameTracer says so where what failed is that somebody else traces us, and what we start.
+func blameTracer(s *session.Session, err error) error {
+	if !errors.Is(err, unix.EPERM) {
+		return err
+	}
+	if by, unknown := s.TracerOf(int32(os.Getpid())); unknown == nil && by != 0 {
+		return fmt.Errorf("--backend ptrace: already traced by %d: a process has one tracer: use --backend notify, or run pidfd-shim outside of it", by)
+	}
+	return err
 }
 
 // startTracer starts the tracer, which ends with the supervisor, and the tree with it: the
