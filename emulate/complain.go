@@ -78,15 +78,10 @@ func (h *SendSignal) lookResolve(a *attempt) {
 	if a.caller, err = h.callers.get(h, a.call.Tid); err != nil {
 		return
 	}
-	switch {
-	case !a.req.byNumber():
-		a.early, err = h.resolveTarget(a)
-		if a.early == 0 && err == nil {
-			a.early, err = h.identify(a)
-		}
-	case a.group() && a.logs == nil:
-	default:
+	if a.req.byNumber() {
 		a.early, err = h.resolveNumber(a)
+	} else if a.early, err = h.resolveTarget(a); a.early == 0 && err == nil {
+		a.early, err = h.identify(a)
 	}
 	if err != nil {
 		a.early = unix.ENOSYS // whatever it would be: nothing is known

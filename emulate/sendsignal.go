@@ -127,7 +127,11 @@ func (h *SendSignal) Handle(c *shim.Call) shim.Verdict {
 		h.Ledger.hopped(c.Tid, false)
 		return shim.Gone()
 	}
-	return h.Send(a)
+	v := h.Send(a)
+	if v.Kind == shim.KindFail {
+		c.Record.Check = h.refusedBy(a, v.Errno)
+	}
+	return v
 }
 
 // attempt is what one call has learned so far.

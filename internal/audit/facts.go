@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -18,6 +19,12 @@ type facts struct {
 	pidns uint64 // inode number, 0 if unknown
 	comm  string
 	exe   string
+
+	// These, like comm and exe, may be as old as Fresh says.
+	euid, gid uint32
+	cgroup    string
+	session   int32
+	parents   []int32 // from its parent upwards; of a thread its process's
 }
 
 // gatherer reads facts and keeps handles on the tasks that it has seen. A handle
@@ -63,6 +70,10 @@ func (g *gatherer) about(tid int32, ids shim.IDs, into *facts) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	t := g.known[tid]
+	before := int64(0)
+	if t != nil {
+		before = t.named
+	}
 	if t != nil && !t.refresh(g.fresh, ids) {
 		g.drop(t)
 		t = nil
@@ -71,6 +82,9 @@ func (g *gatherer) about(tid int32, ids shim.IDs, into *facts) bool {
 		if t = g.meet(tid); t == nil {
 			return false
 		}
+	}
+	if t.named != before {
+		g.lookUp(t)
 	}
 	g.counter++
 	t.used = g.counter
@@ -138,9 +152,60 @@ func (t *task) refresh(fresh time.Duration, ids shim.IDs) bool {
 	}
 	t.comm, t.named = comm, now
 	t.exe, _ = t.dir.Exe()
+	t.cgroup, _ = t.dir.Cgroup()
 	// The handle and the directory were opened one after the other: only if the task
 	// behind the first still lives now have both the same.
 	return t.pidfd < 0 || t.readIDs()
+}
+
+// maxParents bounds the walk upwards.
+const maxParents = 64
+
+// lookUp reads who the task's parents are, each by its number: for a line, not for a decision.
+func (g *gatherer) lookUp(t *task) {
+	var stat proc.Stat
+	t.parents = t.parents[:0:0] // the facts of before may still be in use
+	if t.dir.Stat(&stat) != nil {
+		return
+	}
+	t.session = stat.Session
+	for pid := stat.PPid; pid > 0 && len(t.parents) < maxParents; pid = stat.PPid {
+		t.parents = append(t.parents, pid)
+		dir, err := g.fs.Dir(pid)
+		if err != nil {
+			return
+		}
+		err = dir.Stat(&stat)
+		_ = dir.Close()
+		if err != nil {
+			return
+		}
+	}
+}
+
+// related are the relations between a caller and its target in the words of policies, all
+// that can be told of two tasks: sandbox and init are not among them.
+func related(dst []byte, caller, target *facts) []byte {
+	held := false
+	add := func(is bool, word string) {
+		if !is {
+			return
+		}
+		if held {
+			dst = append(dst, ',')
+		}
+		dst, held = append(append(append(dst, '"'), word...), '"'), true
+	}
+	self := caller.tgid == target.tgid
+	below := slices.Index(target.parents, caller.tgid)
+	add(self, "self")
+	add(!self && below == 0, "child")
+	add(!self && slices.Index(caller.parents, target.tgid) == 0, "parent")
+	add(!self && below >= 0, "descendant")
+	add(caller.uid == target.uid, "same-uid")
+	add(caller.session != 0 && caller.session == target.session, "same-session")
+	add(caller.pidns != 0 && caller.pidns == target.pidns, "same-pidns")
+	return dst
 }
 
 // takeIDs takes those that are known of whoever has the number: while the task lives, it.
@@ -166,13 +231,13 @@ func (t *task) readIDs() bool {
 		if err := proc.PidfdInfo(t.pidfd, &info); err != nil || info.Pid != t.tid {
 			return false
 		}
-		t.tgid, t.uid = info.Tgid, info.RUID
+		t.tgid, t.uid, t.euid, t.gid = info.Tgid, info.RUID, info.EUID, info.RGID
 		return true
 	}
 	if err := t.dir.Status(&t.status); err != nil {
 		return false
 	}
-	t.tgid, t.uid = t.status.Tgid, t.status.UID[0]
+	t.tgid, t.uid, t.euid, t.gid = t.status.Tgid, t.status.UID[0], t.status.UID[1], t.status.GID[0]
 	return true
 }
 

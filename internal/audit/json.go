@@ -22,11 +22,12 @@ import (
 //	entry      syscall, int80, sysenter, unknown
 //	syscall    pidfd_send_signal, ..., unknown
 //	container  under serve, whose call it was
-//	caller     pid, tid; uid (real), comm, exe, pidns (inode number)
+//	caller     pid, tid; uid (real), comm, exe, pidns (inode number), euid, gid (real), cgroup
 //	args       pidfd, sig, info (an address), flags: numbers as the kernel reads them;
-//	           args of another call: the six at the width of its ABI, arg0 to arg5
+//	           args of another call at the width of its ABI, from arg0 on
 //	target     null, or pid, start (clock ticks since boot), uid, comm, exe, pidns;
-//	           members: of a process group, how many were signalled, else 0
+//	           members: of a process group, how many were signalled, else 0; cgroup;
+//	           relation: what it is to the caller, in the words of policies
 //	signal     SIGTERM, SIGRTMIN+3, or the number
 //	info       null, or signo, errno, code; pid and uid where the record has a sender,
 //	           value where it has one, else null
@@ -40,6 +41,8 @@ import (
 //	           kernel gave to the caller itself
 //	duplicate  true for a restart that was answered without sending again
 //	latency_us from receipt to answer
+//	check      which of the kernel's checks refused, by its number in docs/AUDIT.md; null for
+//	           none, for a rule, and where nobody knows
 //
 // A fact that could not be had is null; exe is empty for kernel threads, zombies and
 // whom we may not look at. comm and exe are what the program calls
@@ -175,6 +178,11 @@ func (j *JSON) appendLine(dst []byte, c *shim.Call, v shim.Verdict, n *notes) []
 		latency = max(0, monotonic-c.Received) / int64(time.Microsecond)
 	}
 	dst = appendInt(dst, `,"latency_us":`, latency)
+	if c.Record.Check == 0 {
+		dst = appendNull(dst, `,"check":`)
+	} else {
+		dst = appendUint(dst, `,"check":`, uint64(c.Record.Check))
+	}
 	return append(dst, '}', '\n')
 }
 
@@ -186,7 +194,13 @@ func appendCaller(dst []byte, c *shim.Call, n *notes) []byte {
 		dst = appendNull(dst, `"pid":`)
 	}
 	dst = appendInt(dst, `,"tid":`, int64(c.Tid))
-	return append(appendWho(dst, &n.caller, n.hasCaller), '}')
+	dst = appendWho(dst, &n.caller, n.hasCaller)
+	if !n.hasCaller {
+		return append(dst, `,"euid":null,"gid":null,"cgroup":null}`...)
+	}
+	dst = appendUint(dst, `,"euid":`, uint64(n.caller.euid))
+	dst = appendUint(dst, `,"gid":`, uint64(n.caller.gid))
+	return append(appendText(dst, `,"cgroup":`, n.caller.cgroup), '}')
 }
 
 func appendTarget(dst []byte, c *shim.Call, n *notes) []byte {
@@ -201,7 +215,15 @@ func appendTarget(dst []byte, c *shim.Call, n *notes) []byte {
 		dst = appendNull(dst, `,"start":`)
 	}
 	dst = appendWho(dst, &n.target, n.hasTarget)
-	return append(appendInt(dst, `,"members":`, int64(c.Record.Members)), '}')
+	dst = appendInt(dst, `,"members":`, int64(c.Record.Members))
+	if !n.hasTarget {
+		return append(dst, `,"cgroup":null,"relation":null}`...)
+	}
+	dst = appendText(dst, `,"cgroup":`, n.target.cgroup)
+	if !n.hasCaller {
+		return append(dst, `,"relation":null}`...)
+	}
+	return append(related(append(dst, `,"relation":[`...), &n.caller, &n.target), `]}`...)
 }
 
 func appendWho(dst []byte, f *facts, known bool) []byte {
@@ -229,8 +251,17 @@ func appendArgs(dst []byte, c *shim.Call, nr arch.Syscall) []byte {
 		dst = appendUint(dst, `,"flags":`, uint64(c.Args.Uint(3)))
 		return append(dst, '}')
 	}
-	for i, key := range [...]string{`"arg0":`, `,"arg1":`, `,"arg2":`, `,"arg3":`, `,"arg4":`, `,"arg5":`} {
-		dst = appendUint(dst, key, c.Args[i])
+	form := traceForms[nr]
+	if form == "" { // not a call that we know
+		form = "iiiiii"
+	}
+	for i, kind := range form {
+		key := [...]string{`"arg0":`, `,"arg1":`, `,"arg2":`, `,"arg3":`, `,"arg4":`, `,"arg5":`}[i]
+		if kind == 'i' {
+			dst = appendUint(dst, key, c.Args.Pointer(i))
+		} else {
+			dst = appendInt(dst, key, int64(c.Args.Int(i)))
+		}
 	}
 	return append(dst, '}')
 }

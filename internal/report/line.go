@@ -24,8 +24,8 @@ type line struct {
 	Guard     string  `json:"guard"`
 	Errno     string  `json:"errno"`
 	Args      struct {
-		Pidfd *int64  `json:"pidfd"`
-		Arg0  *uint64 `json:"arg0"`
+		Pidfd *int64      `json:"pidfd"`
+		Arg0  json.Number `json:"arg0"`
 	} `json:"args"`
 
 	at time.Time
@@ -55,9 +55,9 @@ func parseLine(text []byte) (*line, error) {
 	}
 	l.at = at.UTC()
 	switch l.Verdict {
-	case "allow", "deny", "error":
+	case "allow", "deny", "log", "error":
 	default:
-		return nil, fmt.Errorf("verdict: %.40q is neither allow, deny nor error", l.Verdict)
+		return nil, fmt.Errorf("verdict: %.40q is neither allow, deny, log nor error", l.Verdict)
 	}
 	if l.Caller == nil {
 		return nil, errors.New("caller: there is none")
@@ -86,10 +86,19 @@ func (l *line) target() string {
 		return l.Target.name()
 	case l.Args.Pidfd != nil:
 		return fmt.Sprintf("descriptor %d of %s", *l.Args.Pidfd, l.Caller.name())
-	case l.Args.Arg0 != nil:
-		return fmt.Sprintf("number %d (not looked up)", int32(uint32(*l.Args.Arg0)))
+	case l.Args.Arg0 != "":
+		return fmt.Sprintf("number %d (not looked up)", pidOf(l.Args.Arg0))
 	}
 	return "(not known)"
+}
+
+// pidOf reads a number as the kernel does; files of earlier versions have all 64 bits of it.
+func pidOf(text json.Number) int32 {
+	if n, err := strconv.ParseInt(string(text), 10, 64); err == nil {
+		return int32(n)
+	}
+	n, _ := strconv.ParseUint(string(text), 10, 64)
+	return int32(uint32(n))
 }
 
 // name is how a process is called on the page: comm[pid].

@@ -105,7 +105,7 @@ func TestBadLines(t *testing.T) {
 		{"an array", "[]\n" + good, 1, 1, "1: a JSON array is no line of an audit"},
 		{"null", "null\n" + good, 1, 1, `1: time: "" is no time`},
 		{"wrong kind", `{"caller":{"pid":"x"}}` + "\n" + good, 1, 1, "1: caller.pid: a JSON string is not what belongs there"},
-		{"verdict", sample(1, "perhaps") + good, 1, 1, `1: verdict: "perhaps" is neither allow, deny nor error`},
+		{"verdict", sample(1, "perhaps") + good, 1, 1, `1: verdict: "perhaps" is neither allow, deny, log nor error`},
 		{"caller", `{"time":"2026-02-03T03:05:06Z","verdict":"deny"}` + "\n" + good, 1, 1, "1: caller: there is none"},
 		{"many", strings.Repeat("x\n", 50) + good, 1, 50, "1: "},
 	} {
