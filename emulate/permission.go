@@ -42,7 +42,7 @@ func (h *SendSignal) checkPermissionOutside(a *attempt) unix.Errno {
 	if t.tgid == a.caller.tgid {
 		return 0
 	}
-	if a.caller.labelled || h.Watch.mayBeConfined() { // its security module would be passed by
+	if a.caller.labelled || h.Watch.mayBeConfined(a.caller) { // its security module would be passed by
 		return unix.EPERM
 	}
 	to, err := h.targetCreds(t)

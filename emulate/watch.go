@@ -3,6 +3,7 @@ package emulate
 import (
 	"sync/atomic"
 
+	"github.com/pidfd-shim/pidfd-shim/internal/proc"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
@@ -14,8 +15,11 @@ type Watch struct {
 	// tells is heeded, but nothing is known until the next.
 	Partial bool
 
-	count    atomic.Uint64 // calls that may change a user namespace
-	confined atomic.Bool   // somebody entered a Landlock domain
+	// Proc is where tasks that enter a Landlock domain are looked up.
+	Proc *proc.FS
+
+	count   atomic.Uint64 // calls that may change a user namespace
+	domains domains
 }
 
 // Namespace handles unshare(CLONE_NEWUSER) and setns, by which a thread may come into
@@ -27,18 +31,6 @@ func (w *Watch) Namespace(c *shim.Call) shim.Verdict {
 	return shim.Pass()
 }
 
-// Landlock handles landlock_restrict_self. A domain can forbid signals to those outside
-// it (LANDLOCK_SCOPE_SIGNAL, 6.12), is inherited, and cannot be seen from outside: from
-// the first one on, nobody of the tree is sent for where the kernel can run the call.
-func (w *Watch) Landlock(c *shim.Call) shim.Verdict {
-	w.confined.Store(true)
-	c.Record.Path = shim.PathContinue
-	return shim.Pass()
-}
-
-// Confine says that callers may be in a Landlock domain, which nobody would tell us of.
-func (w *Watch) Confine() { w.confined.Store(true) }
-
 // generation tells how old what is known of user namespaces may be.
 func (w *Watch) generation() uint64 {
 	if w == nil {
@@ -46,7 +38,3 @@ func (w *Watch) generation() uint64 {
 	}
 	return w.count.Load()
 }
-
-// mayBeConfined tells whether some caller may be in a Landlock domain that the
-// supervisor is not in.
-func (w *Watch) mayBeConfined() bool { return w != nil && w.confined.Load() }

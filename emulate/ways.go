@@ -56,6 +56,8 @@ func (h *SendSignal) wantsCaller(a *attempt) bool {
 	switch {
 	case h.Mode == ModeCaller:
 		return true
+	case h.Mode == ModeEmulate && a.caller != nil && h.Watch.mayBeConfined(a.caller):
+		return true
 	case a.policy == nil || a.caller == nil:
 		return false
 	case a.req.byNumber():
@@ -84,7 +86,7 @@ func (h *SendSignal) memberwise(a *attempt) bool {
 // namespace, may be confined by a security module, or signals itself with a code that
 // only it may use.
 func (h *SendSignal) onlyInCaller(a *attempt) bool {
-	if a.caller.nested || a.caller.labelled || h.Watch.mayBeConfined() {
+	if a.caller.nested || a.caller.labelled || h.Watch.mayBeConfined(a.caller) {
 		return true
 	}
 	if a.hasInfo && kernelOnly(a.info.Code()) && a.target.pid == a.call.Tid && !a.group() {

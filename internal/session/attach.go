@@ -20,7 +20,7 @@ import (
 func (s *Session) Attach(l *notify.Listener, seesLandlock bool) *Session {
 	own := *s
 	own.listener, own.backend, own.attached = l, l, true
-	own.ledger, own.watch, own.sandbox = &emulate.Ledger{}, &emulate.Watch{Partial: true}, &emulate.Sandbox{}
+	own.ledger, own.watch, own.sandbox = &emulate.Ledger{}, &emulate.Watch{Partial: true, Proc: s.Proc}, &emulate.Sandbox{}
 	if !seesLandlock && kernel.LandlockScopesSignals() {
 		own.watch.Confine()
 	}
@@ -38,7 +38,7 @@ func (s *Session) Attach(l *notify.Listener, seesLandlock bool) *Session {
 // killably where the kernel can: nothing has to be guessed.
 func (s *Session) AttachOwn(l *notify.Listener) *Session {
 	own := s.Attach(l, true)
-	own.watch = &emulate.Watch{}
+	own.watch = &emulate.Watch{Proc: s.Proc}
 	if s.Features.WaitKillable {
 		own.ledger = nil
 	}

@@ -100,7 +100,7 @@ func New(o Options, f kernel.Features, log *slog.Logger) (*Session, error) {
 	s.pins = &tracee.Pins{Held: s.held}
 	s.readers, s.hoppers = s.newReaders(), s.newHoppers()
 	if plan.Mode != emulate.ModeContinue && (f.Continue || plan.Backend == BackendPtrace) {
-		s.watch = &emulate.Watch{}
+		s.watch = &emulate.Watch{Proc: fs}
 	}
 	return s, nil
 }
@@ -260,7 +260,8 @@ func (s *Session) config(supervisor *shim.Supervisor) emulate.Config {
 		c.Keeper, c.Pinner = s.tracer, nil
 	case (s.siblings || s.attached) && !s.Features.Continue:
 		// The caller's own call would be notified again, and could not be let through.
-	case s.Plan.Mode == emulate.ModeCaller, s.policy != nil, s.attached, s.results():
+	case s.Plan.Mode == emulate.ModeCaller, s.policy != nil, s.attached, s.results(),
+		s.Plan.Mode == emulate.ModeEmulate && s.watch != nil: // for callers who may be confined
 		c.Hopper = func() emulate.Hopper { return s.newHopper() }
 	}
 	return c
