@@ -44,6 +44,9 @@ func New(config Config) *SendSignal {
 	return h
 }
 
+// Close lets go of the callers that were seen. Precondition: no call is under way.
+func (h *SendSignal) Close() { h.callers.dropAll() }
+
 // end lets go of what the call had open.
 func (h *SendSignal) end(a *attempt) {
 	w := a.call.Worker()

@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -166,8 +167,9 @@ func (s *Session) Serve() error {
 		s.root, s.front = s.front, s.statOf(s.front).PPid
 	}
 	s.began = s.statOf(s.front).Start
+	var all handlers
 	supervisor.Handlers = func() *shim.Handlers {
-		handle := emulate.New(s.config(supervisor)).Handle
+		handle := all.add(emulate.New(s.config(supervisor))).Handle
 		if s.attached {
 			return s.attachedHandlers(handle)
 		}
@@ -194,8 +196,29 @@ func (s *Session) Serve() error {
 		return err
 	}
 	supervisor.Join()
+	all.close()
 	s.sandbox.Close()
 	return nil
+}
+
+// handlers are those of all workers that a session has had.
+type handlers struct {
+	mu   sync.Mutex
+	made []*emulate.SendSignal
+}
+
+func (all *handlers) add(h *emulate.SendSignal) *emulate.SendSignal {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	all.made = append(all.made, h)
+	return h
+}
+
+// close forgets the callers that they knew. Precondition: no worker is left.
+func (all *handlers) close() {
+	for _, h := range all.made {
+		h.Close()
+	}
 }
 
 // StopHelpers ends the helper processes, so that no children of the supervisor are left
