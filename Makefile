@@ -6,6 +6,7 @@
 # make kernels boot other kernels in QEMU, run the truth suite and real callers there: an hour or more
 # make runtimes run the truth suite in every kind of container of runc, crun and podman,
 #              and the packaged service under systemd, in QEMU: a quarter of an hour
+# make suites  other people's suites natively and in each way of running: hours
 # make check   formatting, vet and linters
 # make bench   measure this machine against the floors
 # make deb     a Debian package in bin/, taken apart and installed in a scratch root to check it
@@ -17,7 +18,7 @@ BIN      := bin/pidfd-shim
 STATIC   := bin/pidfd-shim-static
 FUZZTIME ?= 10m
 
-.PHONY: build static demo quick test fresh soak kernels runtimes check fmt bench man deb clean
+.PHONY: build static demo quick test fresh soak kernels runtimes suites check fmt bench man deb clean
 
 build:
 	$(GO) build -trimpath -ldflags "-s -w" -o $(BIN) ./cmd/pidfd-shim
@@ -56,6 +57,10 @@ kernels:
 runtimes:
 	@scripts/deps.sh runtimes
 	@scripts/runtimes.sh
+
+suites:
+	@scripts/deps.sh suites
+	@scripts/suites.sh
 
 check:
 	@scripts/deps.sh build

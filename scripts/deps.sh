@@ -2,7 +2,7 @@
 # Installs the Debian packages that a make target needs, if any is missing, and says
 # which; for test and runtimes it downloads the kernels that are booted, too. With all of that
 # present it touches neither the network nor the system.
-# usage: deps.sh build|demo|test|fresh|kernels|runtimes|deb
+# usage: deps.sh build|demo|test|fresh|kernels|runtimes|suites|deb
 set -euo pipefail
 
 build="gcc libc6-dev libseccomp-dev pkg-config ca-certificates"
@@ -11,6 +11,7 @@ kernels="$demo make qemu-system-x86 debian-archive-keyring stress-ng"
 fresh="git make mmdebstrap"
 test="$kernels $fresh procps psmisc strace util-linux runc crun"
 runtimes="$build gcc-multilib make binutils util-linux runc crun podman qemu-system-x86 debian-archive-keyring mmdebstrap cpio"
+suites="$demo make stress-ng systemd-tests"
 deb="$build binutils make"
 
 case "${1:-}" in
@@ -20,9 +21,10 @@ test) wanted=$test ;;
 fresh) wanted=$fresh ;;
 kernels) wanted=$kernels ;;
 runtimes) wanted=$runtimes ;;
+suites) wanted=$suites ;;
 deb) wanted=$deb ;;
 *)
-	echo "usage: deps.sh build|demo|test|fresh|kernels|runtimes|deb" >&2
+	echo "usage: deps.sh build|demo|test|fresh|kernels|runtimes|suites|deb" >&2
 	exit 2
 	;;
 esac
@@ -60,7 +62,7 @@ has_testsuite() {
 
 need=$(missing $wanted)
 testsuite=no
-if [ "$1" = test ] && ! has_testsuite; then
+if [[ "$1" = test || "$1" = suites ]] && ! has_testsuite; then
 	testsuite=yes
 fi
 if [ -z "$need" ] && [ $testsuite = no ]; then
