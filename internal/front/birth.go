@@ -16,11 +16,12 @@ type birth struct {
 	mask    sigset // blocked signals
 	ignored sigset // signals with SIG_IGN
 	closed  int    // bit n: descriptor n (0 to 2) was closed
+	limits  string // those that were widened for us: see born.State
 }
 
 func atBirth() birth {
 	s := born.At()
-	return birth{sigset(s.Blocked), sigset(s.Ignored), s.Closed}
+	return birth{sigset(s.Blocked), sigset(s.Ignored), s.Closed, s.Limits}
 }
 
 // stubborn are the signals that the Go runtime cannot be told to leave ignored in
@@ -41,13 +42,13 @@ type orders struct {
 	command []string
 }
 
-const orderWords = 6
+const orderWords = 6 // numbers; the limits follow
 
 func (o orders) args() []string {
 	hex := func(n uint64) string { return strconv.FormatUint(n, 16) }
 	words := []string{
 		hex(uint64(o.mask)), hex(uint64(o.ignored)), hex(uint64(o.closed)), hex(uint64(o.sock)),
-		hex(uint64(o.front)), hex(uint64(len(o.config))),
+		hex(uint64(o.front)), hex(uint64(len(o.config))), o.limits,
 	}
 	return append(append(words, o.config...), o.command...)
 }
@@ -55,7 +56,7 @@ func (o orders) args() []string {
 // parseOrders is the inverse of args. Only the front writes them, so an error is
 // somebody who tries the hidden subcommand.
 func parseOrders(args []string) (orders, error) {
-	if len(args) < orderWords {
+	if len(args) <= orderWords {
 		return orders{}, errors.New("read the front's orders: too few words")
 	}
 	var n [orderWords]uint64
@@ -65,12 +66,12 @@ func parseOrders(args []string) (orders, error) {
 			return orders{}, fmt.Errorf("read the front's orders: %w", err)
 		}
 	}
-	rest := args[orderWords:]
+	rest := args[orderWords+1:]
 	if n[5] >= uint64(len(rest)) {
 		return orders{}, errors.New("read the front's orders: no command")
 	}
 	return orders{
-		birth:   birth{sigset(n[0]), sigset(n[1]), int(n[2])},
+		birth:   birth{sigset(n[0]), sigset(n[1]), int(n[2]), args[orderWords]},
 		sock:    int(n[3]),
 		front:   int(n[4]),
 		config:  rest[:n[5]],

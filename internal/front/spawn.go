@@ -120,11 +120,11 @@ func searchPath(env []string) string {
 func (s *spawner) exec(path string, argv []string, attr *syscall.SysProcAttr) (int, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	if late := s.ignored & stubborn(); late != 0 && born.CanExec {
+	if late := s.ignored & stubborn(); (late != 0 || s.limits != "") && born.CanExec {
 		if err := unix.Access(path, unix.X_OK); err != nil {
 			return 0, err
 		}
-		argv = append([]string{program, born.ExecCommand, strconv.FormatUint(uint64(late), 16), path}, argv...)
+		argv = append([]string{program, born.ExecCommand, strconv.FormatUint(uint64(late), 16), s.limits + "-", path}, argv...)
 		path = selfExe
 	}
 	if err := s.ignore(); err != nil {
@@ -179,7 +179,7 @@ func environment() []string {
 	if len(raw) == 0 {
 		return nil
 	}
-	return strings.Split(strings.TrimSuffix(string(raw), "\x00"), "\x00")
+	return born.Environment(strings.Split(strings.TrimSuffix(string(raw), "\x00"), "\x00"))
 }
 
 func isAny(err error, list ...unix.Errno) bool {
