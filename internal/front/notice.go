@@ -68,12 +68,12 @@ func (s *supervisor) tellNotes(pipe int) {
 const stopInterval = 100 * time.Millisecond
 
 // followStops stops COMMAND with a front that somebody has stopped alone. A SIGCONT is the
-// front's to pass on. It is looked at twice: a front that is about to be continued with
-// COMMAND is stopped without it for a moment.
+// front's to pass on. A front that was told to stop is continued when COMMAND is seen to
+// be; others are looked at twice, for a whole group is not stopped in one moment.
 func (s *supervisor) followStops() {
 	for alone := 0; ; time.Sleep(stopInterval / 2) { //nolint:forbidigo // see above
 		switch {
-		case !isIn(s.front, stoppedState) || isIn(s.command.pid, stoppedStates):
+		case s.stoppedFront.Load() || !isIn(s.front, stoppedState) || isIn(s.command.pid, stoppedStates):
 			alone = 0
 			if s.command.over() {
 				return

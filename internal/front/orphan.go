@@ -68,7 +68,7 @@ func (f *front) adopt() error {
 }
 
 // orphan finds COMMAND among our children, where its pid was never told: the
-// supervisor started it last.
+// supervisor started it after others that are COMMAND's, and beside programs of ours.
 func (f *front) orphan() (pid int, ok bool) {
 	tasks, err := os.ReadDir("/proc/self/task")
 	if err != nil {
@@ -80,12 +80,24 @@ func (f *front) orphan() (pid int, ok bool) {
 			continue
 		}
 		for _, word := range strings.Fields(string(list)) {
-			if n := entry(word).number(); n != 0 && n != f.witness.pid {
-				pid, ok = n, true
+			n := entry(word).number()
+			if n == 0 || n == f.witness.pid || ok && isOurProgram(entry(word)) {
+				continue
 			}
+			pid, ok = n, true
 		}
 	}
 	return pid, ok
+}
+
+// isOurProgram: helpers, a tracer. One that has ended has none.
+func isOurProgram(e entry) bool {
+	ours, err := os.Stat(selfExe)
+	if err != nil {
+		return false
+	}
+	theirs, err := os.Stat("/proc/" + string(e) + "/exe")
+	return err != nil || os.SameFile(ours, theirs)
 }
 
 func describe(status unix.WaitStatus) string {

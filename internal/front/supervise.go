@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -53,6 +54,8 @@ type supervisor struct {
 	group     int     // the front's process group: 0 where it has no number here
 	shell     *handle // the front
 	mirrored  bool    // the front was told to stop, once at least
+
+	stoppedFront atomic.Bool // it was told so last
 }
 
 // Supervise is the hidden subcommand: args is what follows SupervisorCommand.
@@ -262,12 +265,14 @@ func (s *supervisor) report(m message) {
 	switch m.kind {
 	case stopped:
 		s.mirrored = true
+		s.stoppedFront.Store(true)
 		if unix.Signal(m.value) != unix.SIGSTOP {
 			m.sendNow(s.sock)
 		} else if comesToRest(s.command.pid) {
 			s.shell.send(unix.SIGSTOP)
 		}
 	case continued:
+		defer s.stoppedFront.Store(false)
 		if !isIn(s.command.pid, stoppedState) { // else "stopped" comes next
 			s.shell.send(unix.SIGCONT)
 		}
