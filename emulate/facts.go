@@ -97,6 +97,10 @@ func (f *facts) targetUID(q *policy.Query) {
 // afterwards.
 func (f *facts) leaderUID() (uint32, error) {
 	t := &f.a.target
+	if c := f.a.caller; t.own && c.tid == c.tgid {
+		err := f.h.callerCreds(f.a)
+		return f.a.creds.ruid, err
+	}
 	if t.hasInfo && t.pid == t.tgid {
 		var info proc.Info
 		err := proc.PidfdInfo(t.fd, &info)
@@ -131,11 +135,14 @@ func (f *facts) targetTexts(want policy.Fact, q *policy.Query) {
 	if t.tgid <= 0 {
 		return
 	}
-	dir, err := f.h.Proc.Dir(t.tgid)
-	if err != nil {
-		return
+	dir := f.a.caller.dir
+	if !t.own || f.a.caller.tid != t.tgid {
+		var err error
+		if dir, err = f.h.Proc.Dir(t.tgid); err != nil {
+			return
+		}
+		defer dir.Close()
 	}
-	defer dir.Close()
 	known := texts(dir, want, policy.TargetExe, policy.TargetComm, policy.TargetCgroup, &q.Facts.Target)
 	if f.h.owns(t) {
 		q.Facts.Known |= known

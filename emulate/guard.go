@@ -78,6 +78,8 @@ func (h *SendSignal) pause(at moment) {
 // owns tells whether the handle's process still has the number: it was not reaped.
 func (h *SendSignal) owns(t *target) bool {
 	switch {
+	case t.own: // as long as the caller waits
+		return true
 	case t.dir != nil:
 		var stat proc.Stat
 		return t.dir.Stat(&stat) == nil

@@ -83,7 +83,7 @@ func aim(fd int, n *number) unix.Errno {
 // so it is only for those to whom it is sure to come. What is read by number here is the
 // target's if the handle has the number afterwards.
 func (h *SendSignal) mayOwn(t *target, n *number) bool {
-	if !unseen(n.sig) {
+	if n.sig == 0 || !unseen(n.sig) {
 		return false
 	}
 	var status proc.Status

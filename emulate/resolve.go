@@ -32,6 +32,7 @@ type target struct {
 	everybody bool // kill(-1)
 
 	self  bool // PIDFD_SELF_*: the caller, no descriptor involved
+	own   bool // the caller's process, by its number: see leftToItself
 	kept  bool // fd belongs to somebody else
 	known bool // fd is a pidfd or on procfs: nobody is waited for when it is closed
 

@@ -53,6 +53,9 @@ func (h *SendSignal) openNumbered(a *attempt) error {
 	if err != nil {
 		return err
 	}
+	if done, err := h.openAtOnce(a, pid); done {
+		return err
+	}
 	t := &a.target
 	var status proc.Status
 	if err := h.statusOf(pid, &status); err != nil {
@@ -80,6 +83,36 @@ func (h *SendSignal) openNumbered(a *attempt) error {
 		return unix.ESRCH
 	}
 	return nil
+}
+
+// openAtOnce does it by the handle alone, which is of whoever has the number at that moment
+// (6.13). False: another way is needed.
+func (h *SendSignal) openAtOnce(a *attempt, pid int32) (done bool, err error) {
+	thread, flags := a.req.flags&flagThread != 0, 0
+	if thread {
+		flags = unix.PIDFD_THREAD
+	}
+	if a.caller.nested || !h.Features.PidfdOpen || !h.Features.Info || thread && !h.Features.ThreadPidfd {
+		return false, nil
+	}
+	t := &a.target
+	fd, err := unix.PidfdOpen(int(pid), flags)
+	if errors.Is(err, unix.ESRCH) {
+		return true, err
+	}
+	if err != nil { // kill(2) takes the number of any thread
+		return false, nil
+	}
+	if err = proc.PidfdInfo(fd, &t.info); err == nil && thread && a.req.tgid != 0 && a.req.tgid != t.info.Tgid {
+		err = unix.ESRCH
+	}
+	if err != nil {
+		closeAtOnce(fd)
+		return true, err
+	}
+	t.fd, t.known, t.hasInfo, t.thread, t.pid, t.tgid = fd, true, true, thread, t.info.Pid, t.info.Tgid
+	a.call.Record.TargetPid = pid
+	return true, nil
 }
 
 // openTask opens what stays with the task: a pidfd where the kernel has one for it.

@@ -11,7 +11,9 @@ import (
 // Send is check 14 and the signal itself. Precondition: Decide said 0, and the caller
 // was seen waiting after the last thing read of it.
 func (h *SendSignal) Send(a *attempt) shim.Verdict {
-	if a.inCaller {
+	unfelt, spared := h.unfelt(a), !a.group() && h.spared(a)
+	itself := spared && a.target.tgid == a.caller.tgid // it may, and held it would not be spared
+	if a.inCaller && !unfelt && !itself {
 		if !h.Ledger.escapes(a.call.Tid) {
 			if v, ok := h.byCaller(a); ok {
 				return v
@@ -33,9 +35,9 @@ func (h *SendSignal) Send(a *attempt) shim.Verdict {
 			v, _ := cutShort(a.cut)
 			return v
 		}
-	case h.spared(a):
+	case spared:
 		a.call.Record.Path = h.path(a)
-	case h.path(a) == shim.PathForward:
+	case unfelt, h.path(a) == shim.PathForward:
 		errno = h.forward(a, a.target.fd, a.req.flags)
 	default:
 		errno = h.emulate(a, &a.target)
@@ -47,12 +49,16 @@ func (h *SendSignal) Send(a *attempt) shim.Verdict {
 
 // path is forward where the kernel has the call and means the same by it.
 func (h *SendSignal) path(a *attempt) shim.Path {
-	native := NativeRules(h.Features)
-	if h.Mode != ModeEmulate && h.Features.SendSignal && (!h.Rules.Original || a.req.byNumber()) && a.req.flags&^native.Flags == 0 &&
-		(!a.target.self || native.SelfThread != 0) {
+	if h.Mode != ModeEmulate && h.sendsByHandle(a) {
 		return shim.PathForward
 	}
 	return shim.PathEmulate
+}
+
+func (h *SendSignal) sendsByHandle(a *attempt) bool {
+	native := NativeRules(h.Features)
+	return h.Features.SendSignal && (!h.Rules.Original || a.req.byNumber()) && a.req.flags&^native.Flags == 0 &&
+		(!a.target.self || native.SelfThread != 0)
 }
 
 // spared tells of a signal that the kernel would drop because the target is the init
@@ -68,6 +74,9 @@ func (h *SendSignal) forward(a *attempt, handle int, flags uint32) unix.Errno {
 	r := &a.call.Record
 	r.Path, r.Sent, r.Guard = shim.PathForward, shim.SentPidfdSendSignal, shim.GuardPidfd
 	info, err := h.record(a)
+	if info == nil && unix.Signal(a.req.sig) == unix.SIGSTOP { // which a tracer of the target's would see
+		info, err = h.queued(a)
+	}
 	if err != nil {
 		return errnoOf(err)
 	}
@@ -98,12 +107,19 @@ func (h *SendSignal) record(a *attempt) (*[arch.SiginfoSize]byte, error) {
 	case sig == 0, sig == unix.SIGKILL, sig == unix.SIGSTOP:
 		return nil, nil
 	default:
-		if err := h.callerCreds(a); err != nil {
-			return nil, err
-		}
-		info = arch.NewSiginfo(a.req.sig, 0, arch.SI_QUEUE)
-		info.SetSender(a.caller.tgid, a.creds.ruid)
+		return h.queued(a)
 	}
+	h.out = amd64.EncodeSiginfo(&info)
+	return &h.out, nil
+}
+
+// queued is SI_QUEUE in the caller's name.
+func (h *SendSignal) queued(a *attempt) (*[arch.SiginfoSize]byte, error) {
+	if err := h.callerCreds(a); err != nil {
+		return nil, err
+	}
+	info := arch.NewSiginfo(a.req.sig, 0, arch.SI_QUEUE)
+	info.SetSender(a.caller.tgid, a.creds.ruid)
 	h.out = amd64.EncodeSiginfo(&info)
 	return &h.out, nil
 }

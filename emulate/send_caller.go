@@ -36,10 +36,6 @@ func (h *SendSignal) runByCaller(a *attempt, what arch.Syscall, args [6]uint64) 
 	case h.hopper == nil && h.Keeper == nil:
 		return shim.Verdict{}, false
 	case h.hopper != nil:
-		// A seized init would lose its protection from this one.
-		if unix.Signal(a.req.sig) == unix.SIGSTOP && !a.group() && h.initOfOwn(a) {
-			return shim.Fail(h.checkPermissionOutside(a)), true
-		}
 		held := false
 		if held, pinned = h.hopper.Hold(a.call, h.toPin(a)); !held {
 			return shim.Verdict{}, false
@@ -134,23 +130,28 @@ func (h *SendSignal) drop(a *attempt) {
 	}
 }
 
-// unseen tells of the signals whose siginfo no receiver sees.
-func unseen(sig int32) bool {
-	return unix.Signal(sig) == unix.SIGKILL || unix.Signal(sig) == unix.SIGSTOP
-}
-
 // hopped learns whether a caller that was held ran its call.
 func (h *SendSignal) hopped(c *shim.Call, _ shim.Verdict, answered error) {
 	h.Ledger.hopped(c.Tid, answered == nil)
 }
 
-// toPin is the target that the hopper is to pin; the caller's own process is held in the
-// call itself.
+// toPin is the target that the hopper is to pin.
 func (h *SendSignal) toPin(a *attempt) int32 {
-	if a.target.tgid == a.caller.tgid {
+	if h.staysItself(a, &a.target) {
 		return 0
 	}
 	return a.target.pid
+}
+
+// staysItself tells of a target whose number is its own while the caller calls: the caller's
+// process, which is held in the call itself, and the init of its pid namespace, with which it
+// would end. A seized init, besides, would lose its protection from what comes from inside.
+func (h *SendSignal) staysItself(a *attempt, t *target) bool {
+	if t.tgid == a.caller.tgid {
+		return true
+	}
+	number, ok := h.numberFor(a.caller, t.tgid)
+	return ok && number == 1 && t.pid == t.tgid
 }
 
 // holdForCaller keeps the target's number its own until the call has returned, unless the
@@ -158,7 +159,7 @@ func (h *SendSignal) toPin(a *attempt) int32 {
 func (h *SendSignal) holdForCaller(a *attempt, t *target, pinned bool) bool {
 	r := &a.call.Record
 	switch {
-	case t.tgid == a.caller.tgid:
+	case h.staysItself(a, t):
 		r.Guard = shim.GuardTracee
 	case pinned:
 		r.Guard = shim.GuardSeize

@@ -100,6 +100,9 @@ func (h *SendSignal) Handle(c *shim.Call) shim.Verdict {
 	case later:
 		return shim.Later()
 	}
+	if a.target.own {
+		return h.pass(c)
+	}
 	if h.passes(a) {
 		denied := h.judge(a)
 		if v, cut := cutShort(a.cut); cut {
@@ -242,7 +245,7 @@ func (h *SendSignal) Resolve(a *attempt) outcome {
 // resolveByNumber is Resolve for the older calls.
 func (h *SendSignal) resolveByNumber(a *attempt) (o outcome) {
 	var err error
-	if a.caller, err = h.callers.sure(h, a.call.Tid); err == nil {
+	if a.caller, err = h.callers.sure(h, a.call.Tid); err == nil && !h.leftToItself(a) {
 		a.early, err = h.resolveNumber(a)
 	}
 	if err != nil {

@@ -33,7 +33,13 @@ const lasting = policy.CallerUID | policy.CallerEUID | policy.CallerGID
 
 // passes tells of a call that the kernel is to run if the policy allows it.
 func (h *SendSignal) passes(a *attempt) bool {
-	if a.caller == nil || !h.mayPass(a) {
+	if a.caller == nil {
+		return false
+	}
+	if a.target.self && h.MayPass && h.siginfoSettled(a) && (h.Mode == ModeAuto || h.Mode == ModeCaller) {
+		return true // PIDFD_SELF: whom it means is in a register, too
+	}
+	if !h.mayPass(a) {
 		return false
 	}
 	if h.Mode == ModeContinue || a.req.byNumber() || h.makesItself() {

@@ -27,6 +27,9 @@ type Status struct {
 	NSpgid  [32]int32
 	NSpgids int
 
+	// Blocked, Ignored and Caught are sets of signals: bit 0 is signal 1.
+	Blocked, Ignored, Caught uint64
+
 	Threads    int32
 	CapEff     uint64
 	NoNewPrivs int
@@ -100,6 +103,12 @@ func (s *Status) set(key, value []byte) {
 		s.NSpgids = pids(value, &s.NSpgid)
 	case "Threads":
 		s.Threads, _ = pidNumber(first)
+	case "SigBlk":
+		s.Blocked, _ = number(first, 16)
+	case "SigIgn":
+		s.Ignored, _ = number(first, 16)
+	case "SigCgt":
+		s.Caught, _ = number(first, 16)
 	case "CapEff":
 		s.CapEff, _ = number(first, 16)
 	case "NoNewPrivs":

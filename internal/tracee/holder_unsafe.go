@@ -42,6 +42,17 @@ func (h *holder) tell(state uint32) {
 	_, _, _ = unix.RawSyscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(&h.state)), futexWake, 1, 0, 0, 0)
 }
 
+// comeHere has the task run on this processor, which is about to wait for it. To wake another
+// one takes longer than all that the task does.
+func (h *holder) comeHere() {
+	var cpu uint32
+	_, _, errno := unix.RawSyscall(unix.SYS_GETCPU, uintptr(unsafe.Pointer(&cpu)), 0, 0)
+	var here unix.CPUSet
+	if here.Set(int(cpu)); errno == 0 {
+		_, _, _ = unix.RawSyscall(unix.SYS_SCHED_SETAFFINITY, uintptr(h.tid), unsafe.Sizeof(here), uintptr(unsafe.Pointer(&here)))
+	}
+}
+
 // sleep returns when the state is another, or may be.
 func (h *holder) sleep(state uint32) {
 	const futexWait = 0 | 128 // FUTEX_WAIT_PRIVATE

@@ -126,6 +126,7 @@ const (
 // seize has the task traced by the holder.
 func (h *holder) seize(tid int32) unix.Errno {
 	h.target = int64(tid)
+	h.comeHere()
 	h.tell(holderAsked)
 	for h.state.Load() == holderAsked {
 		h.sleep(holderAsked)
