@@ -61,6 +61,7 @@ func policies() map[string]string {
 		"deny":    "version: 1\nrules:\n  - {name: no-probes, action: deny, match: {signals: [0]}}\n",
 		"allow":   "version: 1\nrules:\n  - {name: no-kill, action: deny, match: {signals: [SIGKILL, SIGSTOP]}}\n",
 		"hundred": hundred,
+		"target":  "version: 1\nsyscalls: all\nrules:\n  - {name: guard, action: deny, match: {target: {uid: [4242]}}}\n",
 	}
 }
 

@@ -60,7 +60,7 @@ var (
 	nativeInfo = command{call: "info"}
 	cContinue  = command{under: floor, mode: "continue", call: "null"}
 	cForward   = command{under: floor, mode: "forward", call: "info"}
-	cCaller    = command{under: floor, mode: "caller", call: "rt-null"}
+	cCaller    = command{under: floor, mode: "caller", call: "usr-null"}
 	cTracer    = command{under: tracer, mode: "forward", call: "info"}
 	cRewriting = command{under: tracer, mode: "caller", call: "rt-null"}
 	ourTracer  = command{under: shim, mode: "forward", trace: true, call: "info"}
@@ -124,7 +124,19 @@ func plan() []comparison {
 		},
 		{
 			name: "caller mode under notify", against: "C", bar: 1.3,
-			base: cCaller, subject: command{under: shim, mode: "caller", call: "rt-null"},
+			base: cCaller, subject: command{under: shim, mode: "caller", call: "usr-null"},
+		},
+		{
+			name: "policed kill, signal 0", against: "C forward", bar: 1.3,
+			base: cForward, subject: command{under: shim, rules: "target", call: "kill-null"},
+		},
+		{
+			name: "policed kill of the caller", against: "C continue", bar: 1.3,
+			base: cContinue, subject: command{under: shim, rules: "target", call: "kill-own"},
+		},
+		{
+			name: "policed kill, target pinned", against: "C caller", bar: 1.3,
+			base: cCaller, subject: command{under: shim, rules: "target", call: "kill-usr"},
 		},
 		{
 			name: "ptrace, mode forward", against: "C ptrace", bar: 1.2,

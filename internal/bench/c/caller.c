@@ -3,7 +3,9 @@
  * call cost by its own clock. A call that returns anything but what was expected
  * ends it with status 1: a fast wrong answer is no result.
  *
- *   caller [-t MS | -n CALLS] [-c CALLERS] [-e ERRNO] null|rt-null|info|getppid
+ *   caller [-t MS | -n CALLS] [-c CALLERS] [-e ERRNO] KIND
+ *
+ * null, rt-null, usr-null and info are 424; kill-null, kill-usr and kill-own are kill(2).
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -60,8 +62,9 @@ static inline void make_call(void)
 }
 
 /*
- * The target ignores the signal, so nothing is queued and nobody is woken: what is
- * measured is the way to it. It dies with the caller.
+ * The target ignores RTMIN, so nothing is queued and nobody is woken: what is measured is
+ * the way to it. SIGUSR2 it has blocked: it has one, and gets no more. It dies with the
+ * caller.
  */
 static pid_t start_target(void)
 {
@@ -78,6 +81,7 @@ static pid_t start_target(void)
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		sigaction(RTMIN, &ignore, NULL); /* discards what is queued */
+		sigaddset(&old, SIGUSR2);
 		sigprocmask(SIG_SETMASK, &old, NULL);
 		for (;;)
 			pause();
@@ -139,6 +143,12 @@ static void choose(const char *kind, pid_t target)
 		info.si_uid = getuid();
 		info.si_value.sival_int = 4711;
 		call.info = (long)&info;
+	} else if (!strcmp(kind, "usr-null")) {
+		call.sig = SIGUSR2;
+	} else if (!strcmp(kind, "kill-null") || !strcmp(kind, "kill-usr") || !strcmp(kind, "kill-own")) {
+		call.nr = SYS_kill;
+		call.fd = strcmp(kind, "kill-own") ? target : getpid();
+		call.sig = strcmp(kind, "kill-usr") ? 0 : SIGUSR2;
 	} else if (!strcmp(kind, "getppid")) {
 		call.nr = SYS_getppid;
 	} else {
