@@ -37,7 +37,7 @@ func (h *SendSignal) leftToItself(a *attempt) bool {
 		return false
 	}
 	a.call.Record.TargetPid = c.tgid
-	h.look(a.call, a.req)
+	h.look(a)
 	return true
 }
 

@@ -60,7 +60,7 @@ const ignoredByDefault = 1<<(unix.SIGCONT-1) | 1<<(unix.SIGCHLD-1) | 1<<(unix.SI
 
 // sameRight tells of a caller whom the kernel would let send as it lets us.
 func (h *SendSignal) sameRight(a *attempt) bool {
-	if a.caller.labelled || h.Watch.mayBeConfined() {
+	if a.caller.labelled || h.Watch.mayBeConfined(a.caller) {
 		return false
 	}
 	if foreign, err := h.foreignUserns(a.caller); foreign || err != nil {

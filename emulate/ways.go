@@ -14,9 +14,10 @@ func (h *SendSignal) settled(a *attempt) bool {
 	return h.Mode == ModeContinue || h.mayPass(a) && (a.req.byNumber() || h.Mode == ModeAuto || h.makesItself())
 }
 
-// makesItself tells of a caller that makes the call which it stopped in: nothing is to be
-// rewritten where the kernel has that one, and no number has to be kept.
-func (h *SendSignal) makesItself() bool { return h.Mode == ModeCaller && h.Keeper != nil }
+// makesItself tells of a caller that makes the very call where the kernel has it and may run
+// it: nothing is to be rewritten, so no filter of its own is asked about another call, and no
+// number has to be kept.
+func (h *SendSignal) makesItself() bool { return h.Mode == ModeCaller }
 
 // mayPass tells whether the kernel may run the call: it has it, and no rule asked about
 // anything that could change between our answer and the kernel's look.
