@@ -25,6 +25,8 @@ func newDoctorCommand() *cobra.Command {
 "run" would use and why. "unknown" is a feature that could not be tried: a sandbox or a
 lack of privilege is in the way, and the shim does not rely on it.
 
+Real calls are made under a filter of ours, too: a sandbox around us may answer first.
+
 The end says which capabilities "serve" keeps and what for, and what it has the kernel
 refuse it. With --control it is a running agent that is asked what it has.
 
@@ -45,6 +47,7 @@ type report struct {
 	Features []finding         `json:"features"`
 	Run      way               `json:"run"`
 	Ways     []way             `json:"ways"`
+	Reach    []reach           `json:"reach"`
 	Serve    limits            `json:"serve"`
 	Agent    *agent.Privileges `json:"agent,omitempty"` // with --control
 }
@@ -56,6 +59,34 @@ type finding struct {
 	Detail string `json:"detail,omitempty"`
 	What   string `json:"what"`
 	Why    string `json:"why,omitempty"` // what was tried and what came of it
+}
+
+// reach is what became of a real call under a filter of ours: a sandbox around us may answer
+// it first.
+type reach struct {
+	Call    string `json:"call"`
+	Backend string `json:"backend"`
+	Outcome string `json:"outcome"` // "reaches us", "answered by ERRNO EPERM", "trapped", ..., "unknown"
+	Why     string `json:"why,omitempty"`
+}
+
+func reaches() (list []reach) {
+	for _, call := range []struct {
+		name string
+		nr   uint32
+	}{{"pidfd_send_signal", unix.SYS_PIDFD_SEND_SIGNAL}, {"pidfd_open", unix.SYS_PIDFD_OPEN}} {
+		for _, backend := range []string{session.BackendNotify, session.BackendPtrace} {
+			r := reach{Call: call.name, Backend: backend, Outcome: kernel.Unknown}
+			outcome, err := session.Reach(backend, call.nr)
+			if err != nil {
+				r.Why = err.Error()
+			} else {
+				r.Outcome = outcome.String()
+			}
+			list = append(list, r)
+		}
+	}
+	return list
 }
 
 func doctor(cmd *cobra.Command, o session.Options, control string, asJSON bool) error {
@@ -97,7 +128,7 @@ func examine(f kernel.Features, o session.Options) report {
 	order, _ := set.Find("trace order")
 	f.OldTraceOrder = f.OldTraceOrder || order.State() == kernel.Absent
 	all := ways(f, o, seize.Err == nil)
-	r := report{Kernel: release(), Ways: all, Run: all[0]}
+	r := report{Kernel: release(), Ways: all, Run: all[0], Reach: reaches()}
 	for _, result := range set {
 		found := finding{
 			Name: result.Name, Since: result.Since, What: result.What,
@@ -124,6 +155,14 @@ func (r report) print(out io.Writer) error {
 			use = f.Why
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", f.Name, f.Since, here, use)
+	}
+	fmt.Fprintf(w, "\nA REAL CALL\tBY\tWHAT COMES OF IT UNDER OUR FILTER\n")
+	for _, call := range r.Reach {
+		fmt.Fprintf(w, "%s\t%s\t%s", call.Call, call.Backend, call.Outcome)
+		if call.Why != "" {
+			fmt.Fprintf(w, ": %s", call.Why)
+		}
+		fmt.Fprintln(w)
 	}
 	fmt.Fprintf(w, "\nBACKEND\tMODE\tGUARD\tWHAT A PROGRAM MAY NOTICE, OR WHY NOT\n")
 	for _, way := range r.Ways {

@@ -48,6 +48,9 @@ func wayOf(f kernel.Features, o session.Options, traceable bool, backend, mode s
 	case plan.Backend == session.BackendPtrace && f.OldTraceOrder:
 		w.Why = session.OldTraceOrder
 		return w
+	case session.CheckReach(plan.Backend) != nil:
+		w.Why = session.CheckReach(plan.Backend).Error()
+		return w
 	case plan.Backend == session.BackendPtrace && !traceable:
 		w.Why = "PTRACE_SEIZE does not work here: Yama, or a lack of privilege"
 		return w

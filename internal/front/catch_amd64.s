@@ -4,6 +4,13 @@
 // signal blocked, whatever Go code was interrupted: it touches no Go state. The
 // return address that the kernel pushed is the restorer's.
 TEXT ·handler(SB),NOSPLIT|NOFRAME,$0
+	CMPL	DI, $31 // SIGSYS
+	JNE	caught
+	CMPL	8(SI), $1 // SYS_SECCOMP: a filter around us does not let a call of ours through
+	JNE	caught
+	MOVQ	$-38, 144(DX) // its result, in rax of uc_mcontext: -ENOSYS
+	RET
+caught:
 	CMPL	8(SI), $0 // si_code: positive means that the kernel made it
 	JLE	note
 	MOVL	DI, AX

@@ -61,6 +61,10 @@ func catch(sig unix.Signal) error {
 	return rtSigaction(sig, &act, nil)
 }
 
+// AnswerTrapped has calls of ours that a filter around us traps (SECCOMP_RET_TRAP) fail with
+// ENOSYS, as on a kernel without them: the Go runtime would end with a trace of every stack.
+func AnswerTrapped() error { return catch(unix.SIGSYS) }
+
 // dispose gives sig the disposition sigDfl or sigIgn behind the runtime's back.
 func dispose(sig unix.Signal, disposition uintptr) error {
 	return rtSigaction(sig, &sigaction{handler: disposition}, nil)

@@ -79,7 +79,7 @@ func (f *front) start() (err error) {
 	if f.inherited, err = inherited(); err != nil {
 		return err
 	}
-	setMask(everything)
+	setMask(blocked)
 	if f.witness, err = newWitness(); err != nil {
 		return fmt.Errorf("start the witness: %w", err)
 	}
@@ -123,8 +123,8 @@ func (f *front) startSupervisor() error {
 	}
 	// The Go runtime in the supervisor inherits the mask: no thread of it takes a
 	// signal but SIGURG, which the runtime itself needs.
-	setMask(everything &^ setOf(unix.SIGURG))
-	defer setMask(everything)
+	setMask(blocked &^ setOf(unix.SIGURG))
+	defer setMask(blocked)
 	f.supervisor, err = syscall.ForkExec(selfExe,
 		append([]string{program, SupervisorCommand}, words.args()...),
 		&syscall.ProcAttr{

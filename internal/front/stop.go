@@ -34,7 +34,7 @@ func (f *front) stop(sig unix.Signal) {
 		takePending(sig)
 	} else {
 		setMask(everything &^ setOf(sig)) // here the front stops
-		setMask(everything)
+		setMask(blocked)
 	}
 	_ = catch(sig)
 }

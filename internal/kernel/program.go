@@ -14,20 +14,29 @@ import (
 // runProgram runs an executable in a child and tells how that ended. A kernel that
 // cannot run its kind is an answer: ErrUnsupported.
 func runProgram(what string, elf []byte) (syscall.WaitStatus, error) {
-	name, file, err := inMemory(elf)
+	child, err := startProgram(what, elf, &syscall.ProcAttr{})
 	if err != nil {
-		return 0, answer("write "+what, err)
-	}
-	defer file.Close()
-	child, err := syscall.ForkExec(name, []string{what}, &syscall.ProcAttr{Env: []string{}})
-	if err != nil {
-		return 0, answer("run "+what, err, unix.ENOEXEC)
+		return 0, err
 	}
 	var status syscall.WaitStatus
 	if _, err := wait(child, &status); err != nil {
 		return 0, answer("wait for "+what, err)
 	}
 	return status, nil
+}
+
+// startProgram starts an executable in a child, without an environment.
+func startProgram(what string, elf []byte, attr *syscall.ProcAttr) (child int, err error) {
+	name, file, err := inMemory(elf)
+	if err != nil {
+		return 0, answer("write "+what, err)
+	}
+	defer file.Close()
+	attr.Env = []string{}
+	if child, err = syscall.ForkExec(name, []string{what}, attr); err != nil {
+		return 0, answer("run "+what, err, unix.ENOEXEC)
+	}
+	return child, nil
 }
 
 // inMemory puts a program where no mount can forbid to run it.
@@ -48,7 +57,10 @@ func inMemory(elf []byte) (name string, file *os.File, err error) {
 }
 
 // Both kinds are one segment that is loaded where programs are, headers included.
-const loadedAt = 0x400000
+const (
+	loadedAt = 0x400000
+	codeAt   = loadedAt + 64 + 56 // elf64's, behind its headers
+)
 
 // elf32 is an i386 executable of the code.
 func elf32(code []byte) []byte {

@@ -37,28 +37,11 @@ func GetSyscallInfo() error {
 // what the tracer has changed would be filtered no more.
 func TraceOrder() (err error) {
 	onThrowawayThread(func() {
-		if err = unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-			err = answer("prctl(PR_SET_NO_NEW_PRIVS)", err)
-			return
-		}
 		// The Go runtime of a child makes this call as it starts, ours never again.
-		if err = traceCall(unix.SYS_SCHED_GETAFFINITY); err != nil {
-			err = answer("seccomp(SET_MODE_FILTER, RET_TRACE)", err, unix.EINVAL)
-			return
+		if _, err = filterCall(unix.SYS_SCHED_GETAFFINITY, unix.SECCOMP_RET_TRACE, 0); err == nil {
+			err = withStoppedChild(afterTrace)
 		}
-		err = withStoppedChild(afterTrace)
 	})
-	return err
-}
-
-// traceCall installs a filter on the calling thread that shows one call to a tracer.
-func traceCall(nr uint32) error {
-	_, err := seccompFilter(0,
-		unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0}, // nr of struct seccomp_data
-		unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: nr, Jf: 1},
-		unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_TRACE},
-		unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
-	)
 	return err
 }
 
@@ -130,13 +113,14 @@ func withStoppedChild(ask func(child int) error) error {
 }
 
 // onlySIGTRAP blocks every other signal in this thread, and so in a child that it
-// forks: exec stops by a SIGTRAP, and no other signal is to stop the child before.
+// forks: exec stops by a SIGTRAP, and no other signal is to stop the child before. But for
+// SIGSYS, which kills whom a filter traps while it is blocked.
 func onlySIGTRAP() (restore func(), err error) {
 	var mask, old unix.Sigset_t
 	for i := range mask.Val {
 		mask.Val[i] = ^uint64(0)
 	}
-	mask.Val[0] &^= 1 << (unix.SIGTRAP - 1)
+	mask.Val[0] &^= 1<<(unix.SIGTRAP-1) | 1<<(unix.SIGSYS-1)
 	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &mask, &old); err != nil {
 		return nil, err
 	}

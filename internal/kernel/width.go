@@ -17,7 +17,7 @@ const x32Bit = 0x40000000
 // A filter may kill who makes it (systemd's SystemCallArchitectures=native), so under
 // one a child does.
 func X32() error {
-	if mode, err := unix.PrctlRetInt(unix.PR_GET_SECCOMP, 0, 0, 0, 0); err != nil || mode != 0 {
+	if Filtered() {
 		return x32InChild()
 	}
 	pid, _, errno := unix.RawSyscall(unix.SYS_GETPID|x32Bit, 0, 0, 0)

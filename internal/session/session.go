@@ -109,6 +109,9 @@ func New(o Options, f kernel.Features, log *slog.Logger) (*Session, error) {
 // Launch starts the command under the filter. start runs on the filtered thread and
 // must use syscall.ForkExec; so does what it returns, until the thread may end.
 func (s *Session) Launch(start func() (int, func(), error)) (int, error) {
+	if err := CheckReach(BackendNotify); err != nil {
+		return 0, err
+	}
 	program, err := notify.Compile(s.filter())
 	if err != nil {
 		return 0, err

@@ -2,6 +2,7 @@ package session
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
 	"github.com/pidfd-shim/pidfd-shim/internal/proc"
@@ -12,6 +13,12 @@ import (
 // LaunchTraced starts the command under the filter of the ptrace backend.
 func (s *Session) LaunchTraced(l *ptrace.Launcher) (int, error) {
 	if err := checkTraceOrder(s.Features); err != nil {
+		return 0, err
+	}
+	if tracer, err := s.TracerOf(s.self.Pid); err == nil && tracer != 0 {
+		return 0, fmt.Errorf("--backend ptrace: process %d traces us already, and so whatever we start (a debugger, strace -f, an outer run): run pidfd-shim outside of it", tracer)
+	}
+	if err := CheckReach(BackendPtrace); err != nil {
 		return 0, err
 	}
 	program, err := notify.Compile(s.filter())

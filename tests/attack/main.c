@@ -31,6 +31,8 @@ int main(int argc, char **argv)
 	options = argv + (argc > 1 ? 2 : 1);
 	if (argc > 2 && strcmp(argv[1], "init") == 0)
 		return ns_init(argv + 2);
+	if (argc > 4 && strcmp(argv[1], "outer") == 0)
+		return outer(argv + 2);
 	for (size_t i = 0; i < sizeof(attacks) / sizeof(attacks[0]); i++)
 		if (argc > 1 && strcmp(argv[1], attacks[i].name) == 0)
 			return attacks[i].run();

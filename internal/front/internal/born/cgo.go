@@ -141,9 +141,23 @@ static void prepare(char **envp, int user) {
 		try_threads();
 }
 
+// check_threads: glibc makes threads by clone3 and falls back from it on ENOSYS alone. Where a
+// filter around us gives another errno no thread can be had, of which the Go runtime dies with
+// a trace of every stack. Without arguments the kernel says EINVAL.
+static void check_threads(char **argv) {
+	if (syscall(SYS_clone3, NULL, 0) != -1 || errno == EINVAL || errno == ENOSYS)
+		return;
+	dprintf(2, "pidfd-shim: start a thread: a seccomp filter around us refuses clone3 (%s), without which the C "
+		"library makes none: have that filter say ENOSYS, or take the build without cgo\n", strerror(errno));
+	while (*argv && strcmp(*argv, "run") != 0)
+		argv++;
+	_exit(*argv ? 125 : 1);
+}
+
 __attribute__((constructor)) static void save_birth(int argc, char **argv, char **envp) {
 	if (argc >= 6 && strcmp(argv[1], "__exec") == 0)
 		exec_last(argv, envp);
+	check_threads(argv);
 	for (int i = 1; i < argc; i++)
 		if (strcmp(argv[i], "run") == 0 || strncmp(argv[1], "__", 2) == 0) {
 			prepare(envp, argv[1][0] != '_');
