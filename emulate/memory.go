@@ -67,11 +67,11 @@ func (h *SendSignal) readMemory(a *attempt, into []byte, native bool) (int, erro
 		if !h.present(a, len(into)) {
 			return 0, helper.ErrLate
 		}
-		return ReadMemory(c.Tid, addr, into, native)
+		return Memory{h.Proc}.ReadSiginfo(c.Tid, addr, into, native)
 	}
 	if !h.Suspicious() {
 		c.Worker().Enter()
-		n, err := ReadMemory(c.Tid, addr, into, native)
+		n, err := Memory{h.Proc}.ReadSiginfo(c.Tid, addr, into, native)
 		c.Worker().Leave()
 		return n, err
 	}
@@ -85,7 +85,6 @@ func (h *SendSignal) readMemory(a *attempt, into []byte, native bool) (int, erro
 // The file is opened each time: it stays with the memory that the caller had then, and
 // would still show that after execve.
 func (h *SendSignal) present(a *attempt, length int) bool {
-	const page = 4096
 	addr := a.req.info
 	fd, err := h.openPagemap(a)
 	if err != nil {
@@ -108,16 +107,15 @@ func (h *SendSignal) openPagemap(a *attempt) (int, error) {
 	return a.caller.dir.Open("pagemap")
 }
 
-// ReadMemory reads a thread's memory as the kernel would for siginfo: of a 64-bit
+// ReadSiginfo reads a thread's memory as the kernel would for siginfo: of a 64-bit
 // caller whose record is split by a page end, the second page is touched only if the
 // code asks for it.
-func ReadMemory(tid int32, addr uint64, into []byte, native bool) (int, error) {
-	const page = 4096
+func (m Memory) ReadSiginfo(tid int32, addr uint64, into []byte, native bool) (int, error) {
 	first := len(into)
 	if native && addr%page+uint64(len(into)) > page {
 		first = arch.RecordSize
 	}
-	n, err := processVMRead(tid, addr, into[:first])
+	n, err := m.Read(tid, addr, into[:first])
 	if err != nil || n < first || first == len(into) {
 		return n, err
 	}
@@ -125,19 +123,8 @@ func ReadMemory(tid int32, addr uint64, into []byte, native bool) (int, error) {
 	if !amd64.NeedsTail(&info) {
 		return n, nil
 	}
-	tail, err := processVMRead(tid, addr+uint64(first), into[first:])
+	tail, err := m.Read(tid, addr+uint64(first), into[first:])
 	return first + tail, err
-}
-
-func processVMRead(tid int32, addr uint64, into []byte) (int, error) {
-	n, errno := processVMReadv(tid, addr, into)
-	switch errno {
-	case 0:
-		return n, nil
-	case unix.EFAULT:
-		return 0, nil
-	}
-	return 0, errno
 }
 
 // fail is a refusal. Where somebody looks, it shows the siginfo too, if no check came to it.

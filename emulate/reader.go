@@ -8,6 +8,7 @@ import (
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
 	"github.com/pidfd-shim/pidfd-shim/internal/helper"
+	"github.com/pidfd-shim/pidfd-shim/internal/proc"
 )
 
 // Reader reads memory that may never answer, in a helper process: process_vm_readv on
@@ -24,7 +25,7 @@ const (
 	readAnswer   = readHeader + arch.SiginfoSize
 )
 
-// Read is ReadMemory in the helper, or helper.ErrLate.
+// Read is Memory.ReadSiginfo in the helper, or helper.ErrLate.
 func (r *Reader) Read(tid int32, addr uint64, into []byte, native bool) (int, error) {
 	var question [readQuestion]byte
 	binary.LittleEndian.PutUint32(question[0:], uint32(tid))
@@ -46,10 +47,16 @@ func (r *Reader) Read(tid int32, addr uint64, into []byte, native bool) (int, er
 
 // ServeReads is the helper process's side of Reader.
 func ServeReads(socket *os.File) error {
+	var memory Memory // with procfs from the first page on that asks for it
 	return helper.Serve(socket, readQuestion, readAnswer, func(question, into []byte) int {
 		tid := int32(binary.LittleEndian.Uint32(question[0:]))
 		addr := binary.LittleEndian.Uint64(question[8:])
-		n, err := ReadMemory(tid, addr, into[readHeader:], question[4] == 1)
+		n, err := memory.ReadSiginfo(tid, addr, into[readHeader:], question[4] == 1)
+		if err == nil && n < arch.SiginfoSize && memory.fs == nil {
+			if memory.fs, err = proc.Open(); err == nil {
+				n, err = memory.ReadSiginfo(tid, addr, into[readHeader:], question[4] == 1)
+			}
+		}
 		binary.LittleEndian.PutUint32(into[0:], uint32(errnoOf(err)))
 		binary.LittleEndian.PutUint32(into[4:], uint32(n))
 		return readHeader + n

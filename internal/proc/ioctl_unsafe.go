@@ -32,3 +32,11 @@ func poll(fd *unix.PollFd) (int, unix.Errno) {
 	n, _, err := unix.RawSyscall(unix.SYS_POLL, uintptr(unsafe.Pointer(fd)), 1, 0)
 	return int(n), err
 }
+
+// queryMap makes the request PROCMAP_QUERY.
+//
+// Precondition: fd is a maps file of procfs.
+func queryMap(fd int, query *procmapQuery) unix.Errno {
+	_, _, err := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), PROCMAP_QUERY, uintptr(unsafe.Pointer(query)))
+	return err
+}

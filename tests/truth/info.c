@@ -41,6 +41,13 @@ const struct info places[] = {
 	{"mismatch+SI_USER", PAGE, 0, 1, 0, 0, 0, 0},
 	{"mismatch+byte48+code-8", PAGE, -8, 1, 48, 0, 0, 0},
 	{"mismatch+SI_TKILL", PAGE, -6, 1, 0, 0, 0, 0},
+	{"writeonly", WRITEONLY, -1, 0, 0, 0, 0, 0},
+	{"execonly", EXECONLY, -1, 0, 0, 0, 0, 0},
+	{"across-writeonly", ACROSS_WRITEONLY, -1, 0, 0, 0, 0, 0},
+	{"across-writeonly+code-8", ACROSS_WRITEONLY, -8, 0, 0, 0, 0, 0},
+	{"across-writeonly+byte127+code-8", ACROSS_WRITEONLY, -8, 0, 127, 0, 0, 0},
+	{"across-protnone", ACROSS_PROTNONE, -1, 0, 0, 0, 0, 0},
+	{"across-protnone+code-8", ACROSS_PROTNONE, -8, 0, 0, 0, 0, 0},
 };
 const int nplaces = NELEM(places);
 
@@ -54,6 +61,8 @@ static unsigned char *place_at(enum place p)
 	unsigned char *page = mmap(NULL, 8192, PROT_READ | PROT_WRITE, flags, -1, 0);
 	if (page == MAP_FAILED)
 		must(-1, "mmap");
+	if (p == ACROSS_WRITEONLY || p == ACROSS_PROTNONE)
+		return page + 4096 - 48;
 	munmap(page + 4096, 4096);
 	switch (p) {
 	case TAIL47: return page + 4096 - 47;
@@ -114,6 +123,14 @@ const void *info_at(const struct info *i, int sig, enum entry how)
 		mprotect(page, 4096, PROT_NONE);
 	if (i->place == READONLY)
 		mprotect(page, 4096, PROT_READ);
+	if (i->place == WRITEONLY)
+		mprotect(page, 4096, PROT_WRITE);
+	if (i->place == EXECONLY)
+		mprotect(page, 4096, PROT_EXEC);
+	if (i->place == ACROSS_WRITEONLY)
+		mprotect(page + 4096, 4096, PROT_WRITE);
+	if (i->place == ACROSS_PROTNONE)
+		mprotect(page + 4096, 4096, PROT_NONE);
 	return at;
 }
 

@@ -75,7 +75,7 @@ long send_raw(enum entry how, int fd, int sig, const void *info, unsigned flags)
 long send_row(enum entry how, int fd, int sig, const void *info, unsigned flags);
 
 /* ---- info.c ---- */
-enum place { NOWHERE, PAGE, ADDRESS_1, UNMAPPED, PROTNONE, KERNEL, TAIL47, TAIL48, TAIL128, READONLY };
+enum place { NOWHERE, PAGE, ADDRESS_1, UNMAPPED, PROTNONE, KERNEL, TAIL47, TAIL48, TAIL128, READONLY, WRITEONLY, EXECONLY, ACROSS_WRITEONLY, ACROSS_PROTNONE };
 struct info {
 	const char *name;
 	enum place place;
