@@ -90,14 +90,17 @@ func (f *front) orphan() (pid int, ok bool) {
 	return pid, ok
 }
 
-// isOurProgram: helpers, a tracer. One that has ended has none.
+// isOurProgram: an init, helpers, a tracer. One that has ended still has its name: ours, or
+// the one that exec through selfExe gives.
 func isOurProgram(e entry) bool {
-	ours, err := os.Stat(selfExe)
-	if err != nil {
-		return false
+	dir := "/proc/" + string(e)
+	if ours, err := os.Stat(selfExe); err == nil {
+		if theirs, err := os.Stat(dir + "/exe"); err == nil {
+			return os.SameFile(ours, theirs)
+		}
 	}
-	theirs, err := os.Stat("/proc/" + string(e) + "/exe")
-	return err != nil || os.SameFile(ours, theirs)
+	name, _ := os.ReadFile(dir + "/comm")
+	return string(name) == program+"\n" || string(name) == "exe\n"
 }
 
 func describe(status unix.WaitStatus) string {
