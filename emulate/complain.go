@@ -80,6 +80,9 @@ func (h *SendSignal) lookResolve(a *attempt) {
 	}
 	if a.req.byNumber() {
 		a.early, err = h.resolveNumber(a)
+		if a.group() && a.target.pid > 0 { // the leader stands for the group
+			a.call.Record.TargetPid = a.target.pid
+		}
 	} else if a.early, err = h.resolveTarget(a); a.early == 0 && err == nil {
 		a.early, err = h.identify(a)
 	}

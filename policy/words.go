@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -100,3 +101,16 @@ func codeNumbers() map[string]int64 {
 	}
 	return numbers
 }
+
+// RelationOf are the relations with these names; others are left out.
+func RelationOf(names []string) (r Relation) {
+	for i, name := range relationNames() {
+		if slices.Contains(names, name) {
+			r |= 1 << i
+		}
+	}
+	return r
+}
+
+// NotRecorded are the relations that an audit says nothing of.
+const NotRecorded = Sandbox | NestedPidns | Init

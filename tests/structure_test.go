@@ -36,6 +36,8 @@ var rank = map[string]int{
 	"internal/metrics": 3,
 	"internal/report":  3,
 	"internal/bench":   4,
+	"internal/learn":   4,
+	"docs/policies":    0,
 	"internal/session": 4,
 	"internal/confine": 4,
 	"internal/agent":   5,

@@ -16,7 +16,7 @@ import (
 // under it.
 func newPolicyCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "policy check|explain|test|compile",
+		Use:   "policy check|explain|test|compile|learn|replay|init",
 		Short: "Check a policy file, try it, and show what the kernel will decide of it",
 		Long: `Check a policy file, run the tests in it, explain what it says of two live processes,
 and show what of it the kernel decides by itself. docs/POLICY.md describes the file.`,
@@ -24,10 +24,10 @@ and show what of it the kernel decides by itself. docs/POLICY.md describes the f
 			if len(args) == 0 {
 				return cmd.Help()
 			}
-			return usageError{fmt.Errorf("find policy subcommand %q: there is none; give check, explain, test or compile", args[0])}
+			return usageError{fmt.Errorf("find policy subcommand %q: there is none; give check, explain, test, compile, learn, replay or init", args[0])}
 		},
 	}
-	for _, sub := range []*cobra.Command{newPolicyCheck(), newPolicyExplain(), newPolicyTest(), newPolicyCompile()} {
+	for _, sub := range []*cobra.Command{newPolicyCheck(), newPolicyExplain(), newPolicyTest(), newPolicyCompile(), newPolicyLearn(), newPolicyReplay(), newPolicyInit()} {
 		sub.Args = explainArgs(sub.Args)
 		cmd.AddCommand(sub)
 	}

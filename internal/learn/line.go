@@ -1,0 +1,182 @@
+package learn
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/pidfd-shim/pidfd-shim/arch"
+	"github.com/pidfd-shim/pidfd-shim/policy"
+)
+
+// Line is what is read of one line of an audit; docs/AUDIT.md has all fields.
+type Line struct {
+	Syscall string
+	ABI     string
+	Caller  Party
+	Target  *Party
+	Args    struct {
+		Sig   int32
+		Flags uint32
+		Pidfd int32
+		Info  uint64
+		Arg0  json.Number
+		Arg1  json.Number
+		Arg2  json.Number
+	}
+	Signal *string
+	Info   *struct {
+		Code  int32
+		Value *json.Number
+	}
+	Verdict string
+	Rule    *string
+
+	Where string `json:"-"` // FILE:LINE
+}
+
+// Party is a caller or a target. What could not be had is null.
+type Party struct {
+	Pid            *int32
+	UID, EUID, GID *uint32
+	Comm, Exe      *string
+	Cgroup         *string
+	Relation       []string // nil: not known
+}
+
+// Read takes the lines of a file. What is no line of an audit is an error: a policy that is
+// made of half of what happened denies the other half.
+func Read(name string, from io.Reader) (lines []Line, err error) {
+	scanner := bufio.NewScanner(from)
+	scanner.Buffer(nil, 1<<20)
+	for n := 1; scanner.Scan(); n++ {
+		if len(scanner.Bytes()) == 0 {
+			continue
+		}
+		l := Line{Where: fmt.Sprintf("%s:%d", name, n)}
+		if err := json.Unmarshal(scanner.Bytes(), &l); err != nil || l.Verdict == "" {
+			return nil, fmt.Errorf("%s: no line of an audit: %w", l.Where, orNoVerdict(err))
+		}
+		lines = append(lines, l)
+	}
+	if err := scanner.Err(); err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	return lines, nil
+}
+
+func orNoVerdict(err error) error {
+	if err == nil {
+		return fmt.Errorf("it has no verdict")
+	}
+	return err
+}
+
+// syscalls are by their names.
+var syscalls = []arch.Syscall{arch.PidfdSendSignal, arch.Kill, arch.Tkill, arch.Tgkill, arch.RtSigqueueinfo, arch.RtTgsigqueueinfo}
+
+// query is the call as a policy sees it. False: no call that a policy can be about.
+func (l *Line) query() (policy.Query, bool) {
+	i := slices.IndexFunc(syscalls, func(s arch.Syscall) bool { return s.String() == l.Syscall })
+	if i < 0 {
+		return policy.Query{}, false
+	}
+	number := func(n json.Number) uint64 {
+		v, err := n.Int64()
+		if err != nil { // an address
+			return 1
+		}
+		return uint64(v)
+	}
+	a := &l.Args
+	args := arch.Args{number(a.Arg0), number(a.Arg1), number(a.Arg2)}
+	if syscalls[i] == arch.PidfdSendSignal {
+		args = arch.Args{uint64(uint32(a.Pidfd)), uint64(uint32(a.Sig)), a.Info, uint64(a.Flags)}
+	}
+	q := policy.QueryOf(syscalls[i], abiOf(l.ABI), args)
+	return q, true
+}
+
+func abiOf(name string) arch.ABI {
+	for _, abi := range []arch.ABI{arch.I386, arch.X32} {
+		if abi.String() == name {
+			return abi
+		}
+	}
+	return arch.AMD64
+}
+
+// value is the siginfo's, as policies have it.
+func (l *Line) value() (int32, bool) {
+	if l.Info == nil || l.Info.Value == nil {
+		return 0, false
+	}
+	v, err := l.Info.Value.Int64()
+	return int32(v), err == nil
+}
+
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+// source hands out what a line says.
+type source struct{ line *Line }
+
+// Gather implements policy.Source.
+func (s source) Gather(want policy.Fact, relations policy.Relation, q *policy.Query) {
+	f := &q.Facts
+	f.Asked |= want
+	known := policy.Fact(0)
+	if q.Scope == policy.ScopeByDescriptor { // a thread's descriptor is rare, and the line does not tell
+		q.Scope = policy.ScopeProcess
+	}
+	known |= policy.FinalScope
+	if l := s.line; l.Info != nil {
+		f.Code, known = l.Info.Code, known|policy.Code
+		if v, ok := l.value(); ok {
+			f.Value, known = v, known|policy.Value
+		}
+	}
+	c := &s.line.Caller
+	known |= ids(c.UID, &f.Caller.UID, policy.CallerUID) | ids(c.EUID, &f.Caller.EUID, policy.CallerEUID) | ids(c.GID, &f.Caller.GID, policy.CallerGID)
+	known |= texts(c, &f.Caller, policy.CallerExe, policy.CallerComm, policy.CallerCgroup)
+	if t := s.line.Target; t != nil {
+		known |= ids(t.UID, &f.Target.UID, policy.TargetUID)
+		known |= texts(t, &f.Target, policy.TargetExe, policy.TargetComm, policy.TargetCgroup)
+		if t.Pid != nil {
+			f.TargetPid, known = *t.Pid, known|policy.TargetPid
+		}
+		if t.Relation != nil {
+			known |= policy.Related
+			f.Relations, f.Unsure = policy.RelationOf(t.Relation)&relations, relations&policy.NotRecorded
+		}
+	}
+	f.Known |= known & want
+}
+
+func ids(from, into *uint32, fact policy.Fact) policy.Fact {
+	if from == nil {
+		return 0
+	}
+	*into = *from
+	return fact
+}
+
+func texts(from *Party, into *policy.Party, exe, comm, cgroup policy.Fact) (known policy.Fact) {
+	for _, t := range []struct {
+		from *string
+		into *[]byte
+		fact policy.Fact
+	}{{from.Exe, &into.Exe, exe}, {from.Comm, &into.Comm, comm}, {from.Cgroup, &into.Cgroup, cgroup}} {
+		if text(t.from) != "" {
+			*t.into = []byte(*t.from)
+			known |= t.fact
+		}
+	}
+	return known
+}
