@@ -13,7 +13,9 @@ import (
 // kernel a parent is a thread, and who has asked for a signal at its parent's death
 // (PR_SET_PDEATHSIG) gets it when that thread ends (kernel/exit.c, reparent_leader).
 // The events of its child are its own to see, too (__WNOTHREAD): without that a wait would
-// take the stops of tracees of other threads.
+// see the stops that other threads of ours, as tracers, cause. But who waits so is not woken
+// by the stops of a child that another process traces (kernel/exit.c, child_wait_callback
+// compares with its tracer), so there it does not.
 //
 // It is under the filter, with every signal blocked. So it does nothing but to read, wait
 // and write, in memory it has already: an allocation could have it begin a collection of
@@ -21,6 +23,7 @@ import (
 // they are stopped.
 type parent struct {
 	tid    int
+	whose  int // __WNOTHREAD, or 0 where COMMAND's tracer is another process
 	child  int
 	theirs int // the thread's end: a byte for each event
 	ours   int // the reaper's: a byte when it has dealt with what there was; its end ends the thread
@@ -28,26 +31,26 @@ type parent struct {
 }
 
 // newParent is called on the thread, before it forks.
-func newParent() (*parent, error) {
+func newParent(whose int) (*parent, error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, os.NewSyscallError("socketpair", err)
 	}
-	return &parent{tid: unix.Gettid(), theirs: pair[0], ours: pair[1]}, nil
+	return &parent{tid: unix.Gettid(), whose: whose, theirs: pair[0], ours: pair[1]}, nil
 }
 
 // stay is what the thread does from the fork on, until it may end.
 func (p *parent) stay() {
 	for p.receive(p.theirs) {
-		_ = noteChild(p.child)
+		_ = noteChild(p.child, p.whose)
 		p.send(p.theirs)
 	}
 }
 
 // noteChild waits for an event of our thread's child and leaves it there to be taken.
-func noteChild(pid int) error {
+func noteChild(pid, whose int) error {
 	for {
-		err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WSTOPPED|unix.WCONTINUED|unix.WNOWAIT|unix.WNOTHREAD, nil)
+		err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WSTOPPED|unix.WCONTINUED|unix.WNOWAIT|whose, nil)
 		if err != unix.EINTR { //nolint:errorlint // never wrapped
 			return err
 		}

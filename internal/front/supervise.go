@@ -143,7 +143,11 @@ func (s *supervisor) fork(spawner *spawner, attr *syscall.SysProcAttr) (pid int,
 			return 0, fmt.Errorf("--protect-supervisor: %w", err)
 		}
 	}
-	if s.parent, err = newParent(); err != nil {
+	whose := 0
+	if s.Reap != nil {
+		whose = unix.WNOTHREAD
+	}
+	if s.parent, err = newParent(whose); err != nil {
 		return 0, err
 	}
 	if err := s.announce(); err != nil {
