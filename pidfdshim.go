@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"sync"
 
 	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
@@ -61,8 +60,7 @@ var (
 // Shim supervises any number of commands and listeners by the same Options.
 type Shim struct {
 	session *session.Session
-	stopped *os.File // hangs up when stop is closed
-	stop    *os.File
+	pool    *shim.Pool
 
 	mu     sync.Mutex
 	closed bool           // guarded by mu
@@ -93,11 +91,10 @@ func New(o Options) (*Shim, error) {
 	if o.Observer != nil {
 		s.Observer = observed{o.Observer}
 	}
-	stopped, stop, err := os.Pipe()
-	if err != nil {
+	if s.Pool, err = shim.NewPool(session.Threads()); err != nil {
 		return nil, fmt.Errorf("pidfdshim: %w", err)
 	}
-	return &Shim{session: s, stopped: stopped, stop: stop}, nil
+	return &Shim{session: s, pool: s.Pool}, nil
 }
 
 func orElse(word, otherwise string) string {
@@ -117,10 +114,11 @@ func (s *Shim) Close() error {
 	}
 	s.closed = true
 	s.mu.Unlock()
-	_ = s.stop.Close()
+	s.pool.Stop()
 	s.served.Wait()
 	s.session.StopHelpers()
-	return s.stopped.Close()
+	go s.pool.Close() // a caller that lives may hold a thread for ever
+	return nil
 }
 
 // begin counts something that is served, until done is called.

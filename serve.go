@@ -9,6 +9,7 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/internal/launch"
 	"github.com/pidfd-shim/pidfd-shim/internal/session"
 	"github.com/pidfd-shim/pidfd-shim/notify"
+	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
 // Served is a command, or a listener, whose calls are being answered.
@@ -52,7 +53,7 @@ func (s *Shim) attach(file *os.File, attach func(*notify.Listener) *session.Sess
 		_ = file.Close()
 		return nil, err
 	}
-	listener, err := notify.Adopt(file, s.stopped)
+	listener, err := notify.Adopt(file)
 	if err != nil {
 		done()
 		return nil, fmt.Errorf("pidfdshim: %w", err)
@@ -62,7 +63,7 @@ func (s *Shim) attach(file *os.File, attach func(*notify.Listener) *session.Sess
 		defer done()
 		defer close(served.ended)
 		served.err = attach(listener).Serve()
-		if errors.Is(served.err, notify.ErrStopped) {
+		if errors.Is(served.err, shim.ErrStopped) {
 			served.err = ErrClosed
 		}
 		_ = listener.Close()

@@ -49,11 +49,7 @@ func (h *SendSignal) Close() { h.callers.dropAll() }
 
 // end lets go of what the call had open.
 func (h *SendSignal) end(a *attempt) {
-	w := a.call.Worker()
-	a.target.close(w)
-	if w.Replaced() {
-		h.callers.dropAll()
-	}
+	a.target.close(a.call.Worker())
 }
 
 // letGo is for when a call has its answer: the next pin is made ready, and a caller who was
@@ -63,16 +59,9 @@ func (h *SendSignal) letGo(w *shim.Worker) {
 	if h.pinner != nil {
 		h.pinner.Pins.Stock()
 	}
-	if h.hopper == nil {
-		return
+	if h.hopper != nil {
+		h.hopper.LetGo(w.StayBehind)
 	}
-	h.hopper.LetGo(func() bool {
-		behind := w.StayBehind()
-		if behind {
-			h.callers.dropAll()
-		}
-		return behind
-	})
 }
 
 // Handle is one call's way from its registers to a Verdict: Resolve, Decide, Send. Who

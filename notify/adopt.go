@@ -3,8 +3,8 @@ package notify
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -14,17 +14,10 @@ import (
 // ErrNoListener says that a descriptor is not a seccomp listener.
 var ErrNoListener = errors.New("not a seccomp listener")
 
-// ErrStopped ends Next where no more calls are to be taken, though their callers live.
-var ErrStopped = errors.New("told to stop")
-
 // Adopt makes a Listener of one that another program installed and handed over. It takes
 // ownership of the file, also where it refuses it. How that program's filter waits
 // (WAIT_KILLABLE_RECV) cannot be asked, so nothing may rely on it.
-//
-// Calls are waited for by poll: such a listener outlives many containers, and RECV
-// blocks on after the last caller has ended, until 6.11. It ends with ErrStopped when
-// stop, if not nil, hangs up; stop stays its owner's.
-func Adopt(file *os.File, stop *os.File) (*Listener, error) {
+func Adopt(file *os.File) (*Listener, error) {
 	if err := checkListener(file); err != nil {
 		_ = file.Close()
 		return nil, err
@@ -34,14 +27,8 @@ func Adopt(file *os.File, stop *os.File) (*Listener, error) {
 		return nil, err
 	}
 	l.adopted = true
-	if stop != nil {
-		l.StopAt(stop)
-	}
 	return l, nil
 }
-
-// StopAt has Next end when stop hangs up. Precondition: nobody is in Next.
-func (l *Listener) StopAt(stop *os.File) { l.stop = int(stop.Fd()) }
 
 // checkListener looks at the link first: an ioctl on a file of somebody's FUSE server
 // would wait for that server. A file's link begins with a slash, so it cannot pretend.
@@ -66,27 +53,24 @@ func checkListener(file *os.File) error {
 	return nil
 }
 
-// await returns when a call can be received, io.EOF when nobody is left to make one.
-func (l *Listener) await() error {
-	fds := []unix.PollFd{{Fd: int32(l.fd), Events: unix.POLLIN}, {Fd: int32(l.stop)}}
+// Left implements shim.Heir: a call that was received by a supervisor that has died, or that
+// was handed over by it and let go.
+func (l *Listener) Left(c *shim.Call) (found bool, again time.Duration) {
+	if l.memory == nil {
+		return false, 0
+	}
+	l.settleHanded()
 	for {
-		n, err := unix.Poll(fds, l.handed.patience())
-		listener, stop := fds[0].Revents, fds[1].Revents
-		switch {
-		case errors.Is(err, unix.EINTR):
-		case err != nil:
-			return os.NewSyscallError("poll(listener)", err)
-		case n == 0:
-			return shim.ErrGone // for Next to look at what was handed over
-		case stop != 0:
-			return ErrStopped
-		case listener&unix.POLLIN != 0:
-			return nil
-		case listener&unix.POLLHUP != 0:
-			return io.EOF
-		case listener&unix.POLLNVAL != 0:
-			return os.NewSyscallError("poll(listener)", unix.EBADF)
+		left := l.memory.leftover()
+		if left == nil {
+			return false, l.handed.patience()
 		}
+		c.Buffer, c.Mark = left.received(l.size), left
+		l.decode(c)
+		if !l.isRerun(c) {
+			return true, 0
+		}
+		c.Finished()
 	}
 }
 

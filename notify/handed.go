@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
@@ -93,14 +94,13 @@ func (s *slot) tid() int32 {
 	return int32(binary.LittleEndian.Uint32(s.bytes[receiveAt+notifPid:]))
 }
 
-// handedLook is how often handed calls are looked at, in milliseconds: nothing tells of
-// their end.
-const handedLook = 5
+// handedLook is how often handed calls are looked at: nothing tells of their end.
+const handedLook = 5 * time.Millisecond
 
-// patience is for how long a call may be waited for, in milliseconds.
-func (h *handed) patience() int {
+// patience is after how long to look again: 0 where nothing is handed over any more.
+func (h *handed) patience() time.Duration {
 	if h.count.Load() > 0 {
 		return handedLook
 	}
-	return -1
+	return 0
 }

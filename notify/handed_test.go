@@ -38,7 +38,7 @@ func handedOver(t *testing.T) (c *caller, call *shim.Call, next *Listener, who *
 	c.expectLine("6")
 	call = c.mustNext()
 	call.HandOver(hopper, shim.Rewrite{Nr: uint64(call.Frame.Nr), Args: call.Frame.Raw})
-	if next, err = Adopt(duplicate(t, c.Listener), nil); err != nil {
+	if next, err = Adopt(duplicate(t, c.Listener)); err != nil {
 		t.Fatal(err)
 	}
 	who = &tracer{}
@@ -52,7 +52,7 @@ func handedOver(t *testing.T) (c *caller, call *shim.Call, next *Listener, who *
 
 func nextOf(t *testing.T, l *Listener) (call shim.Call, err error) {
 	t.Helper()
-	err = within(t, "a call", func() error { return l.Next(&call) })
+	err = within(t, "a call", func() error { return nextShared(l, &call) })
 	return call, err
 }
 
@@ -98,7 +98,7 @@ func TestHandedCallIsLetThrough(t *testing.T) {
 				go func() { // it lets calls through and returns with none
 					var call shim.Call
 					for {
-						if err := next.Next(&call); !errors.Is(err, shim.ErrGone) {
+						if err := nextShared(next, &call); !errors.Is(err, shim.ErrGone) {
 							ended <- err
 							return
 						}

@@ -25,9 +25,8 @@ type Listener struct {
 	handed handed
 	tracer func(tid int32) (pid int32, err error) // see TellTracers
 
-	adopted bool // calls are waited for by poll: see Adopt
+	adopted bool // calls are waited for by poll: see Descriptor
 	memory  *Memory
-	stop    int // -1, or a descriptor that hangs up when no call is to be taken any more
 }
 
 // struct seccomp_notif_sizes { __u16 seccomp_notif, seccomp_notif_resp, seccomp_data; };
@@ -62,7 +61,7 @@ const idValidWrongDir = 0x80082102
 
 // newListener takes ownership of the file.
 func newListener(file *os.File) (*Listener, error) {
-	l := &Listener{file: file, fd: int(file.Fd()), validIO: unix.SECCOMP_IOCTL_NOTIF_ID_VALID, stop: -1}
+	l := &Listener{file: file, fd: int(file.Fd()), validIO: unix.SECCOMP_IOCTL_NOTIF_ID_VALID}
 	sizes, errno := notifSizes()
 	if errno != 0 {
 		_ = l.Close()
@@ -91,9 +90,6 @@ func (l *Listener) PretendOld() { l.validIO = idValidWrongDir }
 
 // Next implements shim.Backend.
 func (l *Listener) Next(c *shim.Call) error {
-	if l.before(c) {
-		return nil
-	}
 	l.makeRoom(c)
 	err := l.receive(c)
 	if err != nil {
@@ -102,30 +98,13 @@ func (l *Listener) Next(c *shim.Call) error {
 	return err
 }
 
-// before finds a call that has been received already: while another was waited for, or by
-// a supervisor that has died.
-func (l *Listener) before(c *shim.Call) bool {
-	if kept, ok := l.reruns.take(); ok {
-		c.Buffer, c.Mark = kept.buffer, kept.mark
-		l.decode(c)
-		return true
+// Descriptor implements shim.Shared. A listener that was handed over is waited for by poll:
+// it outlives many containers, and RECV blocks on after the last caller has ended, until 6.11.
+func (l *Listener) Descriptor() int {
+	if l.adopted {
+		return l.fd
 	}
-	if l.memory == nil {
-		return false
-	}
-	l.settleHanded()
-	for {
-		left := l.memory.leftover()
-		if left == nil {
-			return false
-		}
-		c.Buffer, c.Mark = left.received(l.size), left
-		l.decode(c)
-		if !l.isRerun(c) {
-			return true
-		}
-		c.Finished()
-	}
+	return -1
 }
 
 // makeRoom makes a buffer to receive into.
@@ -145,17 +124,12 @@ func (l *Listener) makeRoom(c *shim.Call) {
 
 func (l *Listener) receive(c *shim.Call) error {
 	for {
-		if l.adopted {
-			if err := l.await(); err != nil {
-				return err
-			}
-		}
 		clear(c.Buffer)
 		switch errno := receive(l.fd, c.Buffer); errno {
 		case 0:
 			l.decode(c)
 			if l.isRerun(c) {
-				continue
+				return shim.ErrGone
 			}
 			return nil
 		case unix.EINTR:
@@ -224,10 +198,10 @@ func (l *Listener) Answer(c *shim.Call, v shim.Verdict) error {
 // place of the answer, and does so too where the answer is refused because a signal came
 // first.
 func (l *Listener) run(c *shim.Call, call shim.Rewrite) error {
-	call = l.expectRerun(c.Tid, call)
+	call = l.expectRerun(c, call)
 	answered, err := c.Runner.Run(c, call)
 	if err != nil {
-		l.forgetRerun(c.Tid)
+		l.forgetRerun(c.Tid, c.ID)
 		return l.refuse(c, err)
 	}
 	if !answered {

@@ -51,7 +51,7 @@ func TestSuccessorFinishesCalls(t *testing.T) {
 				}
 				row.die(c.mustNext())
 
-				next, err := Adopt(duplicate(t, c.Listener), nil)
+				next, err := Adopt(duplicate(t, c.Listener))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -63,7 +63,7 @@ func TestSuccessorFinishesCalls(t *testing.T) {
 					if row.want.Unserved == 0 {
 						c.expectLine(row.line)
 					}
-					if err := within(t, "a call", func() error { return next.Next(&call) }); err != nil {
+					if err := within(t, "a call", func() error { return nextShared(next, &call) }); err != nil {
 						t.Fatal(err)
 					}
 					if err := next.Answer(&call, shim.Return(7)); err != nil {

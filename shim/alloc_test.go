@@ -4,6 +4,7 @@ import (
 	"io"
 	"log/slog"
 	"runtime"
+	"sync"
 	"testing"
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
@@ -13,6 +14,7 @@ import (
 // meter hands out calls as fast as they are asked for and counts the allocations from
 // the hundredth to the last.
 type meter struct {
+	mu     sync.Mutex // guards below
 	n      int
 	before uint64
 	after  uint64
@@ -21,12 +23,16 @@ type meter struct {
 const measured = 2000
 
 func (m *meter) Next(c *shim.Call) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.n++
 	switch m.n {
 	case 100:
 		m.before = mallocs()
 	case 100 + measured:
 		m.after = mallocs()
+	}
+	if m.n >= 100+measured {
 		return io.EOF
 	}
 	c.Frame = arch.Frame{Arch: arch.AuditArchI386, Nr: 424}

@@ -85,6 +85,12 @@ func (c *Call) Finished() {
 	}
 }
 
+// begin makes what was received a new call.
+func (c *Call) begin() {
+	c.Slow, c.Received = false, 0
+	c.forget()
+}
+
 // forget drops what the handler of the call before has set.
 func (c *Call) forget() {
 	c.Settled, c.After, c.Runner, c.Record = nil, nil, nil, Record{}

@@ -3,7 +3,14 @@ package shim
 import "time"
 
 // SetPause makes the slow lane's rest longer or shorter. Precondition: before Serve.
-func (s *Supervisor) SetPause(d time.Duration) { s.lanes.pause = d }
+func (s *Supervisor) SetPause(d time.Duration) { s.pause = d }
 
 // Tick is how often the watch looks.
 const Tick = tick
+
+// PutOff is how many calls wait to be tried again.
+func (s *Supervisor) PutOff() int {
+	s.Pool.mu.Lock()
+	defer s.Pool.mu.Unlock()
+	return s.off.fresh.len() + s.off.stuck.len()
+}

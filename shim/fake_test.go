@@ -2,6 +2,7 @@ package shim_test
 
 import (
 	"bytes"
+	"cmp"
 	"io"
 	"log/slog"
 	"sync"
@@ -28,6 +29,7 @@ type fake struct {
 // arrival is one return of Next: a call, or an error.
 type arrival struct {
 	id  uint64
+	tid int32 // 0: the id
 	err error
 	// The frame, AMD64's pidfd_send_signal where it is zero.
 	frame arch.Frame
@@ -56,7 +58,7 @@ func (f *fake) Next(c *shim.Call) error {
 	if a.frame == (arch.Frame{}) {
 		a.frame = arch.Frame{Arch: arch.AuditArchX86_64, Nr: 424}
 	}
-	c.ID, c.Tid, c.Frame = a.id, int32(a.id), a.frame
+	c.ID, c.Tid, c.Frame = a.id, cmp.Or(a.tid, int32(a.id)), a.frame
 	return a.err
 }
 

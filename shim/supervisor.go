@@ -1,10 +1,12 @@
 package shim
 
 import (
+	"cmp"
 	"errors"
-	"fmt"
-	"io"
 	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -45,15 +47,37 @@ type Supervisor struct {
 	// Results says that the observer wants to know what calls return that callers carry out.
 	Results bool
 
-	// Alone says that the worker cannot be replaced: its backend belongs to one thread.
+	// Alone says that one thread alone can receive and answer: the backend belongs to it.
 	Alone bool
 
-	// Watchdog, if not nil, looks after this supervisor among others; else it has its own.
-	Watchdog *Watchdog
+	// Pool has the threads, which may serve others, too; nil: it gets some of its own.
+	Pool *Pool
 
 	Log *slog.Logger
 
-	lanes lanes
+	done       chan error
+	finishOnce sync.Once
+	ended      atomic.Bool
+	suspicious atomic.Bool
+	pause      time.Duration // between tries of calls that were put off
+	waiting    atomic.Int32  // its calls that may take for ever: see Worker.MayWait
+	settling   settling
+	joining    atomic.Bool
+	taking     atomic.Int32 // workers at a shared backend, or at a call of it
+	source     *source
+
+	key atomic.Int32 // among those that share a pool; 0: not shared
+	fd  int
+
+	handlersMu sync.Mutex  // guards the one below
+	handlers   []*Handlers // that nobody uses
+
+	// These are guarded by the pool's mu.
+	off     putOff
+	left    bool // to look for calls that were left
+	running int  // jobs that were taken
+	listed  bool // as having work
+	idle    *sync.Cond
 }
 
 // Observer watches calls: for trace, audit and counters.
@@ -68,71 +92,165 @@ type Witness interface {
 	Sending(c *Call)
 }
 
-// Serve runs the loop until the last supervised task has ended.
+// Serve answers calls until the last supervised task has ended.
 func (s *Supervisor) Serve() error {
-	s.lanes.init()
-	s.startWorker() // before the watch, which looks at it
-	if s.Watchdog == nil {
-		s.Watchdog = &Watchdog{}
+	if s.Pool == nil {
+		pool, err := NewPool(ownThreads)
+		if err != nil {
+			return err
+		}
+		s.Pool = pool
+		defer func() { go pool.Close() }() // a caller that lives may hold a worker for ever
 	}
-	s.Watchdog.add(s)
-	defer s.Watchdog.remove(s)
-	err := <-s.lanes.done
-	s.lanes.close()
+	s.done = make(chan error, 1)
+	s.pause = cmp.Or(s.pause, tick)
+	s.idle = sync.NewCond(&s.Pool.mu)
+	if err := s.Pool.add(s); err != nil {
+		return err
+	}
+	err := <-s.done
+	s.Pool.shared.remove(s)
+	s.JoinFor(stopPatience) // others may yet have a call to answer, and to tell of
+	s.Pool.remove(s)
 	return err
 }
 
-// Join returns when nothing of the supervisor runs any more: until then its backend
-// must stay. Precondition: Serve has returned, and every caller has ended; one that has
-// not may hold a worker in its memory for ever.
-func (s *Supervisor) Join() { s.lanes.loops.Wait() }
+// ownThreads are those of a supervisor that was given none.
+var ownThreads = Threads{Workers: 8}
 
-// JoinFor is Join that gives up: a caller that lives may hold a worker for ever.
+func (s *Supervisor) finish(err error) {
+	s.finishOnce.Do(func() {
+		s.ended.Store(true)
+		s.done <- err
+	})
+}
+
+// JoinFor returns when no call is being served any more: until then the backend must stay.
+// It gives up where that takes too long: a caller that lives may hold a worker for ever.
+// Precondition: Serve has returned.
 func (s *Supervisor) JoinFor(patience time.Duration) {
-	ended := make(chan struct{})
-	go func() {
-		s.Join()
-		close(ended)
-	}()
-	select {
-	case <-ended:
-	case <-time.After(patience):
+	s.joinUntil(time.Now().Add(patience))
+}
+
+// Join is JoinFor that waits for ever. Precondition: every caller has ended, too.
+func (s *Supervisor) Join() { s.joinUntil(time.Time{}) }
+
+func (s *Supervisor) joinUntil(deadline time.Time) {
+	p := s.Pool
+	if !deadline.IsZero() {
+		timer := time.AfterFunc(time.Until(deadline), s.look)
+		defer timer.Stop()
+	}
+	s.joining.Store(true)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for s.isServed() && (deadline.IsZero() || time.Now().Before(deadline)) {
+		s.idle.Wait()
 	}
 }
 
-// work is the loop of one worker. The thread is locked: it may be replaced while it
-// is stuck in a read, and then must not hold up the scheduler's other work.
-func (s *Supervisor) work(w *Worker) {
-	w.begin()
-	defer w.end()
-	handlers := s.Handlers()
-	var c Call
-	for !w.Replaced() {
-		err := s.Backend.Next(&c)
-		switch {
-		case err == nil:
-		case errors.Is(err, ErrGone):
-			continue
-		case errors.Is(err, io.EOF):
-			s.lanes.finish(nil)
-			return
-		case err != nil:
-			s.lanes.finish(fmt.Errorf("receive a call: %w", err))
-			return
+// isServed tells whether a worker is at a call of it. Precondition: the pool's mu is held.
+func (s *Supervisor) isServed() bool {
+	return s.running > 0 || s.taking.Load() > 0 ||
+		slices.ContainsFunc(s.Pool.workers, func(w *Worker) bool { return w.isAt(s) })
+}
+
+// look has those who join look again.
+func (s *Supervisor) look() {
+	s.Pool.mu.Lock()
+	defer s.Pool.mu.Unlock()
+	s.idle.Broadcast()
+}
+
+// taken is the end of taking.
+func (s *Supervisor) taken() {
+	if s.taking.Add(-1) == 0 && s.joining.Load() {
+		s.look()
+	}
+}
+
+// Suspicious tells handlers that reading a caller's memory has been seen to block.
+func (s *Supervisor) Suspicious() bool { return s.suspicious.Load() }
+
+func (s *Supervisor) suspect() {
+	if s.suspicious.CompareAndSwap(false, true) {
+		s.Log.Warn("a caller's memory does not answer: its sandbox is read by separate processes from now on")
+	}
+}
+
+// pick is what there is to do, if anything. Precondition: the pool's mu is held.
+func (s *Supervisor) pick(c *Call) (what job) {
+	switch {
+	case s.left:
+		s.left, what = false, jobLeft
+	case s.off.ready(s.Pool):
+		queue := &s.off.fresh
+		if queue.len() == 0 {
+			queue = &s.off.stuck
 		}
-		c.Slow, c.Received, c.worker = false, 0, w
+		queue.pop(c)
+		c.Slow, s.off.trying = true, true
+		s.Pool.trying++
 		c.forget()
-		s.serveOne(&c, handlers)
+		what = jobPutOff
+	default:
+		return jobNone
 	}
+	s.running++
+	return what
 }
 
-// serveOne is one call's way: Decode, the handler's Resolve, Decide and Send, Answer. It
-// returns false if the call has to be tried again.
-func (s *Supervisor) serveOne(c *Call, handlers *Handlers) bool {
+func (s *Supervisor) hasWork() bool { return s.left || s.off.ready(s.Pool) }
+
+// serve is what a worker does with a call.
+func (s *Supervisor) serve(w *Worker, c *Call) {
+	w.take(s)
+	defer w.leave(s)
+	c.worker = w
+	if c.Slow && s.Backend.Blocked(c) != nil {
+		c.Finished()
+		return
+	}
+	if w.handlersOf != s {
+		w.putHandlers()
+		w.handlers, w.handlersOf = s.takeHandlers(), s
+	}
+	s.serveOne(c, w.handlers)
+}
+
+// takeHandlers finds handlers that nobody uses, those first that were used last: what they
+// keep of the callers is warm.
+func (s *Supervisor) takeHandlers() *Handlers {
+	s.handlersMu.Lock()
+	defer s.handlersMu.Unlock()
+	if n := len(s.handlers); n > 0 {
+		h := s.handlers[n-1]
+		s.handlers = s.handlers[:n-1]
+		return h
+	}
+	return s.Handlers()
+}
+
+// putHandlers lets others use them. Those of a supervisor that is Alone may have tracees, which
+// are the thread's: that keeps them.
+func (w *Worker) putHandlers() {
+	s := w.handlersOf
+	if s == nil || s.Alone {
+		return
+	}
+	s.handlersMu.Lock()
+	defer s.handlersMu.Unlock()
+	s.handlers = append(s.handlers, w.handlers)
+	w.handlers, w.handlersOf = nil, nil
+}
+
+// serveOne is one call's way: Decode, the handler's Resolve, Decide and Send, Answer.
+func (s *Supervisor) serveOne(c *Call, handlers *Handlers) {
 	if s.Observe != nil && c.Received == 0 {
 		c.Received = Monotonic()
 	}
 	c.witness, _ = s.Observe.(Witness)
+	s.settling.await(c.Tid)
 	v := Fail(unix.ENOSYS)
 	if handle := s.handler(c, handlers); handle != nil {
 		v = handle(c)
@@ -144,17 +262,16 @@ func (s *Supervisor) serveOne(c *Call, handlers *Handlers) bool {
 		if c.After != nil {
 			c.After(c.worker)
 		}
-		return true
+		return
 	case KindLater:
 		if p, ok := s.Backend.(Postponer); ok && !c.Slow {
 			p.Postponed(c)
 		}
 		s.postpone(c)
 		c.Mark = nil // the copy's
-		return false
+		return
 	}
 	s.answer(c, v)
-	return true
 }
 
 // handler is nil for a call that nobody answers.
@@ -171,6 +288,12 @@ func (s *Supervisor) answer(c *Call, v Verdict) {
 	if s.Observe != nil {
 		s.Observe.Before(c, v)
 	}
+	if c.After != nil || v.Kind == KindRun { // somebody may be waited for
+		c.worker.HandOff()
+	}
+	if c.Settled != nil {
+		s.settling.begin(c.Tid)
+	}
 	c.Report = nil
 	if s.Results {
 		c.Report = s.Observe.After
@@ -179,6 +302,7 @@ func (s *Supervisor) answer(c *Call, v Verdict) {
 	c.Finished()
 	if c.Settled != nil {
 		c.Settled(c, v, err)
+		s.settling.end(c.Tid)
 	}
 	if s.Observe != nil && (!s.Results || c.Report != nil) {
 		s.Observe.After(c, v, err)
@@ -195,7 +319,3 @@ func (s *Supervisor) answer(c *Call, v Verdict) {
 func Monotonic() int64 { return int64(time.Since(epoch)) }
 
 var epoch = time.Now()
-
-// tick is how often the watch looks for stuck workers: the longest that one caller
-// whose memory does not answer can delay another.
-const tick = 50 * time.Millisecond

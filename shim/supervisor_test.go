@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -158,17 +159,22 @@ type event struct {
 }
 
 type recorder struct {
+	mu       sync.Mutex // guards below
 	events   []event
 	received []int64
 	answers  func() int
 }
 
 func (o *recorder) Before(c *shim.Call, v shim.Verdict) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	o.events = append(o.events, event{"before", c.ID, v, fmt.Errorf("%d answers", o.answers())})
 	o.received = append(o.received, c.Received)
 }
 
 func (o *recorder) After(c *shim.Call, v shim.Verdict, answered error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	o.events = append(o.events, event{"after", c.ID, v, answered})
 }
 

@@ -56,12 +56,6 @@ type Result struct {
 // ResultOf reads the register in which every call of ours returns an int.
 func ResultOf(rax uint64) Result { return Result{true, int64(int32(uint32(rax)))} }
 
-// Polled is a Runner whose Finish does not block once a descriptor can be read.
-type Polled interface {
-	Runner
-	Descriptor() int
-}
-
 // Return ends the call with a value.
 func Return(value int64) Verdict { return Verdict{Kind: KindReturn, Value: value} }
 

@@ -3,16 +3,15 @@ package shim
 import (
 	"log/slog"
 	"runtime"
-	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sys/unix"
 )
 
-// A worker that is not where it is for a caller's sake, but for want of a processor, is not
-// replaced, and its sandbox not suspected; one that sleeps is, at once; and one that does
+// The sandbox of a worker that is not where it is for a caller's sake, but for want of a
+// processor, is not suspected; that of one that sleeps is, at once; and that of one that does
 // neither in a second is, too.
-func TestStarvedWorkerIsNotReplaced(t *testing.T) {
+func TestStarvedWorkerIsNotSuspected(t *testing.T) {
 	runtime.LockOSThread() // it looks at itself, and runs meanwhile
 	defer runtime.UnlockOSThread()
 	asleep, done := make(chan int32), make(chan bool)
@@ -31,24 +30,23 @@ func TestStarvedWorkerIsNotReplaced(t *testing.T) {
 		{"asleep", <-asleep, 1},
 		{"gone", 0, 1},
 	} {
-		replaced := 0
-		w := &Worker{behind: &atomic.Int32{}, replace: func() { replaced++ }}
 		s := &Supervisor{Log: slog.New(slog.DiscardHandler)}
-		s.lanes.set(fast, w)
+		w := &Worker{}
 		w.tid.Store(c.tid)
+		w.take(s)
 		for c.name == "asleep" && w.starved() { // on its way there
 			runtime.Gosched()
 		}
 		w.Enter()
-		seen := s.look(sight{})
+		w.look()
 		for look := 1; look <= c.looks; look++ {
-			if replaced != 0 || s.Suspicious() {
-				t.Errorf("%s: replaced at look %d, want %d", c.name, look-1, c.looks)
+			if s.Suspicious() {
+				t.Errorf("%s: suspected at look %d, want %d", c.name, look-1, c.looks)
 			}
-			seen = s.look(seen)
+			w.look()
 		}
-		if replaced != 1 || !s.Suspicious() {
-			t.Errorf("%s: replaced %d times after %d looks", c.name, replaced, c.looks)
+		if !s.Suspicious() {
+			t.Errorf("%s: not suspected after %d looks", c.name, c.looks)
 		}
 	}
 }

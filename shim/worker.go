@@ -1,36 +1,38 @@
 package shim
 
 import (
-	"runtime"
 	"sync/atomic"
-
-	"golang.org/x/sys/unix"
 )
 
-// Worker is one loop on one thread. It marks what may take for ever, so that another
-// can be put in its place. A nil Worker is a test's: nobody watches.
+// Worker is one thread of a pool. It marks what may take for ever, for the watch. A nil Worker
+// is a test's: nobody watches.
 type Worker struct {
+	pool *Pool
+	tid  atomic.Int32 // of its thread
+
 	entered atomic.Uint64 // odd while in something that may take for ever
 	reads   atomic.Bool   // it is a caller's memory or file
-	retired atomic.Bool
-	tid     atomic.Int32 // of its thread
+	of      atomic.Pointer[Supervisor]
 
-	replace func() // starts another; nil where nobody can do this one's work
-	behind  *atomic.Int32
-}
+	calls    atomic.Uint64          // odd while it is at one
+	receives atomic.Pointer[source] // that nobody else receives from
 
-// begin ties the worker to its thread, for good: the thread ends with it, and lets go of
-// its tracees.
-func (w *Worker) begin() {
-	runtime.LockOSThread()
-	w.tid.Store(int32(unix.Gettid()))
+	mayWait bool // it counts among those whose call may take for ever
+	call    Call
+	seen    sight // the watch's
+
+	handlers   *Handlers // that it has, of handlersOf
+	handlersOf *Supervisor
 }
 
 // Enter marks the start of a read that a caller can make block.
 func (w *Worker) Enter() { w.enter(true) }
 
 // EnterWait marks the start of a wait for a task that can be kept from running.
-func (w *Worker) EnterWait() { w.enter(false) }
+func (w *Worker) EnterWait() {
+	w.HandOff()
+	w.enter(false)
+}
 
 func (w *Worker) enter(reads bool) {
 	if w != nil {
@@ -46,31 +48,71 @@ func (w *Worker) Leave() {
 	}
 }
 
-// StayBehind starts another worker for the calls to come, so that this one may take the
-// time it needs with what it has. False: there is nobody else.
-func (w *Worker) StayBehind() bool {
-	if w == nil || w.replace == nil {
+// MayWait tells whether what the worker has at hand may be something that a caller can make
+// last for ever: only so many calls of a sandbox, and of all, may be at once, so that there
+// always are workers for the others. It then counts as such until it has ended.
+func (w *Worker) MayWait() bool {
+	if w == nil || w.mayWait {
+		return true
+	}
+	s, p := w.of.Load(), w.pool
+	if s.Alone { // nobody else can be served meanwhile anyway
+		return true
+	}
+	if s.waiting.Add(1) > p.mayWait(s) {
+		s.waiting.Add(-1)
 		return false
 	}
-	if w.retired.CompareAndSwap(false, true) {
-		w.behind.Add(1)
-		w.replace()
+	if p.waiting.Add(1) > p.mayWaitInAll() {
+		p.waiting.Add(-1)
+		s.waiting.Add(-1)
+		return false
 	}
+	w.mayWait = true
 	return true
 }
 
-// maxBehind bounds the threads that a sandbox can tie up.
-const maxBehind = 32
+// Crowded tells that no call should risk to be held up now.
+func (w *Worker) Crowded() bool { return !w.MayWait() }
 
-// Crowded tells that so many workers were left behind that no call should risk another:
-// a caller that has them blocked can do so again.
-func (w *Worker) Crowded() bool { return w != nil && w.behind.Load() >= maxBehind }
+// StayBehind tells whether this worker may take the time it needs with what it has: others
+// serve the calls to come.
+func (w *Worker) StayBehind() bool {
+	w.HandOff()
+	return w != nil && !w.of.Load().Alone
+}
 
-// Replaced tells that another has taken this one's place: it ends with its call.
-func (w *Worker) Replaced() bool { return w != nil && w.retired.Load() }
-
-func (w *Worker) end() {
-	if w.Replaced() {
-		w.behind.Add(-1)
+// take is the start of a call.
+func (w *Worker) take(s *Supervisor) {
+	if w.of.Load() != s {
+		w.of.Store(s)
 	}
+	w.calls.Add(1)
+}
+
+// leave is its end.
+func (w *Worker) leave(s *Supervisor) {
+	if w.mayWait {
+		w.mayWait = false
+		w.pool.waiting.Add(-1)
+		s.waiting.Add(-1)
+	}
+	w.calls.Add(1)
+	if s.joining.Load() {
+		s.look()
+	}
+}
+
+// isAt tells whether it is at a call of s.
+func (w *Worker) isAt(s *Supervisor) bool { return w.calls.Load()%2 == 1 && w.of.Load() == s }
+
+// mayWaitInAll leaves a third of the workers to calls that cannot be held up.
+func (p *Pool) mayWaitInAll() int32 { return int32(max(1, len(p.workers)*2/3-1)) }
+
+// mayWait is one supervisor's share: a pool that serves one alone has nobody to share with.
+func (p *Pool) mayWait(s *Supervisor) int32 {
+	if s.key.Load() == 0 {
+		return p.mayWaitInAll()
+	}
+	return max(1, p.mayWaitInAll()/4)
 }

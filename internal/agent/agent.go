@@ -13,6 +13,7 @@ import (
 
 	"github.com/pidfd-shim/pidfd-shim/internal/audit"
 	"github.com/pidfd-shim/pidfd-shim/internal/metrics"
+	"github.com/pidfd-shim/pidfd-shim/internal/session"
 	"github.com/pidfd-shim/pidfd-shim/notify"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
@@ -31,7 +32,7 @@ type Config struct {
 	MaxListeners   int
 }
 
-// The default limits. A listener costs a thread and some 40 KiB.
+// The default limits. A listener costs some 20 KiB.
 const (
 	defaultConnections = 256
 	defaultListeners   = 4096
@@ -41,12 +42,12 @@ const (
 type Agent struct {
 	Config
 
-	watchdog shim.Watchdog
-	stopped  *os.File // hangs up when no more calls are to be taken
-	stop     *os.File // the end that makes it so
-	work     sync.WaitGroup
-	door     doorman
-	socket   *Socket // the one that hand-overs come by
+	pool    *shim.Pool
+	stopped *os.File // hangs up when no more calls are to be taken
+	stop    *os.File // the end that makes it so
+	work    sync.WaitGroup
+	door    doorman
+	socket  *Socket // the one that hand-overs come by
 
 	taken, refusals atomic.Uint64 // hand-overs
 	unknown         atomic.Uint64 // calls of a dead agent: sent or not
@@ -70,7 +71,11 @@ func New(c Config) (*Agent, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make an agent: %w", err)
 	}
-	a := &Agent{Config: c, stopped: stopped, stop: stop, served: map[*served]struct{}{}}
+	pool, err := shim.NewPool(session.SharedThreads())
+	if err != nil {
+		return nil, fmt.Errorf("make an agent: %w", err)
+	}
+	a := &Agent{Config: c, pool: pool, stopped: stopped, stop: stop, served: map[*served]struct{}{}}
 	a.door = doorman{agent: a, limit: a.MaxConnections}
 	a.measure()
 	return a, nil
@@ -138,6 +143,7 @@ func (a *Agent) Stop() {
 	}
 	a.mu.Unlock()
 	a.door.shut()
+	a.pool.Stop()
 	a.work.Wait()
 }
 
@@ -152,12 +158,12 @@ func (a *Agent) Resume() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.stopped, a.stop, a.closing = stopped, stop, false
+	a.pool.Resume()
 	if a.socket != nil {
 		_ = a.socket.SetDeadline(time.Time{})
 	}
 	a.door.reopen()
 	for s := range a.served {
-		s.listener.StopAt(stopped)
 		r := s.listener.Remember(s.memory)
 		a.count(r)
 		a.work.Go(func() { a.serve(s) })

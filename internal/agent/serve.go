@@ -12,6 +12,7 @@ import (
 
 	"github.com/pidfd-shim/pidfd-shim/internal/audit"
 	"github.com/pidfd-shim/pidfd-shim/notify"
+	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
 // Identity is whose calls come from a listener. The container is named by whoever made
@@ -51,7 +52,7 @@ func (s *served) same(other *served) bool { return s.listener.Same(other.listene
 
 // take checks what was handed over and begins to serve it.
 func (a *Agent) take(h handover, peer unix.Ucred) error {
-	listener, err := notify.Adopt(h.listener, a.stopped)
+	listener, err := notify.Adopt(h.listener)
 	if err != nil {
 		return err
 	}
@@ -122,7 +123,7 @@ func (s *served) close() {
 // Restore goes on with a listener that an agent before this one was handed, and with the
 // calls that it had received. It takes ownership of the files.
 func (a *Agent) Restore(listener, memory *os.File) error {
-	l, err := notify.Adopt(listener, a.stopped)
+	l, err := notify.Adopt(listener)
 	if err != nil {
 		_ = memory.Close()
 		return err
@@ -153,7 +154,7 @@ func (a *Agent) Restore(listener, memory *os.File) error {
 func (a *Agent) serve(s *served) {
 	own := s.slot.template.Attach(s.listener, s.SeesLandlock)
 	own.Log = a.Log.With("container", s.Container)
-	own.Watchdog = &a.watchdog
+	own.Pool = a.pool
 	observers := audit.Several{&s.tally, a.Metrics}
 	if a.Audit != nil {
 		lines := a.Audit.Of(s.Container)
@@ -163,7 +164,7 @@ func (a *Agent) serve(s *served) {
 	own.Observer, own.CountsOnly = observers, a.Audit == nil
 	err := own.Serve()
 	switch {
-	case errors.Is(err, notify.ErrStopped): // others may go on with it
+	case errors.Is(err, shim.ErrStopped): // others may go on with it
 		return
 	case err != nil:
 		a.Log.Error("stopped serving: the container's calls get ENOSYS", "container", s.Container, "error", err)

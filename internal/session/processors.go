@@ -1,13 +1,35 @@
 package session
 
-import "runtime"
+import (
+	"runtime"
 
-// twoProcessors keeps the scheduler's monitor asleep where there is one CPU. A worker is in
-// a system call nearly always. Where that holds the only processor the monitor looks after
-// it every 20 us, to take it away, on the CPU that caller and worker share; while another
-// processor is idle it lets the call be for 10 ms (runtime/proc.go, retake).
-func twoProcessors() {
-	if runtime.GOMAXPROCS(0) < 2 {
-		runtime.GOMAXPROCS(2)
+	"github.com/pidfd-shim/pidfd-shim/shim"
+)
+
+// processors sets how many threads the scheduler lets run at once. At least four: a worker
+// that has been received a call finds one free then, whoever else is at something, and the
+// scheduler's monitor, which looks after a system call every 20 us where it holds the last
+// one, sleeps (runtime/proc.go, retake). At most eight, because the scheduler may come to
+// start so many threads, and to be refused one is its end (shim.Pool).
+func processors() int {
+	n := min(max(runtime.GOMAXPROCS(0), 4), 8)
+	if n != runtime.GOMAXPROCS(0) {
+		runtime.GOMAXPROCS(n)
 	}
+	return n
+}
+
+// Threads are those of a command's supervisor.
+func Threads() shim.Threads {
+	return shim.Threads{Workers: 8, Spare: processors() + 2}
+}
+
+// SharedThreads are those of an agent, for all its containers.
+func SharedThreads() shim.Threads {
+	return shim.Threads{Workers: 24, Spare: processors() + 6}
+}
+
+// tracerThreads are those of a tracer, which does all but what was put off itself.
+func tracerThreads() shim.Threads {
+	return shim.Threads{Workers: 3, Spare: processors() + 2}
 }

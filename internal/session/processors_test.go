@@ -5,13 +5,12 @@ import (
 	"testing"
 )
 
-func TestTwoProcessors(t *testing.T) {
+func TestProcessors(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
-	for had, want := range map[int]int{1: 2, 2: 2, 4: 4} {
+	for had, want := range map[int]int{1: 4, 2: 4, 4: 4, 6: 6, 64: 8} {
 		runtime.GOMAXPROCS(had)
-		twoProcessors()
-		if got := runtime.GOMAXPROCS(0); got != want {
-			t.Errorf("%d processors became %d, want %d", had, got, want)
+		if got := processors(); got != want || got != runtime.GOMAXPROCS(0) {
+			t.Errorf("%d processors became %d and %d, want %d", had, got, runtime.GOMAXPROCS(0), want)
 		}
 	}
 }

@@ -49,8 +49,9 @@ type Session struct {
 	Wrap    func(shim.Backend) shim.Backend
 	Between func(ptrace.Step)
 
-	// Watchdog, if not nil, is shared with other sessions.
-	Watchdog *shim.Watchdog
+	// Pool has the threads, and may be shared with other sessions. Launch makes one where
+	// there is none.
+	Pool *shim.Pool
 
 	options  Options
 	policy   *policy.Policy // the one that the filter was made of
@@ -116,6 +117,9 @@ func (s *Session) Launch(start func() (int, func(), error)) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	if s.Pool, err = shim.NewPool(Threads()); err != nil {
+		return 0, err
+	}
 	killable := s.Features.WaitKillable
 	defer s.holdCollector()()
 	var parent int
@@ -155,15 +159,14 @@ func (s *Session) holdCollector() (release func()) {
 // Serve answers calls until the last task under the filter has ended. An attached
 // session then holds nothing of its listener any more.
 func (s *Session) Serve() error {
-	twoProcessors()
 	if s.Wrap != nil {
 		s.backend = s.Wrap(s.backend)
 	}
 	supervisor := &shim.Supervisor{
 		Backend: s.backend, Observe: s.Observer, Log: s.Log, Others: s.Others,
-		Watchdog: s.Watchdog,
-		Results:  s.options.Results && s.Observer != nil,
-		Alone:    s.Plan.Backend == BackendPtrace, // a tracer cannot be replaced by another thread
+		Pool:    s.Pool,
+		Results: s.options.Results && s.Observer != nil,
+		Alone:   s.Plan.Backend == BackendPtrace, // a tracer's work is that of one thread
 	}
 	s.root, s.front = s.self.Pid, int32(os.Getppid())
 	if s.tracer != nil {

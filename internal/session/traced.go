@@ -8,6 +8,7 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/internal/proc"
 	"github.com/pidfd-shim/pidfd-shim/notify"
 	"github.com/pidfd-shim/pidfd-shim/notify/ptrace"
+	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
 // LaunchTraced starts the command under the filter of the ptrace backend.
@@ -59,6 +60,10 @@ func (s *Session) ServeTraced(pid int32, seized func(error)) error {
 	s.tracer.Init, s.tracer.Ended, s.tracer.Tagged = s.isInit, s.hasEnded, s.Features.NoSyscallInfo
 	s.tracer.Threads = s.threadsOf
 	s.backend = s.tracer
+	var err error
+	if s.Pool, err = shim.NewPool(tracerThreads()); err != nil {
+		return err
+	}
 	return s.Serve()
 }
 

@@ -65,9 +65,6 @@ func (r *Remote) Run(c *shim.Call, call shim.Rewrite) (answered bool, err error)
 	return true, nil
 }
 
-// Descriptor implements shim.Polled.
-func (r *Remote) Descriptor() int { return r.talk.socket }
-
 // Finish implements shim.Runner.
 func (r *Remote) Finish() (shim.Result, error) {
 	r.worker.EnterWait() // a frozen caller does not come

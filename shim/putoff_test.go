@@ -1,6 +1,9 @@
 package shim_test
 
 import (
+	"os"
+	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,36 +23,25 @@ func stuckReader(entered chan<- *shim.Worker, release <-chan struct{}) shim.Hand
 	}
 }
 
-// One caller whose memory does not answer holds up nobody else, and is answered when it
-// does; its worker then ends, because another has its place.
-func TestStuckWorkerIsReplaced(t *testing.T) {
+// One caller whose memory does not answer holds up nobody else, is suspected, and answered
+// when it does.
+func TestStuckWorkerHoldsUpNobody(t *testing.T) {
 	entered, release := make(chan *shim.Worker, 1), make(chan struct{})
-	workers := make(chan *shim.Worker, 1000)
-	stuck := stuckReader(entered, release)
-	r := serve(t, func(c *shim.Call) shim.Verdict {
-		workers <- c.Worker()
-		return stuck(c)
-	})
+	r := serve(t, stuckReader(entered, release))
 	r.call(1, 2)
-	old := receive(t, "the read", entered)
+	receive(t, "the read", entered)
 	r.expect(2, shim.Return(2))
-	if !r.Suspicious() {
-		t.Error("not suspicious after a read that did not answer")
+	for end := time.Now().Add(deadline); !r.Suspicious(); runtime.Gosched() {
+		if time.Now().After(end) {
+			t.Fatal("not suspicious after a read that did not answer")
+		}
 	}
-	close(release)
-	r.expect(1, shim.Return(1))
 	for id := range uint64(200) {
 		r.call(100 + id)
 		r.expect(100+id, shim.Return(int64(100+id)))
 	}
-	if got := receive(t, "a worker", workers); got != old {
-		t.Error("call 1 was not handled by the first worker")
-	}
-	for len(workers) > 0 {
-		if <-workers == old {
-			t.Fatal("a replaced worker took another call")
-		}
-	}
+	close(release)
+	r.expect(1, shim.Return(1))
 	if err := r.end(); err != nil {
 		t.Error(err)
 	}
@@ -58,48 +50,148 @@ func TestStuckWorkerIsReplaced(t *testing.T) {
 	}
 }
 
-// Replacing goes on: the second worker can be stuck as well.
-func TestEveryStuckWorkerIsReplaced(t *testing.T) {
-	entered, release := make(chan uint64, 4), make(chan struct{})
+// However many calls there are that may take for ever, only some of them may, and the others
+// are served meanwhile. No thread is started for any of it.
+func TestCallsThatMayWaitAreBounded(t *testing.T) {
+	const hostile = 100
+	held, release := make(chan uint64, hostile), make(chan struct{})
+	refused := make(chan uint64, hostile)
 	r := serve(t, func(c *shim.Call) shim.Verdict {
-		if c.ID < 4 {
-			c.Worker().Enter()
-			entered <- c.ID
+		switch {
+		case c.ID >= hostile:
+		case c.Worker().Crowded():
+			refused <- c.ID
+		default:
+			held <- c.ID
 			<-release
-			c.Worker().Leave()
 		}
 		return byID(c)
 	})
-	r.call(1, 2, 3, 4)
-	for range 3 {
-		receive(t, "a read", entered)
+	r.call(1000)
+	r.expect(1000, shim.Return(1000))
+	before := threads(t)
+	for id := range uint64(hostile) {
+		r.call(id)
 	}
-	r.expect(4, shim.Return(4))
+	r.call(1001)
+	for end := time.Now().Add(deadline); len(held)+len(refused) < hostile; runtime.Gosched() {
+		if time.Now().After(end) {
+			t.Fatalf("%d held, %d refused of %d", len(held), len(refused), hostile)
+		}
+	}
+	for range len(refused) + 1 {
+		receive(t, "an answer", r.answers)
+	}
+	if len(held) == 0 {
+		t.Error("none was held")
+	}
+	if after := threads(t); after > before+2 { // one of the runtime's own may come
+		t.Errorf("%d threads before, %d after", before, after)
+	}
 	close(release)
-	for range 3 {
+	for range len(held) {
 		receive(t, "an answer", r.answers)
 	}
 	r.end()
 }
 
-// A worker is not stuck while it waits outside of a read.
-func TestWaitingWorkerIsNotReplaced(t *testing.T) {
+func threads(t *testing.T) int {
+	t.Helper()
+	tasks, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(tasks)
+}
+
+// A worker that waits outside of a read is no reason to suspect anybody.
+func TestWaitingWorkerIsNotSuspected(t *testing.T) {
 	hold, held := make(chan struct{}), make(chan struct{}, 2)
 	r := serve(t, func(c *shim.Call) shim.Verdict {
 		c.Worker().Enter()
 		c.Worker().Leave()
+		c.Worker().EnterWait()
 		held <- struct{}{}
 		<-hold
+		c.Worker().Leave()
 		return byID(c)
 	})
 	r.call(1, 2)
 	receive(t, "the handler", held)
+	receive(t, "the handler", held)
 	receive(t, "four ticks", time.After(4*shim.Tick)) // that nothing happens has no event
-	if r.Suspicious() || len(held) != 0 {
-		t.Error("a worker outside of a read was replaced")
+	if r.Suspicious() {
+		t.Error("suspicious of a worker outside of a read")
 	}
 	close(hold)
+	receive(t, "an answer", r.answers)
+	receive(t, "an answer", r.answers)
+	r.end()
+}
+
+// Before a worker waits, another receives: for as many as may wait at once, calls that come
+// meanwhile are served.
+func TestAnotherReceivesMeanwhile(t *testing.T) {
+	held, release := make(chan uint64, 100), make(chan struct{})
+	r := serve(t, func(c *shim.Call) shim.Verdict {
+		if c.ID < 100 && !c.Worker().Crowded() {
+			c.Worker().EnterWait()
+			held <- c.ID
+			<-release
+			c.Worker().Leave()
+		}
+		return byID(c)
+	})
+	waiting := 0
+	for id := range uint64(50) {
+		r.call(id)
+		select {
+		case <-held:
+			waiting++
+		case got := <-r.answers:
+			if got.id != id {
+				t.Errorf("call %d was answered, want %d", got.id, id)
+			}
+		case <-time.After(deadline):
+			t.Fatalf("call %d is not received", id)
+		}
+		r.call(100 + id)
+		r.expect(100+id, shim.Return(int64(100+id)))
+	}
+	if waiting < 3 {
+		t.Errorf("%d calls may wait at once", waiting)
+	}
+	close(release)
+	for range waiting {
+		receive(t, "an answer", r.answers)
+	}
+	if err := r.end(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A thread's next call is not served before it is known how the answer to its last one was
+// received, by whomever.
+func TestNextCallWaitsForSettled(t *testing.T) {
+	settle := make(chan struct{})
+	var settled atomic.Bool
+	r := serve(t, func(c *shim.Call) shim.Verdict {
+		if c.ID == 1 {
+			c.Settled = func(*shim.Call, shim.Verdict, error) {
+				<-settle
+				settled.Store(true)
+			}
+		} else if c.Tid == 1 && !settled.Load() {
+			t.Error("the second call of a thread was served before the first had been settled")
+		}
+		return byID(c)
+	})
+	r.call(1)
 	r.expect(1, shim.Return(1))
+	r.arrivals <- arrival{id: 2, tid: 1}
+	r.call(3) // of another thread: it does not wait
+	r.expect(3, shim.Return(3))
+	close(settle)
 	r.expect(2, shim.Return(2))
 	r.end()
 }
@@ -153,13 +245,19 @@ func (l slowLane) try(id uint64, ready bool) {
 	l.finish(id, ready)
 }
 
-// queue makes calls that are in the slow lane's queue when it returns. The fast lane
-// answers while the slow one is at its try.
+// queue makes calls that have been put off when it returns, in this order. Precondition: one
+// that was put off is being tried.
 func (l slowLane) queue(ids ...uint64) {
 	l.t.Helper()
-	l.call(ids...)
-	l.call(100)
-	l.expect(100, shim.Return(100))
+	for _, id := range ids {
+		before := l.PutOff()
+		l.call(id)
+		for end := time.Now().Add(deadline); l.PutOff() == before; runtime.Gosched() {
+			if time.Now().After(end) {
+				l.t.Fatalf("call %d was not put off", id)
+			}
+		}
+	}
 }
 
 // Calls that have not been tried come first, then the others in turn; a call that the
@@ -232,7 +330,7 @@ func TestSlowLaneStartsAfresh(t *testing.T) {
 	r.call(1)
 	r.expect(1, shim.Return(1))
 	a, b := receive(t, "the first try", first), receive(t, "the second", second)
-	if b.Record != (shim.Record{}) || b.Settled != nil || b.Worker() == nil || b.Worker() == a.Worker() {
+	if b.Record != (shim.Record{}) || b.Settled != nil || b.Worker() == nil {
 		t.Errorf("the second try got %+v", b)
 	}
 	if a.Received == 0 || a.Received != b.Received || a.Frame != b.Frame || a.Tid != b.Tid {
