@@ -33,6 +33,7 @@ type Hopper struct {
 	ip     uint64
 	call   shim.Rewrite
 	result shim.Result
+	mask   uint64 // the caller's, while it runs that
 }
 
 // Step is a place between two steps of a hop.
@@ -205,9 +206,28 @@ func (h *Hopper) enter(before *arch.Regs) bool {
 	if getRegs(h.caller, &at) != 0 || uint32(at[arch.RegOrigRAX]) != uint32(h.call.Nr) || at.Pick(order) != h.call.Args {
 		_ = request(unix.PTRACE_POKEUSR, h.caller, arch.RegOrigRAX*8, ^uintptr(0))
 	}
-	_ = sigmask(unix.PTRACE_SETSIGMASK, h.caller, &mask)
+	// The call may be notified again, and a signal that is pending ends that wait before it is
+	// received, with EINTR for the caller. So signals wait on, but for the one that is sent:
+	// whether its receiver blocks it decides who takes it, and whether it is ignored
+	// (kernel/signal.c, complete_signal, sig_ignored).
+	h.mask = mask
+	waiting := everything&^h.sent() | mask
+	_ = sigmask(unix.PTRACE_SETSIGMASK, h.caller, &waiting)
 	h.at(Entered)
 	return true
+}
+
+// sent is the signal that the caller is made to send, as a mask.
+func (h *Hopper) sent() uint64 {
+	what := amd64.Syscall(uint32(h.call.Nr))
+	if h.abi == arch.I386 {
+		what = i386.Syscall(uint32(h.call.Nr))
+	}
+	sig := h.call.Args[1]
+	if what == arch.Tgkill || what == arch.RtTgsigqueueinfo {
+		sig = h.call.Args[2]
+	}
+	return 1 << (uint32(sig) - 1) // 0 for what is none
 }
 
 // leave lets the call run and puts the caller back as it was, with its result. Not ran: the
@@ -218,6 +238,7 @@ func (h *Hopper) leave(before *arch.Regs) (ran, alive bool) {
 	if !h.toSyscallStop(Running) {
 		return true, false
 	}
+	_ = sigmask(unix.PTRACE_SETSIGMASK, h.caller, &h.mask)
 	var after arch.Regs
 	if getRegs(h.caller, &after) != 0 {
 		return true, true
