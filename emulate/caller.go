@@ -135,13 +135,14 @@ func (h *SendSignal) lives(c *caller) bool {
 	return c.dir.Stat(&stat) == nil
 }
 
-// callerLimit leaves half of the descriptors to everything else.
+// callerLimit leaves half of the descriptors to everything else: a caller has up to three, and
+// up to eight workers have callers.
 func callerLimit() int {
 	var limit unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil {
 		return 1
 	}
-	return int(min(max(limit.Cur/8, 1), 256))
+	return int(min(max(limit.Cur/48, 1), 256))
 }
 
 // drop forgets a caller whose handle turned out to be dead.

@@ -107,6 +107,9 @@ func (h *SendSignal) Handle(c *shim.Call) shim.Verdict {
 		return h.fail(a, denied)
 	}
 	a.inCaller = h.wantsCaller(a)
+	if (a.inCaller || h.Mode == ModeEmulate) && c.Worker().Full() {
+		return shim.Later()
+	}
 	if first, restarted := h.Ledger.restart(a); restarted {
 		return first
 	}
@@ -334,6 +337,9 @@ func (h *SendSignal) unserved(a *attempt, err error) outcome {
 		return later
 	case h.Backend.Blocked(a.call) != nil:
 		return gone
+	case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE), errors.Is(err, unix.ENOMEM):
+		h.callers.dropAll() // and wait until others have given something back
+		return later
 	}
 	level := slog.LevelError
 	if a.call.Slow && errors.Is(err, unix.ESRCH) { // killed while it waited aside, most likely

@@ -28,6 +28,7 @@ type Pool struct {
 	sleep   [2]int // a pipe: who reads a byte of it has work
 
 	waiting atomic.Int32 // calls that may take for ever: see MayWait
+	stuck   atomic.Int32 // those of them that do
 
 	shared shared
 

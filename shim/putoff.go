@@ -48,6 +48,12 @@ func (s *Supervisor) endRest() {
 	s.Pool.list(s)
 }
 
+// tryAgain is for when one more call may wait (Worker.Full).
+func (s *Supervisor) tryAgain() {
+	s.refused.Store(false)
+	s.endRest()
+}
+
 // fifo is a queue of calls that keeps the room it once needed.
 type fifo struct {
 	calls []Call

@@ -61,6 +61,8 @@ type Supervisor struct {
 	suspicious atomic.Bool
 	pause      time.Duration // between tries of calls that were put off
 	waiting    atomic.Int32  // its calls that may take for ever: see Worker.MayWait
+	stuck      atomic.Int32  // those of them that do
+	refused    atomic.Bool   // MayWait has said no to a call that may have been put off
 	settling   settling
 	joining    atomic.Bool
 	taking     atomic.Int32 // workers at a shared backend, or at a call of it

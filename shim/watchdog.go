@@ -48,13 +48,16 @@ func (w *Worker) look() {
 	calls, entered := w.calls.Load(), w.entered.Load()
 	if calls != w.seen.calls || entered != w.seen.entered {
 		w.seen = sight{calls: calls, entered: entered}
+		w.unstick()
 		return
 	}
 	w.seen.since++
 	if calls%2 == 0 {
+		w.unstick()
 		return
 	}
 	w.HandOff()
+	w.stick()
 	if entered%2 == 1 && w.reads.Load() && (w.seen.since >= starvation || !w.starved()) {
 		w.of.Load().suspect()
 	}

@@ -31,7 +31,7 @@ func TestStarvedWorkerIsNotSuspected(t *testing.T) {
 		{"gone", 0, 1},
 	} {
 		s := &Supervisor{Log: slog.New(slog.DiscardHandler)}
-		w := &Worker{}
+		w := &Worker{pool: &Pool{}}
 		w.tid.Store(c.tid)
 		w.take(s)
 		for c.name == "asleep" && w.starved() { // on its way there

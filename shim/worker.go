@@ -17,7 +17,8 @@ type Worker struct {
 	calls    atomic.Uint64          // odd while it is at one
 	receives atomic.Pointer[source] // that nobody else receives from
 
-	mayWait bool // it counts among those whose call may take for ever
+	stuck   atomic.Pointer[Supervisor] // it counts among those whose caller holds them up
+	mayWait bool                       // it counts among those whose call may take for ever
 	call    Call
 	seen    sight // the watch's
 
@@ -61,19 +62,34 @@ func (w *Worker) MayWait() bool {
 	}
 	if s.waiting.Add(1) > p.mayWait(s) {
 		s.waiting.Add(-1)
+		s.refused.Store(true)
 		return false
 	}
 	if p.waiting.Add(1) > p.mayWaitInAll() {
 		p.waiting.Add(-1)
 		s.waiting.Add(-1)
+		s.refused.Store(true)
 		return false
 	}
 	w.mayWait = true
 	return true
 }
 
-// Crowded tells that no call should risk to be held up now.
+// Crowded is the opposite.
 func (w *Worker) Crowded() bool { return !w.MayWait() }
+
+// Full tells that so many are at it now that this call is better tried again a little later:
+// MayWait has said no, and not because of callers that hold everybody up.
+func (w *Worker) Full() bool {
+	if w == nil {
+		return false
+	}
+	if w.MayWait() {
+		return false
+	}
+	s, p := w.of.Load(), w.pool
+	return s.stuck.Load() < p.mayWait(s) && p.stuck.Load() < p.mayWaitInAll()
+}
 
 // StayBehind tells whether this worker may take the time it needs with what it has: others
 // serve the calls to come.
@@ -92,12 +108,16 @@ func (w *Worker) take(s *Supervisor) {
 
 // leave is its end.
 func (w *Worker) leave(s *Supervisor) {
+	w.calls.Add(1)
 	if w.mayWait {
 		w.mayWait = false
 		w.pool.waiting.Add(-1)
 		s.waiting.Add(-1)
+		w.unstick()
+		if s.refused.Load() {
+			s.tryAgain()
+		}
 	}
-	w.calls.Add(1)
 	if s.joining.Load() {
 		s.look()
 	}
@@ -114,5 +134,20 @@ func (p *Pool) mayWait(s *Supervisor) int32 {
 	if s.key.Load() == 0 {
 		return p.mayWaitInAll()
 	}
-	return max(1, p.mayWaitInAll()/4)
+	return max(1, p.mayWaitInAll()*2/5)
+}
+
+// stick marks the worker as one whose caller holds it up: the watch has seen so.
+func (w *Worker) stick() {
+	if s := w.of.Load(); w.stuck.CompareAndSwap(nil, s) {
+		s.stuck.Add(1)
+		w.pool.stuck.Add(1)
+	}
+}
+
+func (w *Worker) unstick() {
+	if s := w.stuck.Load(); s != nil && w.stuck.CompareAndSwap(s, nil) {
+		s.stuck.Add(-1)
+		w.pool.stuck.Add(-1)
+	}
 }

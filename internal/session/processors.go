@@ -3,6 +3,8 @@ package session
 import (
 	"runtime"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
@@ -21,12 +23,20 @@ func processors() int {
 
 // Threads are those of a command's supervisor.
 func Threads() shim.Threads {
-	return shim.Threads{Workers: 8, Spare: processors() + 2}
+	workers := 8
+	var limit unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) == nil && limit.Cur < fewDescriptors {
+		workers = 3 // each has some open
+	}
+	return shim.Threads{Workers: workers, Spare: processors() + 2}
 }
+
+// fewDescriptors are as many as eight workers can have open, and what else there is.
+const fewDescriptors = 128
 
 // SharedThreads are those of an agent, for all its containers.
 func SharedThreads() shim.Threads {
-	return shim.Threads{Workers: 24, Spare: processors() + 6}
+	return shim.Threads{Workers: 32, Spare: processors() + 6}
 }
 
 // tracerThreads are those of a tracer, which does all but what was put off itself.
