@@ -31,6 +31,7 @@ func modes(t *testing.T) []mode {
 		{"forward", []string{"--mode", "forward"}},
 		{"caller", []string{"--mode", "caller"}},
 		{"emulate", []string{"--mode", "emulate"}},
+		{"guarded", []string{"--policy", policyFile(t, &guardedProcess{}, feltPolicy)}},
 		{"ptrace", []string{"--backend", "ptrace"}},
 		{"ptrace-emulate", []string{"--backend", "ptrace", "--mode", "emulate"}},
 	}
