@@ -72,9 +72,10 @@ func (s *Set) Wait(tid int32) (status unix.WaitStatus, alive bool) {
 			s.bury(tid, what == ended)
 			return 0, false
 		}
-		if _, what := wait(unix.P_ALL, 0, 0); what != none {
+		if try > 0 {
 			giveWay(try)
 		}
+		_, _ = wait(unix.P_ALL, 0, 0)
 	}
 }
 
