@@ -27,7 +27,7 @@ func TestLibseccompKeepsAProfile(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		profile, notes := p.Profile("/run/agent.sock", "")
+		profile, notes := p.Profile(policy.ProfileOptions{Socket: "/run/agent.sock"})
 		program, pfc, err := oci.CompileProfile(profile)
 		if err != nil {
 			t.Fatalf("%v of\n%s", err, text)

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -9,24 +10,45 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/arch"
 )
 
+// ProfileOptions are what a profile says besides the policy.
+type ProfileOptions struct {
+	Socket   string // the agent's: listenerPath
+	Metadata string // listenerMetadata, as lines of KEY=VALUE or a JSON object; more is added
+
+	// WaitKillable asks for SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, which not every runtime
+	// knows.
+	WaitKillable bool
+
+	// NotifyDenials leaves all denials to the agent, which writes them down.
+	NotifyDenials bool
+}
+
 // Profile is the policy as far as a container runtime's filter can have it: what is
 // certainly denied by registers is an errno, every other call of Syscalls goes to the
 // agent that listens at socket. notes say which denials it cannot hold, and why; the
-// agent makes those. What closes a container's own ways round the agent is in it, too.
+// agent makes those. What closes a container's own ways round the agent is in it, too, and
+// the agent is told of Landlock domains.
 //
 // The runtime's compiler keeps no order among rules, so no two of them overlap; it
 // compares whole 64-bit registers, all but one way, so that way is the only one used;
 // and its rules hold for every ABI.
-func (p *Policy) Profile(socket, metadata string) (profile *specs.LinuxSeccomp, notes []string) {
+func (p *Policy) Profile(o ProfileOptions) (profile *specs.LinuxSeccomp, notes []string) {
 	profile = &specs.LinuxSeccomp{
-		DefaultAction:    specs.ActAllow,
-		Architectures:    []specs.Arch{specs.ArchX86_64, specs.ArchX86, specs.ArchX32},
-		ListenerPath:     socket,
-		ListenerMetadata: metadata,
+		DefaultAction: specs.ActAllow,
+		Architectures: []specs.Arch{specs.ArchX86_64, specs.ArchX86, specs.ArchX32},
+		ListenerPath:  o.Socket,
 	}
+	if o.WaitKillable {
+		profile.Flags = []specs.LinuxSeccompFlag{specs.LinuxSeccompFlagWaitKillableRecv}
+	}
+	denies := false
 	for _, s := range p.syscalls {
 		entries, lost := p.profileOf(s)
+		if o.NotifyDenials {
+			entries, lost = []specs.LinuxSyscall{entryOf(s, box{}, RegisterRule{})}, nil
+		}
 		for _, e := range entries {
+			denies = denies || e.Action == specs.ActErrno
 			profile.Syscalls = addEntry(profile.Syscalls, e)
 		}
 		for _, note := range lost {
@@ -35,17 +57,49 @@ func (p *Policy) Profile(socket, metadata string) (profile *specs.LinuxSeccomp, 
 			}
 		}
 	}
+	profile.Syscalls = addEntry(profile.Syscalls, entryOf(arch.LandlockRestrictSelf, box{}, RegisterRule{}))
 	profile.Syscalls = append(profile.Syscalls, noListenerEntry())
+	profile.ListenerMetadata = metadataOf(o.Metadata, denies)
 	return profile, notes
+}
+
+// metadataOf adds what the agent has to know of the profile: that it notifies of Landlock,
+// and whether it denies calls that the agent will not see.
+func metadataOf(metadata string, denies bool) string {
+	var object map[string]any
+	if json.Unmarshal([]byte(metadata), &object) == nil && object != nil {
+		object["notifies"] = []string{arch.LandlockRestrictSelf.String()}
+		if denies {
+			object["denies"] = "unseen"
+		}
+		text, err := json.Marshal(object)
+		if err != nil {
+			return metadata
+		}
+		return string(text)
+	}
+	if metadata != "" {
+		metadata += "\n"
+	}
+	metadata += "notifies=" + arch.LandlockRestrictSelf.String()
+	if denies {
+		metadata += "\ndenies=unseen"
+	}
+	return metadata
 }
 
 // noListenerEntry is NoListener without its exception for NULL: libseccomp (2.5.4) takes a
 // pointer for NULL whose low half is 0.
 func noListenerEntry() specs.LinuxSyscall {
-	closed := NoListener()
-	closed.When = slices.DeleteFunc(closed.When, func(c Cond) bool { return c.Null })
-	boxes, _ := cutAll([]box{{}}, closed.When)
+	closed, boxes, _ := noListenerBoxes()
 	return entryOf(closed.Syscall, boxes[0], closed)
+}
+
+func noListenerBoxes() (closed RegisterRule, in, out []box) {
+	closed = NoListener()
+	closed.When = slices.DeleteFunc(closed.When, func(c Cond) bool { return c.Null })
+	in, out = cutAll([]box{{}}, closed.When)
+	return closed, in, out
 }
 
 // maxBoxes is how many entries a call may take. A profile much longer than that costs

@@ -23,7 +23,7 @@ func TestProfileDeniesOnlyWhatThePolicyDenies(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		profile, notes := p.Profile("/run/x", "")
+		profile, notes := p.Profile(ProfileOptions{Socket: "/run/x"})
 		for range calls {
 			s, abi, raw := g.Call()
 			if !p.Covers(s) {

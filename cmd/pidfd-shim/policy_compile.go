@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
@@ -17,7 +19,8 @@ import (
 )
 
 func newPolicyCompile() *cobra.Command {
-	var format, socket, metadata string
+	var format, base string
+	var o policy.ProfileOptions
 	cmd := &cobra.Command{
 		Use:   "compile FILE [--format bpf|pfc|oci]",
 		Short: "Show what of a policy the kernel decides, or a container runtime's profile",
@@ -26,7 +29,8 @@ supervisor decides, and why.
 oci: a seccomp profile for runc, crun, podman and Kubernetes, which hands the calls to the
 agent (serve) and denies by itself what registers alone deny. Runtimes compile it by
 libseccomp, which keeps no order of rules: what it so cannot hold is said on stderr and
-left to the agent.
+left to the agent. What the profile itself denies the agent does not see: no audit line, no
+count, unless --notify-denials leaves it to the agent.
 pfc: libseccomp's own reading of that profile; not in a build without cgo.`,
 		Example: "  pidfd-shim policy compile rules.yaml\n" +
 			"  pidfd-shim policy compile rules.yaml --format oci --socket /run/pidfd-shim/agent.sock > seccomp.json",
@@ -36,31 +40,34 @@ pfc: libseccomp's own reading of that profile; not in a build without cgo.`,
 			if err != nil {
 				return err
 			}
-			if metadata == "" {
-				metadata = "policy=" + strings.TrimSuffix(filepath.Base(args[0]), filepath.Ext(args[0]))
+			if o.Metadata == "" {
+				o.Metadata = "policy=" + strings.TrimSuffix(filepath.Base(args[0]), filepath.Ext(args[0]))
 			}
 			out := cmd.OutOrStdout()
 			switch format {
 			case "bpf":
 				return printFilter(out, args[0], p)
 			case "oci", "pfc":
-				return printProfile(out, cmd.ErrOrStderr(), p, format, socket, metadata)
+				return printProfile(out, cmd.ErrOrStderr(), p, format, base, o)
 			}
 			return usageError{fmt.Errorf("read --format %q: no such format: give bpf, pfc or oci", format)}
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&format, "format", "bpf", "what to print: bpf, pfc or oci")
-	f.StringVar(&socket, "socket", "/run/pidfd-shim/agent.sock", "the agent's `PATH`, for oci: listenerPath")
-	f.StringVar(&metadata, "metadata", "", "what tells the agent which policy it is, for oci: listenerMetadata (default policy=NAME, of the file)")
+	f.StringVar(&o.Socket, "socket", "/run/pidfd-shim/agent.sock", "the agent's `PATH`, for oci: listenerPath")
+	f.StringVar(&o.Metadata, "metadata", "", "what tells the agent which policy it is, for oci: listenerMetadata (default policy=NAME, of the file); what the agent has to know of the profile is added")
+	f.StringVar(&base, "base", "", "put it into a runtime's default profile, for oci: `FILE` as docker, podman and runc have it")
+	f.BoolVar(&o.WaitKillable, "wait-killable", false, "have calls wait without being interrupted, for oci: for crun from 1.8 and runc from 1.5, older runc refuses the container")
+	f.BoolVar(&o.NotifyDenials, "notify-denials", false, "leave denials to the agent, which audits and counts them, for oci: each costs a notification")
 	completeFlag(cmd, "format", []string{"bpf", "pfc", "oci"})
 	return cmd
 }
 
 // printProfile writes a profile only after libseccomp has compiled it, where we have
 // libseccomp.
-func printProfile(out, errOut io.Writer, p *policy.Policy, format, socket, metadata string) error {
-	profile, notes := p.Profile(socket, metadata)
+func printProfile(out, errOut io.Writer, p *policy.Policy, format, base string, o policy.ProfileOptions) error {
+	profile, notes := p.Profile(o)
 	for _, note := range notes {
 		fmt.Fprintf(errOut, "left to the agent: %s\n", note)
 	}
@@ -77,10 +84,35 @@ func printProfile(out, errOut io.Writer, p *policy.Policy, format, socket, metad
 		_, err := io.WriteString(out, pfc)
 		return err
 	}
+	if o.WaitKillable {
+		fmt.Fprintln(errOut, "flags: crun from 1.8 and runc from 1.5 take WAIT_KILLABLE_RECV; older runc refuses the container")
+	}
+	var whole any = profile
+	if base != "" {
+		if whole, err = merge(errOut, base, profile); err != nil {
+			return err
+		}
+	}
 	e := json.NewEncoder(out)
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
-	return e.Encode(profile)
+	return e.Encode(whole)
+}
+
+// merge puts a profile into a runtime's own.
+func merge(errOut io.Writer, base string, profile *specs.LinuxSeccomp) (any, error) {
+	text, err := os.ReadFile(base)
+	if err != nil {
+		return nil, fmt.Errorf("read --base: %w", err)
+	}
+	merged, notes, err := policy.Merge(text, profile)
+	if err != nil {
+		return nil, fmt.Errorf("read --base %s: %w: give a profile as docker, podman or runc have it", base, err)
+	}
+	for _, note := range notes {
+		fmt.Fprintf(errOut, "base: %s\n", note)
+	}
+	return json.RawMessage(merged), nil
 }
 
 // printFilter lists the policy as our filter has it.

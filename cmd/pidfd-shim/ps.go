@@ -29,7 +29,8 @@ func newPsCommand() *cobra.Command {
 		Short: "List the containers that an agent serves",
 		Long: `ps asks a running "pidfd-shim serve" which containers it serves: the policy of each,
 how many listeners it has (one more for each exec that runs), its calls, how many of
-them a policy refused, and the last of those.`,
+them a policy refused, and the last of those. "+ the profile's": its profile denies calls
+by itself, which nobody counts or audits (policy compile --notify-denials).`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var containers []agent.Status
@@ -113,6 +114,9 @@ func printContainers(out io.Writer, containers []agent.Status, now time.Time) er
 		denied := fmt.Sprint(c.Denied)
 		if c.Logged > 0 {
 			denied += fmt.Sprintf(" (%d would be)", c.Logged)
+		}
+		if c.Unseen {
+			denied += " + the profile's"
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%s\n", c.Container, policy, ageOf(now.Sub(c.Since)), c.Listeners, c.Calls, denied, lastDenial(c.Last, now))
 	}

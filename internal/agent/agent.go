@@ -90,6 +90,8 @@ func (a *Agent) measure() {
 		return float64(len(a.served))
 	})
 	m.Gauge("pidfd_shim_containers", "Containers that are served.", func() float64 { return float64(len(a.Containers())) })
+	m.Gauge("pidfd_shim_containers_denials_unseen", "Containers whose profile denies calls by itself: those denials are neither counted nor audited.",
+		func() float64 { return float64(a.unseen()) })
 	m.Counter("pidfd_shim_handovers_total", "Listeners that were handed over.", func() float64 { return float64(a.taken.Load()) })
 	m.Gauge("pidfd_shim_policies_bad", "Policy files that could not be read when they were last looked at.",
 		func() float64 { return float64(a.Policies.Reloaded().Bad) })
@@ -100,6 +102,16 @@ func (a *Agent) measure() {
 	m.Counter("pidfd_shim_restart_handed_total", "Calls of a dead agent that it had handed to its hopper: carried out exactly once, without a line of audit.",
 		func() float64 { return float64(a.handed.Load()) })
 	m.Counter("pidfd_shim_handovers_refused_total", "Hand-overs that were refused.", func() float64 { return float64(a.refusals.Load()) })
+}
+
+// unseen counts the containers some of whose denials nobody tells us of.
+func (a *Agent) unseen() (n int) {
+	for _, c := range a.Containers() {
+		if c.Unseen {
+			n++
+		}
+	}
+	return n
 }
 
 // Healthy tells whether hand-overs are taken.

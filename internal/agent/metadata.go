@@ -34,20 +34,24 @@ type wishes struct {
 
 	// seesLandlock: the profile says that it notifies of landlock_restrict_self, too.
 	seesLandlock bool
+
+	// unseen: the profile itself denies calls, of which nobody tells the agent.
+	unseen bool
 }
 
 // readMetadata reads KEY=VALUE lines or a JSON object. Other keys are others'.
 func readMetadata(metadata string) (w wishes, err error) {
-	var policies, notified []string
+	var policies, notified, denies []string
 	metadata = strings.TrimSpace(metadata)
 	if strings.HasPrefix(metadata, "{") {
-		policies, notified, err = readObject(metadata)
+		policies, notified, denies, err = readObject(metadata)
 	} else {
-		policies, notified = readLines(metadata)
+		policies, notified, denies = readLines(metadata)
 	}
 	if err != nil {
 		return w, fmt.Errorf("read the metadata: %w", err)
 	}
+	w.unseen = slices.Contains(denies, "unseen")
 	w.seesLandlock = slices.Contains(notified, "landlock_restrict_self")
 	for _, name := range policies {
 		switch {
@@ -61,21 +65,22 @@ func readMetadata(metadata string) (w wishes, err error) {
 	return w, nil
 }
 
-func readObject(metadata string) (policies, notified []string, err error) {
+func readObject(metadata string) (policies, notified, denies []string, err error) {
 	var object struct {
 		Policy   *string  `json:"policy"`
 		Notifies []string `json:"notifies"`
+		Denies   string   `json:"denies"`
 	}
 	if err := json.Unmarshal([]byte(metadata), &object); err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	if object.Policy != nil {
 		policies = []string{*object.Policy}
 	}
-	return policies, object.Notifies, nil
+	return policies, object.Notifies, []string{object.Denies}, nil
 }
 
-func readLines(metadata string) (policies, notified []string) {
+func readLines(metadata string) (policies, notified, denies []string) {
 	for line := range strings.Lines(metadata) {
 		key, value, found := strings.Cut(line, "=")
 		if !found {
@@ -85,11 +90,13 @@ func readLines(metadata string) (policies, notified []string) {
 		switch strings.TrimSpace(key) {
 		case "policy":
 			policies = append(policies, value)
+		case "denies":
+			denies = append(denies, value)
 		case "notifies":
 			for name := range strings.SplitSeq(value, ",") {
 				notified = append(notified, strings.TrimSpace(name))
 			}
 		}
 	}
-	return policies, notified
+	return policies, notified, denies
 }

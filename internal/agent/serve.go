@@ -44,6 +44,7 @@ type note struct {
 	Asked        string   `json:"asked"` // the policy that the metadata named, or ""
 	Broken       bool     `json:"broken,omitempty"`
 	SeesLandlock bool     `json:"sees_landlock,omitempty"`
+	Unseen       bool     `json:"denials_unseen,omitempty"`
 }
 
 // same tells whether two descriptors are of one listener: its calls would be answered
@@ -60,7 +61,7 @@ func (a *Agent) take(h handover, peer unix.Ucred) error {
 	s := &served{listener: listener, note: note{
 		Name:  "c-" + rand.Text(),
 		Of:    Identity{Container: h.state.State.ID, Peer: peer.Uid, Since: time.Now()},
-		Asked: wishes.policy, Broken: err != nil, SeesLandlock: wishes.seesLandlock,
+		Asked: wishes.policy, Broken: err != nil, SeesLandlock: wishes.seesLandlock, Unseen: wishes.unseen,
 	}}
 	if err != nil {
 		a.Log.Error("a container's metadata cannot be read: its calls are denied", "container", s.Of.Container, "error", err)

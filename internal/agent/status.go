@@ -19,6 +19,9 @@ type Status struct {
 	Denied    uint64  `json:"denied"`
 	Logged    uint64  `json:"logged"` // let pass by a policy that only logs
 	Last      *Denial `json:"last_denial,omitempty"`
+
+	// Unseen says that its profile denies calls by itself, which nobody counts or audits.
+	Unseen bool `json:"denials_unseen,omitempty"`
 }
 
 // Denial is a call that a policy refused.
@@ -88,6 +91,7 @@ func (c *Status) add(s *served) {
 		c.Identity = s.Identity
 	}
 	c.Listeners++
+	c.Unseen = c.Unseen || s.Unseen
 	c.Calls += s.tally.calls.Load()
 	c.Denied += s.tally.denied.Load()
 	c.Logged += s.tally.logged.Load()
