@@ -18,11 +18,13 @@ const page = 4096
 //
 // process_vm_readv(2) goes by what the program may do with a mapping, PROT_READ; the
 // kernel's own copy goes by the page table, in which x86 has no page that can be written or
-// executed and not read. So where the former fails the mapping is looked at.
+// executed and not read. So where the former fails the mapping is looked at; and where it is
+// refused, by a filter around us, that is the only way.
 func (m Memory) Read(tid int32, addr uint64, into []byte) (n int, err error) {
 	for n < len(into) {
 		got, errno := processVMReadv(tid, addr+uint64(n), into[n:])
-		if errno != 0 && errno != unix.EFAULT {
+		refused := errno == unix.ENOSYS || errno == unix.EPERM
+		if errno != 0 && errno != unix.EFAULT && !refused {
 			return 0, errno
 		}
 		n += got
@@ -31,7 +33,11 @@ func (m Memory) Read(tid int32, addr uint64, into []byte) (n int, err error) {
 		}
 		here := addr + uint64(n)
 		rest := min(len(into)-n, int(page-here%page))
-		if got, err = m.readUnreadable(tid, here, into[n:n+rest]); got == 0 {
+		got, err = m.readMapped(tid, here, into[n:n+rest], refused)
+		switch {
+		case err != nil && refused: // the kernel's own no
+			return 0, errno
+		case got == 0:
 			return n, err
 		}
 		n += got
@@ -39,9 +45,9 @@ func (m Memory) Read(tid int32, addr uint64, into []byte) (n int, err error) {
 	return n, nil
 }
 
-// readUnreadable reads within one page of a mapping that has no PROT_READ, but may be written
-// or executed. /proc/TID/mem would read PROT_NONE, too.
-func (m Memory) readUnreadable(tid int32, addr uint64, into []byte) (int, error) {
+// readMapped reads within one page of a mapping that has no PROT_READ, but may be written
+// or executed, or of any that may be read. /proc/TID/mem would read PROT_NONE, too.
+func (m Memory) readMapped(tid int32, addr uint64, into []byte, readable bool) (int, error) {
 	if m.fs == nil || addr >= 1<<47 {
 		return 0, nil
 	}
@@ -51,7 +57,7 @@ func (m Memory) readUnreadable(tid int32, addr uint64, into []byte) (int, error)
 	}
 	defer dir.Close()
 	p, err := dir.Mapping(addr)
-	if err != nil || p.Read || !p.Write && !(p.Execute && readsExecutable()) {
+	if err != nil || p.Read && !readable || !p.Read && !p.Write && !(p.Execute && readsExecutable()) {
 		return 0, err
 	}
 	fd, err := dir.Open("mem")

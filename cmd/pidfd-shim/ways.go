@@ -58,6 +58,9 @@ func wayOf(f kernel.Features, o session.Options, traceable bool, backend, mode s
 	w.Backend, w.Available, w.Why = plan.Backend, true, plan.Why
 	w.Guard = guardOf(plan, traceable).String()
 	w.Fidelity = fidelity[plan.Mode]
+	if plan.Mode != emulate.ModeContinue && kernel.ProcessVMReadv() != nil {
+		w.Fidelity = "process_vm_readv is refused, so EFAULT for a siginfo that userfaultfd is still to fill; else " + w.Fidelity
+	}
 	if plan.Unasked {
 		w.Why += ": the filter lets it through"
 	}

@@ -43,7 +43,15 @@ func (c *command) pass(p passed) {
 		return
 	}
 	// Refused at the limit of queued signals (EAGAIN), or from the kernel itself.
-	_ = unix.Kill(c.pid, p.signal()) //nolint:forbidigo // our child, not reaped: mu is held
+	c.send(p.signal())
+}
+
+// send also serves where a filter around us refuses kill: what is sent to COMMAND's first
+// thread stops, continues and ends all of it. Precondition: mu is held.
+func (c *command) send(sig unix.Signal) {
+	if unix.Kill(c.pid, sig) != nil { //nolint:forbidigo // our child, not reaped: mu is held
+		_ = unix.Tgkill(c.pid, c.pid, sig)
+	}
 }
 
 // over tells whether COMMAND has ended.
@@ -57,7 +65,7 @@ func (c *command) kill(sig unix.Signal) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.reaped {
-		_ = unix.Kill(c.pid, sig) //nolint:forbidigo // our child, not reaped: mu is held
+		c.send(sig)
 	}
 }
 

@@ -79,6 +79,9 @@ func (f *front) start() (err error) {
 	if f.inherited, err = inherited(); err != nil {
 		return err
 	}
+	if err := canWait(); err != nil {
+		return err
+	}
 	setMask(blocked)
 	if f.witness, err = newWitness(); err != nil {
 		return fmt.Errorf("start the witness: %w", err)
@@ -106,6 +109,15 @@ func (f *front) start() (err error) {
 		return os.NewSyscallError("prctl(PR_SET_DUMPABLE)", err)
 	}
 	f.inherited.shed()
+	return nil
+}
+
+// canWait finds out whether a filter around us refuses wait4, without which a supervisor
+// would look for ever at a child that has ended. We are no child of our own.
+func canWait() error {
+	if _, err := unix.Wait4(os.Getpid(), nil, unix.WNOHANG, nil); err != nil && err != unix.ECHILD {
+		return fmt.Errorf("wait for a child: wait4: %w: a seccomp filter around us refuses it: run pidfd-shim outside of that sandbox", err)
+	}
 	return nil
 }
 

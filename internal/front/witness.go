@@ -114,7 +114,8 @@ func (w *witness) stop() {
 	if w == nil || w.pid == 0 {
 		return
 	}
-	_ = unix.Kill(w.pid, unix.SIGKILL) //nolint:forbidigo // our unreaped child: the number is its own
+	_ = unix.Shutdown(w.sock, unix.SHUT_RDWR) // enough, but for one that is stopped; and where kill is refused
+	_ = unix.Kill(w.pid, unix.SIGKILL)        //nolint:forbidigo // our unreaped child: the number is its own
 	for {
 		if _, err := unix.Wait4(w.pid, nil, unix.WALL, nil); err != unix.EINTR {
 			break

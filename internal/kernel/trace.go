@@ -129,7 +129,9 @@ func onlySIGTRAP() (restore func(), err error) {
 
 // killChild ends a child of ours. Its number is pinned: nobody else waits for it.
 func killChild(child int) {
-	_ = syscall.Kill(child, syscall.SIGKILL) //nolint:forbidigo // our own child, not yet waited for
+	if syscall.Kill(child, syscall.SIGKILL) != nil { //nolint:forbidigo // our own child, not yet waited for
+		_ = unix.Tgkill(child, child, unix.SIGKILL) // where a filter around us refuses kill
+	}
 	for {
 		var status syscall.WaitStatus
 		if _, err := wait(child, &status); err != nil || status.Exited() || status.Signaled() {
