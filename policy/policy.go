@@ -75,6 +75,24 @@ func (p *Policy) has(what func(Verdict) bool) bool {
 	return what(p.fallback) || slices.ContainsFunc(p.rules, func(r rule) bool { return what(r.verdict) })
 }
 
+// OnlySandbox tells of a policy that says no more than "signals stay inside": the kernel can
+// hold it by itself.
+func (p *Policy) OnlySandbox() bool {
+	const inside = Self | Child | Descendant | Sandbox
+	if !p.Denies() || p.fallback.Allow || p.fallback.Errno != unix.EPERM || len(p.syscalls) < len(allSyscalls()) || len(p.rules) == 0 {
+		return false
+	}
+	var allowed Relation
+	for i := range p.rules {
+		r := &p.rules[i]
+		if denies(r.verdict) || len(r.checks) != 1 || r.checks[0].key != keyRelation {
+			return false
+		}
+		allowed |= r.checks[0].relations
+	}
+	return allowed&Sandbox != 0 && allowed&^inside == 0
+}
+
 // Complaining is the policy with each denial logged instead.
 func (p *Policy) Complaining() *Policy {
 	own := *p

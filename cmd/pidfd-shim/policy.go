@@ -108,11 +108,17 @@ func checkPolicy(in io.Reader, out, errOut io.Writer, file string) (wrong, doubt
 	}
 	fmt.Fprintf(out, "%s: good: %s, %s, %s\n", file,
 		count(len(p.Rules()), "rule"), count(p.Tests(), "test"), count(len(warnings), "warning"))
+	if p.OnlySandbox() {
+		fmt.Fprintf(out, "%s: \"run --scope-signals\" would do on Linux 6.12 and newer: %s\n", file, scopeInstead)
+	}
 	if p.Complains() {
 		fmt.Fprintf(out, "%s: mode: complain: what it denies is let pass, and logged\n", file)
 	}
 	return 0, len(warnings)
 }
+
+// scopeInstead is what the kernel's own way has and lacks.
+const scopeInstead = "the kernel keeps signals inside by itself, nothing is intercepted, and nothing is audited"
 
 // printErrors writes all that is wrong with a file and returns it.
 func printErrors(w io.Writer, err error) []error {

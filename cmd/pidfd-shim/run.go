@@ -42,6 +42,7 @@ type runConfig struct {
 	Pretend string `json:"pretend,omitempty"`
 	Pause   string `json:"pause,omitempty"`
 	Protect bool   `json:"protect,omitempty"`
+	Scope   bool   `json:"scope,omitempty"`
 	Wait    string `json:"wait,omitempty"`
 
 	features kernel.Features // the supervisor's, who asks once
@@ -86,6 +87,9 @@ func (c *runConfig) addFlags(cmd *cobra.Command) {
 	f.BoolVar(&c.Protect, "protect-supervisor", false,
 		"COMMAND cannot trace, read, stop or kill the supervisor, not even as root: it gets a pid namespace, "+
 			"mounts and a /proc of its own and no CAP_SYS_PTRACE; takes root; docs/SECURITY.md says against whom")
+	f.BoolVar(&c.Scope, "scope-signals", false,
+		"let the kernel keep COMMAND's signals among its own processes (Landlock, Linux 6.12): nothing is intercepted, so there is no policy, "+
+			"no audit and no trace; who signals others gets EPERM")
 	f.StringVar(&c.Metrics, "metrics", "", "serve /metrics for Prometheus and /healthz on `HOST:PORT` or unix:PATH while anything runs")
 	f.StringVar(&c.Wait, "wait", "command", "end with COMMAND (command), or with the last process that it left behind (all)")
 	c.logging.addFlags(cmd, "warn")
@@ -112,6 +116,9 @@ func (c *runConfig) check() error {
 	if err := c.Session.Check(); err != nil {
 		return err
 	}
+	if c.Scope {
+		return c.checkScope()
+	}
 	if c.Session.PolicyFile == "" {
 		return nil
 	}
@@ -124,6 +131,25 @@ func (c *runConfig) check() error {
 	}
 	c.Session.PolicyFile = absolute // wherever a reload looks for it
 	return nil
+}
+
+// checkScope refuses what would have nothing to look at.
+func (c *runConfig) checkScope() error {
+	for _, other := range []struct{ flag, value, none string }{
+		{"--policy", c.Session.PolicyFile, ""},
+		{"--audit", c.Audit, ""},
+		{"--trace", c.Trace, ""},
+		{"--summary", c.Summary, ""},
+		{"--metrics", c.Metrics, ""},
+		{"--backend", c.Session.Backend, "auto"},
+		{"--mode", c.Session.Mode, "auto"},
+		{"--semantics", c.Session.Semantics, "native"},
+	} {
+		if other.value != other.none {
+			return fmt.Errorf("--scope-signals: nothing is intercepted under it, so it excludes %s", other.flag)
+		}
+	}
+	return session.CanScope()
 }
 
 // lostFile finds a file that was meant for --trace or --summary, and stands where COMMAND

@@ -27,6 +27,9 @@ func openSupervisor(config []string, inherited *front.Inherited) (front.Hooks, e
 	if err != nil {
 		return front.Hooks{}, err
 	}
+	if c.Scope {
+		return scopedHooks(c), nil
+	}
 	plan, err := c.plan()
 	if err != nil {
 		return front.Hooks{}, err
@@ -90,6 +93,17 @@ func (c *runConfig) open(audit func() (*os.File, error)) (*session.Session, *obs
 	s.Observer = observers.observer()
 	c.reloadPolicy(s, s.Log)
 	return s, observers, nil
+}
+
+// scopedHooks are the supervisor's where the kernel keeps signals inside: it starts COMMAND
+// and reaps.
+func scopedHooks(c *runConfig) front.Hooks {
+	return front.Hooks{
+		Start: func(fork front.Fork) (int, error) {
+			return session.LaunchScoped(func() (int, func(), error) { return fork(nil) })
+		},
+		Protect: c.Protect,
+	}
 }
 
 func hooks(s *session.Session, c *runConfig, observers *observers) front.Hooks {

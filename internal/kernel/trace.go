@@ -183,6 +183,9 @@ func landlockDetail() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if abi >= 6 {
+		return fmt.Sprintf("ABI %d: run --scope-signals", abi), nil
+	}
 	return fmt.Sprintf("ABI %d", abi), nil
 }
 
