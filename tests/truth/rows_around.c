@@ -29,6 +29,30 @@ static void filter_row(unsigned action)
 	recv_collect(SIGWAIT, CALLER);
 }
 
+/* A filter of the program's own that has something against the older calls alone. */
+static void no_kill_row(int sig, const struct info *info)
+{
+	static const int older[] = {SYS_kill, SYS_tkill, SYS_tgkill, SYS_rt_sigqueueinfo, SYS_rt_tgsigqueueinfo};
+	struct sock_filter code[NELEM(older) * 2 + 2] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr))};
+	struct sock_fprog program = {NELEM(code), code};
+	struct scene sc = {.recv = SIGWAIT};
+	int n = 1;
+
+	for (int i = 0; i < NELEM(older); i++) {
+		code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, older[i], 0, 1);
+		code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EXDEV);
+	}
+	code[n] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	recv_prepare(SIGWAIT);
+	target_start(&sc);
+	int fd = pidfd_of(sc.pid, 0);
+	must(fd, "pidfd_open");
+	must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "PR_SET_NO_NEW_PRIVS");
+	must(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program), "seccomp");
+	send_row(PLAIN, fd, sig, info_at(info, sig, PLAIN), 0);
+	target_end(&sc);
+}
+
 static void listener_row(void)
 {
 	int fd = install(SECCOMP_RET_ALLOW, SECCOMP_FILTER_FLAG_NEW_LISTENER);
@@ -87,6 +111,10 @@ void rows_around(void)
 	for (int o = 0; o < NELEM(own); o++)
 		ROW("around/own-filter=%s/sig=SIGUSR1", own[o].name)
 			filter_row(own[o].action);
+	ROW("around/own-filter=no-kill/sig=SIGUSR1/info=NULL")
+		no_kill_row(SIGUSR1, &NULLINFO);
+	ROW("around/own-filter=no-kill/sig=34/info=SI_QUEUE")
+		no_kill_row(34, &QUEUE);
 	ROW("around/own-listener")
 		listener_row();
 	for (int k = 0; k < NELEM(keys); k++)
