@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"syscall"
 
@@ -190,7 +192,25 @@ func (s *supervisor) leave() error {
 	}
 	signal.Ignore(unix.SIGPIPE) // os.File dies of EPIPE on 1 and 2 otherwise
 	s.inherited.shed()
+	s.outlast()
 	return s.standApart()
+}
+
+// outlast has the kernel choose COMMAND's processes before ours where memory runs out
+// (proc_pid_oom_score_adj(5)): many small ones in one control group made it choose us. COMMAND
+// has been started with what was inherited. Below what it was set to by privilege it cannot be
+// had without.
+func (s *supervisor) outlast() {
+	for _, pid := range []int{os.Getpid(), s.orders.front} {
+		path := fmt.Sprintf("/proc/%d/oom_score_adj", pid)
+		text, err := os.ReadFile(path)
+		now, wrong := strconv.Atoi(strings.TrimSpace(string(text)))
+		for _, lower := range []int{-900, 0} {
+			if err != nil || wrong != nil || now <= lower || os.WriteFile(path, strconv.AppendInt(nil, int64(lower), 10), 0) == nil {
+				break
+			}
+		}
+	}
 }
 
 // serve reaps until no descendant is left and there is nobody to serve.

@@ -22,11 +22,32 @@ type FdInfo struct {
 }
 
 // FdInfo looks at descriptor fd of thread tid, in the table of exactly that thread.
-// EBADF: there is no such descriptor. ESRCH: no such thread.
+// EBADF: there is no such descriptor. ESRCH: no such thread. Of what is neither a pidfd nor a
+// file that has a path nothing is said but that there is such a descriptor.
 func (f *FS) FdInfo(tid, fd int32) (FdInfo, error) {
 	var info FdInfo
+	if tid != f.self && f.waits(tid, fd) {
+		return info, nil
+	}
 	err := f.fdInfo(tid, fd, false, &info)
 	return info, err
+}
+
+// waits tells whether what fdinfo says of a descriptor may be waited for: that of an epoll
+// descriptor takes its mutex (fs/eventpoll.c, ep_show_fdinfo), which an epoll_wait holds that stores
+// to a page that never comes, and the wait for it ends with nothing, not even SIGKILL. The link does
+// not touch the file (fs/proc/fd.c, proc_fd_link). A file's own name begins with a slash.
+func (f *FS) waits(tid, fd int32) bool {
+	if fd < 0 || tid <= 0 {
+		return false
+	}
+	var path [pathSize]byte
+	p := strconv.AppendInt(path[:0], int64(tid), 10)
+	p = append(p, "/fd/"...)
+	p = strconv.AppendInt(p, int64(fd), 10)
+	var link [len("anon_inode:[pidfd]") + 1]byte
+	n, err := unix.Readlinkat(f.root.fd, string(p), link[:])
+	return err == nil && link[0] != '/' && string(link[:n]) != "anon_inode:[pidfd]" && !bytes.HasPrefix(link[:n], []byte("pidfd:"))
 }
 
 // FdInfoSelf looks at a descriptor of ours.
