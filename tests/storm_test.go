@@ -134,12 +134,14 @@ func TestLostAnswers(t *testing.T) {
 			"another-call": {"lost-answer", "calls=" + strconv.Itoa(soak(100, 2000))},
 			"time":         {"lost-answer", "calls=8", "pause=200"},
 		} {
-			t.Run(mode+"/"+between, func(t *testing.T) {
-				argv := pretending(t, "nokillable", attackIn(t, mode, "m64", words...))
-				got := attackNumbers(t, argv)
-				expect(t, argv, got, map[string]int{"missing": 0})
-				t.Logf("%v", got)
-			})
+			for _, pretend := range []string{"nokillable", "brokenkillable"} { // the flag is absent, or does not hold
+				t.Run(mode+"/"+between+"/"+pretend, func(t *testing.T) {
+					argv := pretending(t, pretend, attackIn(t, mode, "m64", words...))
+					got := attackNumbers(t, argv)
+					expect(t, argv, got, map[string]int{"missing": 0})
+					t.Logf("%v", got)
+				})
+			}
 		}
 	}
 }

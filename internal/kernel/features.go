@@ -25,6 +25,10 @@ type Features struct {
 	NSTranslate bool // NS_GET_TGID_FROM_PIDNS and its three sisters, 6.11
 	Openat2     bool // openat2, 5.6
 
+	// KillableBroken is told to a run that relies on WaitKillable, which otherwise asks
+	// WaitKillableHolds itself.
+	KillableBroken bool
+
 	// NoSyscallInfo is told to a tracer, which otherwise asks GetSyscallInfo itself.
 	NoSyscallInfo bool
 

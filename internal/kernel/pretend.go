@@ -44,6 +44,7 @@ var switches = []struct {
 	{"noopenat2", "5.6", func(f *Features) { f.Openat2 = false }},
 	{"oldidvalid", "5.9", func(f *Features) { f.IDValidNew = false }},
 	{"nokillable", "5.19", func(f *Features) { f.WaitKillable = false }},
+	{"brokenkillable", "0", func(f *Features) { f.KillableBroken = true }},
 	{"nosyncwakeup", "6.6", func(f *Features) { f.SyncWakeUp = false }},
 	{"noflags", "6.9", func(f *Features) { f.SignalFlags = 0 }},
 	{"nothread", "6.9", func(f *Features) { f.ThreadPidfd = false }},

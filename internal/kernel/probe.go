@@ -89,6 +89,7 @@ func table() []trial {
 		{Feature{"ID_VALID (new)", "5.9", "asks whether a caller still waits"}, plain(IDValidNew)},
 		{Feature{"ADDFD", "5.9", "descriptors into a caller"}, plain(AddFD)},
 		{Feature{"WAIT_KILLABLE_RECV", "5.19", "exactly once: a received call is not interrupted"}, plain(WaitKillableRecv)},
+		{Feature{"WAIT_KILLABLE holds", "6.18", "and an answered one is not made again: else a ledger"}, plain(WaitKillableHolds)},
 		{Feature{"SYNC_WAKE_UP", "6.6", "answers nine times faster on an idle machine"}, plain(SyncWakeUp)},
 
 		{Feature{"PTRACE_SEIZE", "3.4", "pins a target's number"}, plain(PtraceSeize)},

@@ -39,7 +39,7 @@ func (s *Session) Attach(l *notify.Listener, seesLandlock bool) *Session {
 func (s *Session) AttachOwn(l *notify.Listener) *Session {
 	own := s.Attach(l, true)
 	own.watch = &emulate.Watch{Proc: s.Proc}
-	if s.Features.WaitKillable {
+	if s.Features.WaitKillable && !s.mayBeRestarted() {
 		own.ledger = nil
 	}
 	return own

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -138,10 +139,20 @@ func (s *Session) Launch(start func() (int, func(), error)) (int, error) {
 	}
 	s.held.Keep(int32(pid), parent)
 	s.listener, s.backend = listener, listener
-	if !killable {
+	if !killable || s.mayBeRestarted() {
 		s.ledger = &emulate.Ledger{}
 	}
 	return pid, nil
+}
+
+// mayBeRestarted tells whether an answered call may be made again although it waits killably.
+// It takes some milliseconds to find out: only where we send in a caller's name.
+func (s *Session) mayBeRestarted() bool {
+	switch s.Plan.Mode {
+	case emulate.ModeForward, emulate.ModeEmulate, emulate.ModeAuto:
+		return s.Features.KillableBroken || errors.Is(kernel.WaitKillableHolds(), errors.ErrUnsupported)
+	}
+	return false
 }
 
 // holdCollector keeps the garbage collector from running while a thread of ours is under
