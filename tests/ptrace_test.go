@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -115,6 +116,19 @@ func compareScene(t *testing.T, shim, pretend string, argv []string) {
 	}
 	if want := callsSaid(said); !strings.Contains(said, "filter:") && calls < want {
 		t.Errorf("%s: the trace has %d calls, the program made %d", shellLine(argv), calls, want)
+	}
+}
+
+// TestTreeEndsAreReady: an end is seen when it can be waited for, in every round, by each way
+// to hear of it and of each kind of process.
+func TestTreeEndsAreReady(t *testing.T) {
+	shim := buildShim(t)
+	for _, width := range widths {
+		argv := []string{buildTree(t, width, "-static"), "ready", strconv.Itoa(soak(25, 1000))}
+		said := play(t, append([]string{shim, "run", "--backend", "ptrace", "--wait", "all", "--"}, argv...)...)
+		if n := strings.Count(said, ": missed 0\n"); n != 36 || !strings.HasSuffix(said, "end: <nil>\n") {
+			t.Errorf("%s run --backend ptrace -- %s\n%s", shim, shellLine(argv), said)
+		}
 	}
 }
 

@@ -57,7 +57,7 @@ void asleep(pid_t pid) {
 }
 
 int main(int argc, char **argv) {
-	static const struct scene *const all[] = {tree_scenes, stop_scenes, guard_scenes, regs_scenes};
+	static const struct scene *const all[] = {tree_scenes, stop_scenes, guard_scenes, regs_scenes, ready_scenes};
 	self = argv[0];
 	alarm(60); // nothing here takes a second
 	if (argc < 2)

@@ -45,4 +45,4 @@ struct scene {
 	const char *name;
 	void (*play)(char **args);
 };
-extern const struct scene tree_scenes[], stop_scenes[], guard_scenes[], regs_scenes[];
+extern const struct scene tree_scenes[], stop_scenes[], guard_scenes[], regs_scenes[], ready_scenes[];
