@@ -3,7 +3,6 @@ package emulate
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -123,11 +122,6 @@ func (h *SendSignal) takeDescriptor(a *attempt) (int, unix.Errno, error) {
 			if a.caller, err = h.callers.get(h, a.call.Tid); err != nil {
 				return -1, 0, err
 			}
-		case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE):
-			if h.Backend.Blocked(a.call) != nil {
-				return -1, 0, err
-			}
-			time.Sleep(time.Millisecond) //nolint:forbidigo // no event tells of a free descriptor: somebody else's descriptors have to go first
 		default:
 			return -1, 0, fmt.Errorf("take descriptor %d of thread %d: %w", a.req.pidfd, a.call.Tid, err)
 		}

@@ -335,6 +335,9 @@ func (h *SendSignal) unserved(a *attempt, err error) outcome {
 	switch {
 	case errors.Is(err, helper.ErrLate):
 		return later
+	case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE): // others have to give some back
+		h.callers.dropAll()
+		return later
 	case h.Backend.Blocked(a.call) != nil:
 		return gone
 	case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE), errors.Is(err, unix.ENOMEM):

@@ -34,7 +34,7 @@ type facts struct {
 type gatherer struct {
 	fs    *proc.FS
 	fresh time.Duration
-	limit int // of handles; 0: maxTasks
+	limit int // of handles; 0: not known yet
 
 	mu      sync.Mutex // guards below
 	known   map[int32]*task
@@ -111,15 +111,24 @@ func (g *gatherer) meet(tid int32) *task {
 	if g.known == nil {
 		g.known = make(map[int32]*task)
 	}
-	limit := g.limit
-	if limit == 0 {
-		limit = maxTasks
+	if g.limit == 0 {
+		g.limit = affordable()
 	}
-	if len(g.known) >= limit {
+	if len(g.known) >= g.limit {
 		g.drop(g.oldest())
 	}
 	g.known[tid] = t
 	return t
+}
+
+// affordable is maxTasks, or a small part of the descriptors that this process may have:
+// calls are served with the others.
+func affordable() int {
+	var limit unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil {
+		return 1
+	}
+	return int(min(max(limit.Cur/16, 1), maxTasks))
 }
 
 // openPidfd returns a pidfd that can be asked, or -1.

@@ -2,6 +2,7 @@ package front
 
 import (
 	"errors"
+	"os"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -89,7 +90,11 @@ func (c *command) watch(report func(message), alone func()) error {
 		if err != nil {
 			return err
 		}
-		if m, ok := c.take(pid, alone); ok {
+		m, ok, err := c.take(pid, alone)
+		if err != nil {
+			return err
+		}
+		if ok {
 			report(m)
 		}
 	}
@@ -106,8 +111,9 @@ func (c *command) wait(pid int, status *unix.WaitStatus, options int) (got int, 
 	return got, err
 }
 
-// take consumes the event of child pid, and says what it means for COMMAND.
-func (c *command) take(pid int, alone func()) (message, bool) {
+// take consumes the event of child pid, and says what it means for COMMAND. An error is one
+// that would come again: a filter around us can refuse the call, and the event stays.
+func (c *command) take(pid int, alone func()) (message, bool, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var status unix.WaitStatus
@@ -115,23 +121,25 @@ func (c *command) take(pid int, alone func()) (message, bool) {
 	if c.reaped && alone != nil {
 		alone()
 	}
-	if err != nil || got != c.pid {
-		return message{}, false
+	if err != nil && !errors.Is(err, unix.ECHILD) {
+		return message{}, false, os.NewSyscallError("wait4", err)
 	}
 	switch {
+	case err != nil || got != c.pid:
+		return message{}, false, nil
 	case status.Stopped():
-		return message{stopped, int32(status.StopSignal())}, true
+		return message{stopped, int32(status.StopSignal())}, true, nil
 	case status.Continued():
-		return message{kind: continued}, true
+		return message{kind: continued}, true, nil
 	}
 	c.reaped = true
 	if alone != nil {
 		alone()
 	}
 	if c.reapDead() {
-		return message{endedLeaving, int32(status)}, true
+		return message{endedLeaving, int32(status)}, true, nil
 	}
-	return message{ended, int32(status)}, true
+	return message{ended, int32(status)}, true, nil
 }
 
 // reapDead reaps the children that have ended, and tells whether others live. The
@@ -143,6 +151,8 @@ func (c *command) reapDead() (left bool) {
 		if err != nil || pid == 0 {
 			return err == nil
 		}
-		_, _ = c.wait(pid, nil, 0)
+		if _, err := c.wait(pid, nil, 0); err != nil && !errors.Is(err, unix.ECHILD) {
+			return true // watch says so
+		}
 	}
 }

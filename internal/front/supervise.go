@@ -247,7 +247,11 @@ func (s *supervisor) watch() error {
 				told = true
 			}
 		}
-		if m, ok := s.command.take(s.command.pid, s.alone); ok {
+		m, ok, err := s.command.take(s.command.pid, s.alone)
+		if err != nil {
+			return err
+		}
+		if ok {
 			s.report(m)
 		}
 	}
