@@ -13,15 +13,16 @@ import (
 // birth is what the front's process got by exec and the Go runtime hides: what
 // COMMAND has to get in turn.
 type birth struct {
-	mask    sigset // blocked signals
-	ignored sigset // signals with SIG_IGN
-	closed  int    // bit n: descriptor n (0 to 2) was closed
-	limits  string // those that were widened for us: see born.State
+	mask    sigset      // blocked signals
+	ignored sigset      // signals with SIG_IGN
+	closed  int         // bit n: descriptor n (0 to 2) was closed
+	death   unix.Signal // at its parent's death (PR_SET_PDEATHSIG), or 0
+	limits  string      // those that were widened for us: see born.State
 }
 
 func atBirth() birth {
 	s := born.At()
-	return birth{sigset(s.Blocked), sigset(s.Ignored), s.Closed, s.Limits}
+	return birth{sigset(s.Blocked), sigset(s.Ignored), s.Closed, deathSignal(), s.Limits}
 }
 
 // stubborn are the signals that the Go runtime cannot be told to leave ignored in
@@ -42,13 +43,13 @@ type orders struct {
 	command []string
 }
 
-const orderWords = 6 // numbers; the limits follow
+const orderWords = 7 // numbers; the limits follow
 
 func (o orders) args() []string {
 	hex := func(n uint64) string { return strconv.FormatUint(n, 16) }
 	words := []string{
 		hex(uint64(o.mask)), hex(uint64(o.ignored)), hex(uint64(o.closed)), hex(uint64(o.sock)),
-		hex(uint64(o.front)), hex(uint64(len(o.config))), o.limits,
+		hex(uint64(o.front)), hex(uint64(o.death)), hex(uint64(len(o.config))), o.limits,
 	}
 	return append(append(words, o.config...), o.command...)
 }
@@ -67,14 +68,14 @@ func parseOrders(args []string) (orders, error) {
 		}
 	}
 	rest := args[orderWords+1:]
-	if n[5] >= uint64(len(rest)) {
+	if n[6] >= uint64(len(rest)) {
 		return orders{}, errors.New("read the front's orders: no command")
 	}
 	return orders{
-		birth:   birth{sigset(n[0]), sigset(n[1]), int(n[2]), args[orderWords]},
+		birth:   birth{sigset(n[0]), sigset(n[1]), int(n[2]), unix.Signal(n[5]), args[orderWords]},
 		sock:    int(n[3]),
 		front:   int(n[4]),
-		config:  rest[:n[5]],
-		command: rest[n[5]:],
+		config:  rest[:n[6]],
+		command: rest[n[6]:],
 	}, nil
 }

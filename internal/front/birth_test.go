@@ -84,7 +84,7 @@ func outputOf(t *testing.T, args []string) []string {
 
 func TestOrdersSurviveTheCommandLine(t *testing.T) {
 	want := orders{
-		birth: birth{everything, 1 << 63, 5, "7:20:40,"}, sock: 7, front: 4194303,
+		birth: birth{everything, 1 << 63, 5, 12, "7:20:40,"}, sock: 7, front: 4194303,
 		config: []string{"--", "", "a b"}, command: []string{"", "--x"},
 	}
 	got, err := parseOrders(want.args())

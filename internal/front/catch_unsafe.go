@@ -65,6 +65,14 @@ func catch(sig unix.Signal) error {
 // ENOSYS, as on a kernel without them: the Go runtime would end with a trace of every stack.
 func AnswerTrapped() error { return catch(unix.SIGSYS) }
 
+// catchOnce is catch for a signal that ends the system call that it interrupts.
+func catchOnce(sig unix.Signal) error {
+	return rtSigaction(sig, &sigaction{
+		handler: handlerAddress(), restorer: restorerAddress(), mask: everything,
+		flags: saSiginfo | saRestorer | saOnstack,
+	}, nil)
+}
+
 // dispose gives sig the disposition sigDfl or sigIgn behind the runtime's back.
 func dispose(sig unix.Signal, disposition uintptr) error {
 	return rtSigaction(sig, &sigaction{handler: disposition}, nil)
@@ -92,6 +100,13 @@ func setMask(mask sigset) (old sigset) {
 	unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK,
 		uintptr(unsafe.Pointer(&mask)), uintptr(unsafe.Pointer(&old)), unsafe.Sizeof(mask), 0, 0)
 	return old
+}
+
+// deathSignal is the calling thread's PR_GET_PDEATHSIG.
+func deathSignal() unix.Signal {
+	var sig int32
+	_ = unix.Prctl(unix.PR_GET_PDEATHSIG, uintptr(unsafe.Pointer(&sig)), 0, 0, 0)
+	return unix.Signal(sig)
 }
 
 // takePending takes a pending blocked sig away from the calling thread.

@@ -148,7 +148,7 @@ func (c *command) take(pid int, alone func()) (message, bool, error) {
 func (c *command) reapDead() (left bool) {
 	for {
 		pid, err := child(unix.WEXITED | unix.WNOHANG | c.whose)
-		if err != nil || pid == 0 {
+		if err != nil || pid == 0 || pid == c.pid && !c.reaped {
 			return err == nil
 		}
 		if _, err := c.wait(pid, nil, 0); err != nil && !errors.Is(err, unix.ECHILD) {

@@ -1,6 +1,8 @@
 package front
 
 import (
+	"os"
+	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -72,7 +74,28 @@ func (f *front) everybodyHas(h *held) bool {
 		h.group = f.witness.take(h.n.signal())
 	}
 	at, ok := f.noticed[h.n.signal()]
-	return h.group && ok && h.due.Sub(at) <= holdLimit
+	return h.group && ok && h.due.Sub(at) <= holdLimit && f.takes(h.n.signal())
+}
+
+// takes tells whether COMMAND could take sig twice. What it has no handler for, and does not
+// block, it may have twice as well; and if it has not had it (pkill -f pidfd-shim), once.
+func (f *front) takes(sig unix.Signal) bool {
+	e, err := entryOf(f.command.pid)
+	if err != nil {
+		return true
+	}
+	text, err := os.ReadFile("/proc/" + string(e) + "/status")
+	if err != nil {
+		return true
+	}
+	for _, key := range []string{"SigCgt:", "SigBlk:"} {
+		if words := numbersAfter(text, key); len(words) == 1 {
+			if set, err := strconv.ParseUint(words[0], 16, 64); err != nil || sigset(set).has(sig) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // passOn passes n on as what it was: the front's, or its whole group's.

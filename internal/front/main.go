@@ -44,6 +44,7 @@ type front struct {
 	noticed    map[unix.Signal]time.Time // when the supervisor last got it
 	orphaned   bool                      // the supervisor is dead, COMMAND is our child
 	lookout    lookout
+	parent     int // who started us
 
 	lastContinue struct { // the last SIGCONT of the whole group
 		pid int32
@@ -91,6 +92,9 @@ func (f *front) start() (err error) {
 		return os.NewSyscallError("pipe2", err)
 	}
 	f.notes = pipe[0]
+	if err := f.watchParent(); err != nil {
+		return err
+	}
 	if err := catchAll(everything, pipe[1]); err != nil {
 		return err
 	}

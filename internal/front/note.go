@@ -48,6 +48,9 @@ func (n *note) forAnother() (note, bool) {
 	return out, n.code() <= 0
 }
 
+// parentDied is the signal of a note that says that the front's parent has died.
+const parentDied = unix.Signal(127)
+
 // passed is a note on its way to COMMAND, or to the whole of its own group. One of signal
 // 0 says that the front ends of itself, and COMMAND is to live.
 type passed struct {

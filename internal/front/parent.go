@@ -3,7 +3,7 @@ package front
 import (
 	"errors"
 	"os"
-	"runtime"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -28,6 +28,8 @@ type parent struct {
 	theirs int // the thread's end: a byte for each event
 	ours   int // the reaper's: a byte when it has dealt with what there was; its end ends the thread
 	word   [1]byte
+	over   atomic.Bool // the thread is to end, whatever COMMAND does
+	gone   atomic.Bool // it has
 }
 
 // newParent is called on the thread, before it forks.
@@ -41,27 +43,35 @@ func newParent(whose int) (*parent, error) {
 
 // stay is what the thread does from the fork on, until it may end.
 func (p *parent) stay() {
-	for p.receive(p.theirs) {
-		_ = noteChild(p.child, p.whose)
+	setMask(everything &^ setOf(unix.SIGURG, interrupting))
+	for p.receive(p.theirs) && p.noteChild() {
 		p.send(p.theirs)
 	}
+	_ = unix.Shutdown(p.theirs, unix.SHUT_RDWR)
 }
 
 // noteChild waits for an event of our thread's child and leaves it there to be taken.
-func noteChild(pid, whose int) error {
-	for {
-		err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WSTOPPED|unix.WCONTINUED|unix.WNOWAIT|whose, nil)
+func (p *parent) noteChild() bool {
+	for !p.over.Load() {
+		err := unix.Waitid(unix.P_PID, p.child, nil, unix.WEXITED|unix.WSTOPPED|unix.WCONTINUED|unix.WNOWAIT|p.whose, nil)
 		if err != unix.EINTR { //nolint:errorlint // never wrapped
-			return err
+			return true
 		}
 	}
+	return false
 }
 
-// listen has a value come to events for each event. The reaper answers with next.
+// interrupting is the signal by which the thread is taken out of its wait: its handler does
+// not have the kernel begin that again.
+const interrupting = unix.SIGPROF
+
+// listen has a value come to events for each event, and closes them with the thread's end.
+// The reaper answers with next.
 func (p *parent) listen(events chan<- struct{}) {
 	var word [1]byte
 	for {
 		if receivePacket(p.ours, word[:]) != nil {
+			close(events)
 			return
 		}
 		events <- struct{}{}
@@ -77,22 +87,27 @@ func (p *parent) end() {
 		return
 	}
 	_ = unix.Shutdown(p.ours, unix.SHUT_RDWR)
-	closeAll(p.ours)
+	p.quit()
+	closeAll(p.ours, p.theirs)
 	p.ours = -1
+}
+
+// quit ends the thread, and COMMAND gets the signal that it has asked for, if it has.
+func (p *parent) quit() {
+	p.over.Store(true)
 	// Nothing tells of a thread's end. Its number is not used again at once.
-	for start := time.Now(); time.Since(start) < time.Second; runtime.Gosched() {
-		if errors.Is(unix.Tgkill(os.Getpid(), p.tid, 0), unix.ESRCH) {
-			break
+	for start := time.Now(); !p.gone.Load() && time.Since(start) < time.Second; {
+		if errors.Is(unix.Tgkill(os.Getpid(), p.tid, interrupting), unix.ESRCH) {
+			p.gone.Store(true)
 		}
 		time.Sleep(20 * time.Microsecond) //nolint:forbidigo // see above
 	}
-	closeAll(p.theirs)
 }
 
 func (p *parent) receive(sock int) bool {
 	for {
 		n, err := unix.Read(sock, p.word[:])
-		if err != unix.EINTR { //nolint:errorlint // never wrapped
+		if err != unix.EINTR || p.over.Load() { //nolint:errorlint // never wrapped
 			return err == nil && n == len(p.word)
 		}
 	}

@@ -18,6 +18,12 @@ func (f *front) relay() {
 	if !ok || f.isOurs(n) { // not for the witness: the group's SIGCONT may come after the supervisor's
 		return
 	}
+	if f.tellsOfParent(n) {
+		var death note
+		death.set(parentDied)
+		f.pass(&death, false)
+		return
+	}
 	group := f.witness.saw(n.signal()) || f.isGroupsAgain(n) || fromTerminal(n)
 	if group && n.signal() == unix.SIGCONT {
 		f.lastContinue.pid, f.lastContinue.at = n.pid(), time.Now()

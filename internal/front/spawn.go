@@ -24,7 +24,9 @@ type Fork func(attr *syscall.SysProcAttr) (pid int, stay func(), err error)
 type spawner struct {
 	birth
 	argv []string
-	env  []string
+
+	enclosed bool // into a pid namespace of its own
+	env      []string
 }
 
 // execError is COMMAND's own: 126 or 127, not 125.
@@ -132,8 +134,22 @@ func (s *spawner) exec(path string, argv []string, attr *syscall.SysProcAttr) (i
 	}
 	defer setMask(setMask(s.startMask(attr)))
 	return syscall.ForkExec(path, argv, &syscall.ProcAttr{
-		Env: s.env, Files: standardFiles(s.closed), Sys: attr,
+		Env: s.env, Files: standardFiles(s.closed), Sys: s.attributes(attr),
 	})
+}
+
+// attributes adds the signal that COMMAND is born with for its parent's death. Inside a new
+// pid namespace the syscall package would take the parent for dead, which has no number there.
+func (s *spawner) attributes(attr *syscall.SysProcAttr) *syscall.SysProcAttr {
+	if s.death == 0 || s.enclosed {
+		return attr
+	}
+	var own syscall.SysProcAttr
+	if attr != nil {
+		own = *attr
+	}
+	own.Pdeathsig = s.death
+	return &own
 }
 
 // startMask is the mask that the forked child has: COMMAND's own, but for a tracer, who

@@ -117,7 +117,10 @@ func (s *supervisor) start(open Open) (err error) {
 		return err
 	}
 	s.group = unix.Getpgrp()
-	spawner := &spawner{birth: s.birth, argv: s.orders.command, env: env}
+	if err := catchOnce(interrupting); err != nil {
+		return err
+	}
+	spawner := &spawner{birth: s.birth, argv: s.orders.command, env: env, enclosed: s.Protect}
 	pid, err := s.Start(func(attr *syscall.SysProcAttr) (int, func(), error) {
 		pid, err := s.fork(spawner, attr)
 		if err != nil {
@@ -243,8 +246,10 @@ func (s *supervisor) watch() error {
 			s.command.reapDead()
 			select {
 			case <-children:
-			case <-events:
-				told = true
+			case _, told = <-events:
+				if !told { // COMMAND is the main thread's now
+					return s.command.watch(s.report, s.alone)
+				}
 			}
 		}
 		m, ok, err := s.command.take(s.command.pid, s.alone)
@@ -279,8 +284,15 @@ func (s *supervisor) obey() {
 			return
 		}
 		p := parsePassed(b)
-		if p.signal() == 0 {
+		switch p.signal() {
+		case 0:
 			return
+		case parentDied:
+			s.parent.quit()
+			if s.Protect && s.death != 0 { // COMMAND was not born with it
+				s.command.kill(s.death)
+			}
+			continue
 		}
 		s.command.pass(p)
 	}

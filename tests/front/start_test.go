@@ -5,12 +5,17 @@ import "testing"
 // TestStart: COMMAND starts as it would have.
 func TestStart(t *testing.T) {
 	compare(t, []row{
-		{name: "a signal at the parent's death", rounds: 3, script: `
+		{name: "a signal at the parent's death", rounds: 2, script: `
 			$PLAY status $RUN $PLAY pdeathsig 9 $PLAY pause 60
 			$PLAY status $RUN $PLAY pdeathsig 15 sh -c 'exit 3'`},
-		{name: "setpriv --pdeathsig", needs: "setpriv", rounds: 3, script: `
+		{name: "the parent's death", script: `
+			$PLAY orphaned $RUN $PLAY pdeathsig 15 $PLAY pause 20000
+			$PLAY orphaned $RUN $PLAY pdeathsig 9 $PLAY pause 20000
+			$PLAY orphaned $RUN $PLAY pause 200
+			$PLAY orphaned $PLAY pdeathsig 12 $RUN $PLAY pause 20000`},
+		{name: "setpriv --pdeathsig", needs: "setpriv", rounds: 2, script: `
 			$PLAY status $RUN setpriv --pdeathsig KILL $PLAY pause 40`},
-		{name: "bwrap --die-with-parent", needs: "bwrap", rounds: 3, script: `
+		{name: "bwrap --die-with-parent", needs: "bwrap", rounds: 2, script: `
 			$PLAY status $RUN bwrap --dev-bind / / --die-with-parent $PLAY pause 40`},
 		{name: "the parent stays the same", script: `
 			$RUN bash -c 'before=$(cut -d" " -f4 /proc/$$/stat); '"$PLAY"' pause 30

@@ -341,6 +341,23 @@ static int part_stopped(char **argv) {
 	return ending(pid);
 }
 
+// orphaned PROGRAM...: its parent dies as soon as it is ready.
+static int part_orphaned(char **argv) {
+	int out, pipes[2];
+	must(prctl(PR_SET_CHILD_SUBREAPER, 1), "prctl");
+	must(pipe2(pipes, O_CLOEXEC), "pipe2");
+	pid_t pid = fork();
+	must(pid, "fork");
+	if (pid == 0) {
+		pid = start_ready(argv, &out);
+		must(write(pipes[1], &pid, sizeof pid), "write");
+		_exit(0);
+	}
+	must(waitpid(pid, NULL, 0), "waitpid");
+	must(read(pipes[0], &pid, sizeof pid), "read");
+	return ending(pid);
+}
+
 static const struct {
 	const char *name;
 	int (*run)(char **argv);
@@ -358,6 +375,7 @@ static const struct {
 	{"flood", part_flood},
 	{"beat", part_beat},
 	{"stopped", part_stopped},
+	{"orphaned", part_orphaned},
 	{"zombies", part_zombies},
 };
 
