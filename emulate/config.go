@@ -110,6 +110,9 @@ type Config struct {
 	// Watched is true where somebody sees the verdicts, if nothing else.
 	Watched bool
 
+	// Explains is true where somebody reads why a call was denied.
+	Explains bool
+
 	// Results is true where somebody wants to see what calls return that the kernel runs.
 	Results bool
 

@@ -130,6 +130,9 @@ func (m Memory) ReadSiginfo(tid int32, addr uint64, into []byte, native bool) (i
 // fail is a refusal. Where somebody looks, it shows the siginfo too, if no check came to it.
 func (h *SendSignal) fail(a *attempt, errno unix.Errno) shim.Verdict {
 	a.call.Record.Check = h.refusedBy(a, errno)
+	if h.Explains && a.call.Record.Denied {
+		h.explain(a)
+	}
 	if h.Observed && a.req.given && !a.call.Record.HasUser && !h.Suspicious() {
 		_, _ = h.readSiginfo(a)
 	}

@@ -1,6 +1,10 @@
 package emulate
 
-import "golang.org/x/sys/unix"
+import (
+	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/policy"
+)
 
 // refusedBy is the number of the check, in the list above Resolve, that refused a call: 0
 // where it was a rule, or where the shim could not serve it.
@@ -28,6 +32,14 @@ func (h *SendSignal) refusedBy(a *attempt, errno unix.Errno) uint8 {
 		return 14
 	}
 	return 0
+}
+
+// explain asks the policy again, for the eye: a fact may be another by now.
+func (h *SendSignal) explain(a *attempt) {
+	q := policy.QueryOf(a.req.what, a.call.ABI, a.call.Args)
+	h.facts = facts{h, a}
+	_, steps := a.policy.Explain(&q, &h.facts, policy.Show)
+	a.call.Record.Why = policy.Reasons(steps)
 }
 
 // refusedEarly is for the checks up to 8.

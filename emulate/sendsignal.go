@@ -356,10 +356,10 @@ func (h *SendSignal) unserved(a *attempt, err error) outcome {
 // pass lets the kernel run the call in the caller.
 func (h *SendSignal) pass(c *shim.Call) shim.Verdict {
 	c.Record.Path = shim.PathContinue
-	switch {
-	case h.makesItself() && c.What == arch.PidfdSendSignal:
+	if h.makesItself() && c.What == arch.PidfdSendSignal {
 		c.Record.Path, c.Record.Sent, c.Record.Guard = shim.PathCaller, shim.SentPidfdSendSignal, shim.GuardPidfd
-	case h.Results && h.hopper != nil:
+	}
+	if h.Results && h.hopper != nil {
 		if v, held := h.passHeld(c); held {
 			return v
 		}

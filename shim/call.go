@@ -133,6 +133,7 @@ type Record struct {
 	Sent      Sent
 	Guard     Guard
 	Rule      string
+	Why       string // why rules before did not match; only where somebody reads it
 	Denied    bool
 	Logged    bool // Rule would have denied it
 	Duplicate bool

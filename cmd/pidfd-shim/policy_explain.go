@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -100,7 +99,7 @@ func (c *explainConfig) explain(cmd *cobra.Command, file string) error {
 	}
 	defer pair.Close()
 	e := explained{Syscall: q.Syscall.String(), Signal: arch.SignalName(q.Signal), Caller: c.caller, Target: c.target}
-	v, steps := p.Explain(q, pair, showFact)
+	v, steps := p.Explain(q, pair, policy.Show)
 	e.Rules, e.Rule, e.Verdict = steps, v.Rule, v.String()
 	if v.Errno != 0 {
 		e.Errno = unix.ErrnoName(v.Errno)
@@ -124,81 +123,6 @@ func kernelVerdict(pair *emulate.Pair, sig int32) string {
 		return "allow"
 	}
 	return "deny"
-}
-
-// showFact writes the fact that a key asks about.
-func showFact(key string, q *policy.Query) string {
-	f := &q.Facts
-	number := func(known policy.Fact, n int64) string {
-		if f.Known&known == 0 {
-			return ""
-		}
-		return strconv.FormatInt(n, 10)
-	}
-	name := func(known policy.Fact, text []byte) string {
-		if f.Known&known == 0 {
-			return ""
-		}
-		return strconv.Quote(string(text))
-	}
-	switch key {
-	case "signals":
-		return arch.SignalName(q.Signal)
-	case "scope":
-		return q.Scope.String()
-	case "caller.abi":
-		return q.ABI.String()
-	case "codes":
-		if !q.HasInfo {
-			return "NULL"
-		}
-		if f.Known&policy.Code == 0 {
-			return ""
-		}
-		return arch.CodeName(q.Signal, f.Code)
-	case "values":
-		if !q.HasInfo {
-			return "no siginfo"
-		}
-		return number(policy.Value, int64(f.Value))
-	case "caller.uid":
-		return number(policy.CallerUID, int64(f.Caller.UID))
-	case "caller.euid":
-		return number(policy.CallerEUID, int64(f.Caller.EUID))
-	case "caller.gid":
-		return number(policy.CallerGID, int64(f.Caller.GID))
-	case "target.pid":
-		return number(policy.TargetPid, int64(f.TargetPid))
-	case "target.uid":
-		return number(policy.TargetUID, int64(f.Target.UID))
-	case "target.relation":
-		return relations(f)
-	case "caller.comm":
-		return name(policy.CallerComm, f.Caller.Comm)
-	case "caller.exe":
-		return name(policy.CallerExe, f.Caller.Exe)
-	case "caller.cgroup":
-		return name(policy.CallerCgroup, f.Caller.Cgroup)
-	case "target.comm":
-		return name(policy.TargetComm, f.Target.Comm)
-	case "target.exe":
-		return name(policy.TargetExe, f.Target.Exe)
-	case "target.cgroup":
-		return name(policy.TargetCgroup, f.Target.Cgroup)
-	}
-	return ""
-}
-
-// relations shows those that hold of all that have been asked for.
-func relations(f *policy.Facts) string {
-	held := f.Relations.String()
-	if held == "" {
-		held = "none of those asked for"
-	}
-	if f.Unsure != 0 {
-		held += "; cannot tell " + f.Unsure.String()
-	}
-	return held
 }
 
 func (e *explained) print(w io.Writer) error {

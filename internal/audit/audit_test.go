@@ -159,6 +159,7 @@ func examples() []example {
 		{"denied", with(call424(3, int32(unix.SIGKILL), 0, 0), func(c *shim.Call) {
 			to(c)
 			c.Record.Denied, c.Record.Rule = true, "only-own-workers"
+			c.Record.Why = "not by mine: signals is SIGKILL, wanted SIGTERM"
 		}), shim.Fail(unix.EACCES), nil, known},
 		{"no descriptor", call424(-1, term, 0, 0), shim.Fail(unix.EBADF), nil, notes{hasCaller: true, caller: known.caller}},
 		{"not permitted", with(call424(3, term, 0, 0), forwarded), shim.Fail(unix.EPERM), nil, known},

@@ -184,6 +184,9 @@ func appendRemark(dst []byte, r *shim.Record, v shim.Verdict, answered error) []
 	if r.Denied {
 		remark("denied by ")
 		dst = appendString(dst, r.Rule)
+		if r.Why != "" {
+			remark(r.Why)
+		}
 	}
 	if r.Logged {
 		remark("would be denied by ")

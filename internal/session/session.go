@@ -288,6 +288,7 @@ func (s *Session) config(supervisor *shim.Supervisor) emulate.Config {
 		NeverBlock: traced,
 		Observed:   s.Observer != nil && !s.CountsOnly,
 		Results:    s.results(),
+		Explains:   s.options.Results,
 		Watched:    s.Observer != nil,
 		Continues:  traced || s.Features.Continue,
 		MayPass: s.Features.SendSignal && (traced || s.Features.Continue) &&

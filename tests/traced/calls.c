@@ -112,7 +112,7 @@ static void arguments(void)
 		syscall(SYS_rt_sigqueueinfo, self, 10, wrong[i]);
 	}
 	syscall(SYS_kill, 0, 0);
-	syscall(SYS_kill, -1 - self, 0);
+	syscall(SYS_kill, -99999999, 0);
 	syscall(SYS_kill, INT32_MIN, 0);
 	syscall(SYS_tgkill, -1, self, 0);
 	syscall(SYS_tgkill, self, 0, 10);
