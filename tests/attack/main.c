@@ -17,7 +17,7 @@ static const struct {
 	{"boundary", boundary},
 	{"survive", survive},
 	{"regroup", regroup}, {"everybody", everybody}, {"reuse", reuse}, {"stale-caller", stale_caller},
-	{"lost-answer", lost_answer}, {"confine", confine}, {"nested", nested}, {"eintr", eintr}, {"changes", changes}, {"overwrite", overwrite}, {"exec-away", exec_away}, {"storm-kill", storm_kill}, {"spin-away", spin_away},
+	{"lost-answer", lost_answer}, {"marks", marks}, {"confine", confine}, {"nested", nested}, {"eintr", eintr}, {"changes", changes}, {"overwrite", overwrite}, {"exec-away", exec_away}, {"storm-kill", storm_kill}, {"spin-away", spin_away},
 };
 
 static char **options, **arguments;
