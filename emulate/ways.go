@@ -17,7 +17,11 @@ func (h *SendSignal) settled(a *attempt) bool {
 // makesItself tells of a caller that makes the very call where the kernel has it and may run
 // it: nothing is to be rewritten, so no filter of its own is asked about another call, and no
 // number has to be kept.
-func (h *SendSignal) makesItself() bool { return h.Mode == ModeCaller }
+//
+// Under serve a caller is held all the same: the filter around it is somebody else's.
+func (h *SendSignal) makesItself() bool {
+	return h.Mode == ModeCaller && (h.Keeper != nil || h.Sandbox == nil)
+}
 
 // mayPass tells whether the kernel may run the call: it has it, and no rule asked about
 // anything that could change between our answer and the kernel's look.
