@@ -19,7 +19,6 @@ func (h *SendSignal) sendGroup(a *attempt) unix.Errno {
 	r := &a.call.Record
 	switch {
 	case !a.req.byNumber() && !h.memberwise(a) && h.path(a) == shim.PathForward && h.hasOurRights(a):
-		a.call.Commit()
 		return h.forward(a, a.target.fd, a.req.flags)
 	case a.target.pid == 0 && !a.target.everybody: // the leader was reaped: its number cannot be had any more
 		r.Path = h.path(a)
@@ -39,7 +38,10 @@ func (h *SendSignal) sendGroup(a *attempt) unix.Errno {
 	}
 	r.Path = h.path(a)
 	a.ancestry = ancestry{}
-	a.call.Commit() // each member's send is a part of it
+	if !a.call.Commit() { // each member's send is a part of it
+		a.cut = shim.ErrGone
+		return 0
+	}
 	return h.sendMembers(a, members)
 }
 

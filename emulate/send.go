@@ -31,16 +31,16 @@ func (h *SendSignal) Send(a *attempt) shim.Verdict {
 	var errno unix.Errno
 	switch {
 	case a.group():
-		if errno = h.sendGroup(a); a.cut != nil {
-			v, _ := cutShort(a.cut)
-			return v
-		}
+		errno = h.sendGroup(a)
 	case spared:
 		a.call.Record.Path = h.path(a)
 	case unfelt, h.path(a) == shim.PathForward:
 		errno = h.forward(a, a.target.fd, a.req.flags)
 	default:
 		errno = h.emulate(a, &a.target)
+	}
+	if v, cut := cutShort(a.cut); cut {
+		return v
 	}
 	v := shim.Fail(errno)
 	h.Ledger.sent(a, v)
@@ -80,7 +80,9 @@ func (h *SendSignal) forward(a *attempt, handle int, flags uint32) unix.Errno {
 	if err != nil {
 		return errnoOf(err)
 	}
-	a.commit()
+	if !a.commit() {
+		return 0
+	}
 	errno := pidfdSendSignal(handle, a.req.sig, info, flags)
 	if errno != unix.EAGAIN {
 		a.committed(errno)
@@ -198,7 +200,9 @@ func (n *number) send() unix.Errno {
 	if n.pid <= 0 || n.tgid <= 0 {
 		return unix.ESRCH
 	}
-	n.attempt.commit()
+	if !n.attempt.commit() {
+		return 0
+	}
 	errno := n.sendOnce()
 	n.attempt.committed(errno)
 	return errno
@@ -232,11 +236,13 @@ func (n *number) sendPlain() unix.Errno {
 }
 
 // commit and committed stand right before and after the one thing that must not be done
-// twice. Of a group it is the whole that counts.
-func (a *attempt) commit() {
-	if a != nil && a.req.sig != 0 && !a.member {
-		a.call.Commit()
+// twice. Of a group it is the whole that counts. False: it must not be done, and a.cut says why.
+func (a *attempt) commit() bool {
+	if a == nil || a.req.sig == 0 || a.member || a.call.Commit() {
+		return true
 	}
+	a.cut = shim.ErrGone
+	return false
 }
 
 func (a *attempt) committed(errno unix.Errno) {

@@ -18,6 +18,7 @@ import (
 type handed struct {
 	count atomic.Int32 // of slots
 
+	// Lock order: this one, then the Memory's. Nothing is asked for this one under that.
 	mu    sync.Mutex // guards below
 	slots []*slot
 }
@@ -26,18 +27,11 @@ type handed struct {
 // handed over is taken for let go.
 func (l *Listener) TellTracers(tracer func(tid int32) (pid int32, err error)) { l.tracer = tracer }
 
-func (h *handed) add(s *slot) {
+func (h *handed) set(slots []*slot) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.slots = append(h.slots, s)
-	h.count.Store(int32(len(h.slots)))
-}
-
-func (h *handed) clear() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.slots = nil
-	h.count.Store(0)
+	h.slots = slots
+	h.count.Store(int32(len(slots)))
 }
 
 // settleHanded looks who has been let go: those that wait are served, of the others the

@@ -202,6 +202,9 @@ func (l *Listener) run(c *shim.Call, call shim.Rewrite) error {
 	answered, err := c.Runner.Run(c, call)
 	if err != nil {
 		l.forgetRerun(c.Tid, c.ID)
+		if errors.Is(err, shim.ErrGone) { // or a successor's by now: it is answered by that one
+			return err
+		}
 		return l.refuse(c, err)
 	}
 	if !answered {

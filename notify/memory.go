@@ -20,45 +20,61 @@ import (
 // A note of whoever made it goes in front. Its layout, little-endian:
 //
 //	0     magic, version uint32; length of the note uint32; the note
+//	4084  generation uint32: how often a supervisor has taken the memory over
 //	4088  how many slots have ever been used uint32
-//	4096  slots of 256 bytes: state, errno uint32; value int64; tid of who carries the call
-//	      out uint32; at 64 the notification; at 200 the call that it is given: number and six
-//	      arguments uint64
+//	4096  slots of 256 bytes: state (its holder's generation above 8 bits of slot...), errno
+//	      uint32; value int64; tid of who carries the call out uint32; at 64 the notification;
+//	      at 200 the call that it is given: number and six arguments uint64
+//
+// A slot moves from one state to the next by compare-and-swap, and only for the holder of
+// its generation: a worker that is stuck while a successor takes over, and comes back,
+// cannot carry out a call that the successor has by then (docs/RELIABILITY.md).
 type Memory struct {
 	file  *os.File
 	bytes []byte
 
-	mu   sync.Mutex // guards below
-	free []*slot
-	left []*slot // of a dead supervisor: to be served first
+	mu         sync.Mutex // guards below
+	generation uint32
+	free       []*slot
+	left       []*slot // of a dead supervisor: to be served first
 }
 
 const (
-	memoryMagic = "pidfdshm"
-	memoryV1    = 1
-	noteAt      = 16
-	usedAt      = 4088
-	slotsAt     = 4096
-	slotSize    = 256
-	slotCount   = 1024
-	memorySize  = slotsAt + slotCount*slotSize
-	handedAt    = 16 // in a slot
-	receiveAt   = 64
-	rewriteAt   = 200
+	memoryMagic  = "pidfdshm"
+	memoryV1     = 1 // without generations, which are 0 there
+	memoryV2     = 2
+	noteAt       = 16
+	generationAt = 4084
+	usedAt       = 4088
+	slotsAt      = 4096
+	slotSize     = 256
+	slotCount    = 1024
+	memorySize   = slotsAt + slotCount*slotSize
+	handedAt     = 16 // in a slot
+	receiveAt    = 64
+	rewriteAt    = 200
 )
 
-// The states of a slot.
+// The states of a slot. Whoever takes over finds: slotFree, nothing; slotOpen and
+// slotDelegating, a call that nobody has acted on; slotSending and slotDeciding, one whose signal
+// may or may not be out; slotSent, the answer; slotDelegated, one that another process has.
 const (
-	slotFree    = iota
-	slotOpen    // a call is received here, or being decided: nothing has been sent
-	slotSending // the signal may or may not be out
-	slotSent    // it is out: errno and value are the answer
+	slotFree       = iota
+	slotOpen       // a call is received here, or being decided: nothing has been sent
+	slotSending    // the signal may or may not be out
+	slotSent       // it is out: errno and value are the answer
+	slotDeciding   // from slotSending: the answer is being written
+	slotDelegating // from slotOpen: who gets the call is being written
+	slotDelegated  // another process traces the caller and has it make the call
 )
+
+// stateBits are below the generation.
+const stateBits = 8
 
 // NewMemory makes an empty one.
 func NewMemory(note []byte) (*Memory, error) {
-	if len(note) > usedAt-noteAt {
-		return nil, fmt.Errorf("make a memory of calls: a note of %d bytes, at most %d fit", len(note), usedAt-noteAt)
+	if len(note) > generationAt-noteAt {
+		return nil, fmt.Errorf("make a memory of calls: a note of %d bytes, at most %d fit", len(note), generationAt-noteAt)
 	}
 	fd, err := unix.MemfdCreate("pidfd-shim calls", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
 	if err != nil {
@@ -78,7 +94,7 @@ func NewMemory(note []byte) (*Memory, error) {
 		return nil, err
 	}
 	copy(m.bytes, memoryMagic)
-	binary.LittleEndian.PutUint32(m.bytes[8:], memoryV1)
+	binary.LittleEndian.PutUint32(m.bytes[8:], memoryV2)
 	binary.LittleEndian.PutUint32(m.bytes[12:], uint32(len(note)))
 	copy(m.bytes[noteAt:], note)
 	return m, nil
@@ -98,11 +114,12 @@ func OpenMemory(file *os.File) (m *Memory, note []byte, err error) {
 	if m, err = mapMemory(file); err != nil {
 		return nil, nil, err
 	}
-	length := binary.LittleEndian.Uint32(m.bytes[12:])
-	if string(m.bytes[:8]) != memoryMagic || binary.LittleEndian.Uint32(m.bytes[8:]) != memoryV1 || length > usedAt-noteAt {
+	version, length := binary.LittleEndian.Uint32(m.bytes[8:]), binary.LittleEndian.Uint32(m.bytes[12:])
+	if string(m.bytes[:8]) != memoryMagic || version != memoryV1 && version != memoryV2 || length > generationAt-noteAt {
 		m.Close()
 		return nil, nil, fmt.Errorf("open a memory of calls: not of this version")
 	}
+	binary.LittleEndian.PutUint32(m.bytes[8:], memoryV2)
 	return m, append([]byte(nil), m.bytes[noteAt:noteAt+length]...), nil
 }
 
@@ -133,74 +150,119 @@ type Remains struct {
 }
 
 // Remember has calls received into m from now on, and takes care of what m holds.
-// Precondition: nobody serves this listener.
+// Precondition: nobody serves this listener, but for workers of a supervisor that gave it up and
+// are stuck with a call: what they have is taken from them, or was sent.
 func (l *Listener) Remember(m *Memory) (r Remains) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	if receiveAt+l.size > rewriteAt { // a kernel of the future, with longer notifications
 		return r
 	}
-	l.memory, m.free, m.left = m, nil, nil
-	l.handed.clear()
+	l.memory = m
+	l.handed.set(m.takeOver(&r, l.fd))
+	return r
+}
+
+// takeOver makes every slot its own and finishes what was begun. It returns those that
+// another process has.
+func (m *Memory) takeOver(r *Remains, listener int) (delegated []*slot) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.generation = atomic.AddUint32(wordAt(m.bytes[generationAt:]), 1)
+	m.free, m.left = nil, nil
 	for i := range min(atomic.LoadUint32(m.used()), slotCount) { // the pages of the others do not exist
 		s := m.slot(i)
-		state := atomic.LoadUint32(s.state())
 		id := binary.LittleEndian.Uint64(s.bytes[receiveAt:])
-		switch {
-		case state == slotOpen && id != 0 && s.handedTo() != 0:
-			l.handed.add(s)
-			r.Handed++
-			continue
-		case state == slotOpen && id != 0:
+		switch s.seize() {
+		case slotOpen:
+			if id == 0 {
+				break
+			}
 			m.left = append(m.left, s)
 			r.Unserved++
 			continue
-		case state == slotSending:
-			_ = send(l.fd, &seccompNotifResp{id: id})
+		case slotDelegated:
+			delegated = append(delegated, s)
+			r.Handed++
+			continue
+		case slotSending:
+			_ = send(listener, &seccompNotifResp{id: id})
 			r.Unknown++
-		case state == slotSent:
-			_ = send(l.fd, s.answer(id))
+		case slotSent:
+			_ = send(listener, s.answer(id))
 			r.Sent++
 		}
 		atomic.StoreUint32(s.state(), slotFree)
 		m.free = append(m.free, s)
 	}
-	return r
+	return delegated
 }
 
-// slot has one call. It implements shim.Mark.
+// slot has one call, for the holder of one generation. It implements shim.Mark.
 type slot struct {
-	memory *Memory
-	bytes  []byte
+	memory     *Memory
+	bytes      []byte
+	generation uint32
 }
 
 var _ shim.Mark = (*slot)(nil)
 
 func (s *slot) state() *uint32 { return wordAt(s.bytes) }
 
+func (s *slot) word(state uint32) uint32 { return s.generation<<stateBits | state }
+
+// move is a step of this holder's: false if the slot is another's by now, or elsewhere.
+func (s *slot) move(from, to uint32) bool {
+	return atomic.CompareAndSwapUint32(s.state(), s.word(from), s.word(to))
+}
+
+// seize takes the slot from whoever holds it, and returns how far the call had come. From
+// here on no step of the other succeeds.
+func (s *slot) seize() uint32 {
+	for {
+		was := atomic.LoadUint32(s.state())
+		state := was & (1<<stateBits - 1)
+		switch {
+		case state == slotOpen && was>>stateBits == 0 && s.handedTo() != 0: // version 1's word for it
+			state = slotDelegated
+		case state == slotDelegating:
+			state = slotOpen
+		case state == slotDeciding:
+			state = slotSending
+		}
+		if atomic.CompareAndSwapUint32(s.state(), was, s.word(state)) {
+			return state
+		}
+	}
+}
+
 // received is where the kernel writes.
 func (s *slot) received(size int) []byte { return s.bytes[receiveAt : receiveAt+size] }
 
-// Sending implements shim.Mark.
-func (s *slot) Sending() { atomic.StoreUint32(s.state(), slotSending) }
+// Sending implements shim.Mark. What is sent in two steps says so twice.
+func (s *slot) Sending() bool {
+	return s.move(slotOpen, slotSending) || atomic.LoadUint32(s.state()) == s.word(slotSending)
+}
 
 // Decided implements shim.Mark: only what has been sent must not be decided again.
 func (s *slot) Decided(v shim.Verdict) {
-	if atomic.LoadUint32(s.state()) != slotSending {
+	if !s.move(slotSending, slotDeciding) {
 		return
 	}
 	binary.LittleEndian.PutUint32(s.bytes[4:], uint32(v.Errno))
 	binary.LittleEndian.PutUint64(s.bytes[8:], uint64(v.Value))
-	atomic.StoreUint32(s.state(), slotSent)
+	s.move(slotDeciding, slotSent)
 }
 
 // HandedTo implements shim.Mark.
-func (s *slot) HandedTo(tracer int32, call shim.Rewrite) {
+func (s *slot) HandedTo(tracer int32, call shim.Rewrite) bool {
+	if !s.move(slotOpen, slotDelegating) {
+		return false
+	}
 	binary.LittleEndian.PutUint64(s.bytes[rewriteAt:], call.Nr)
 	for i, arg := range call.Args {
 		binary.LittleEndian.PutUint64(s.bytes[rewriteAt+8*(i+1):], arg)
 	}
 	atomic.StoreUint32(wordAt(s.bytes[handedAt:]), uint32(tracer))
+	return s.move(slotDelegating, slotDelegated)
 }
 
 func (s *slot) handedTo() int32 { return int32(atomic.LoadUint32(wordAt(s.bytes[handedAt:]))) }
@@ -219,19 +281,29 @@ func (s *slot) answer(id uint64) *seccompNotifResp {
 	}
 }
 
-// Done implements shim.Mark.
+// Done implements shim.Mark. A slot that is another's by now is not ours to free.
 func (s *slot) Done() {
-	atomic.StoreUint32(s.state(), slotFree)
+	for {
+		was := atomic.LoadUint32(s.state())
+		if was>>stateBits != s.generation || was == s.word(slotFree) {
+			return
+		}
+		if atomic.CompareAndSwapUint32(s.state(), was, s.word(slotFree)) {
+			break
+		}
+	}
 	s.memory.mu.Lock()
 	defer s.memory.mu.Unlock()
-	s.memory.free = append(s.memory.free, s)
+	if s.generation == s.memory.generation { // else who has taken over counts it as free
+		s.memory.free = append(s.memory.free, s)
+	}
 }
 
 // open makes the slot ready to be received into.
 func (s *slot) open(size int) {
 	clear(s.received(size))
 	atomic.StoreUint32(wordAt(s.bytes[handedAt:]), 0)
-	atomic.StoreUint32(s.state(), slotOpen)
+	atomic.StoreUint32(s.state(), s.word(slotOpen))
 }
 
 // take finds a free slot; nil where all are in use: such a call is lost with the
@@ -255,7 +327,7 @@ func (m *Memory) take() *slot {
 func (m *Memory) used() *uint32 { return wordAt(m.bytes[usedAt:]) }
 
 func (m *Memory) slot(i uint32) *slot {
-	return &slot{m, m.bytes[slotsAt+i*slotSize:][:slotSize]}
+	return &slot{m, m.bytes[slotsAt+i*slotSize:][:slotSize], m.generation}
 }
 
 // leftover is a call that a dead supervisor had received and nobody has served.
@@ -270,8 +342,11 @@ func (m *Memory) leftover() *slot {
 	return s
 }
 
-// leave puts a call among the leftovers.
+// leave puts a call among the leftovers that another process had and has let go of.
 func (m *Memory) leave(s *slot) {
+	if !s.move(slotDelegated, slotOpen) {
+		return
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.left = append(m.left, s)

@@ -110,6 +110,7 @@ func TestMemoryRunsFull(t *testing.T) {
 	defer m.Close()
 	var all []*slot
 	for s := m.take(); s != nil; s = m.take() {
+		s.open(64)
 		all = append(all, s)
 	}
 	if len(all) != slotCount {

@@ -47,21 +47,18 @@ type Call struct {
 
 // Mark keeps how far a call has come where it outlives the supervisor.
 type Mark interface {
-	Sending()          // from here on the signal may be out
+	Sending() bool     // from here on the signal may be out; false: the call is another's by now
 	Decided(v Verdict) // and if so, this is the answer
 	Done()             // nobody needs to know any more
 
 	// HandedTo says that a thread of another process traces the caller, and from here on may
-	// have it run another call, whatever becomes of the supervisor.
-	HandedTo(tracer int32, call Rewrite)
+	// have it run another call, whatever becomes of the supervisor. False: as of Sending.
+	HandedTo(tracer int32, call Rewrite) bool
 }
 
-// Commit says that what comes next cannot be done twice.
-func (c *Call) Commit() {
-	if c.Mark != nil {
-		c.Mark.Sending()
-	}
-}
+// Commit says that what comes next cannot be done twice. False: a successor has the call by
+// now, and it must not be done.
+func (c *Call) Commit() bool { return c.Mark == nil || c.Mark.Sending() }
 
 // Committed says that it has been done, and what the answer is to be.
 func (c *Call) Committed(v Verdict) {
@@ -70,11 +67,9 @@ func (c *Call) Committed(v Verdict) {
 	}
 }
 
-// HandOver says who carries the call out.
-func (c *Call) HandOver(tracer int32, call Rewrite) {
-	if c.Mark != nil {
-		c.Mark.HandedTo(tracer, call)
-	}
+// HandOver says who carries the call out. False: as of Commit.
+func (c *Call) HandOver(tracer int32, call Rewrite) bool {
+	return c.Mark == nil || c.Mark.HandedTo(tracer, call)
 }
 
 // Finished says that the call has ended, or was none.

@@ -56,7 +56,10 @@ func (r *Remote) Hold(c *shim.Call, target int32) (held, pinned bool) {
 // true.
 func (r *Remote) Run(c *shim.Call, call shim.Rewrite) (answered bool, err error) {
 	o := order{ip: r.ip, id: c.ID, abi: r.abi, call: call}
-	c.HandOver(r.tracer, call)
+	if !c.HandOver(r.tracer, call) {
+		r.Drop()
+		return false, shim.ErrGone
+	}
 	err = r.talk.ask(o.encode(), unix.UnixRights(int(r.Listener.Fd())))
 	if err != nil {
 		r.Drop()
