@@ -49,6 +49,9 @@ func keeper() (entry, bool) {
 // standApart takes the supervisor out of the front's group, and where nobody keeps that
 // group, out of its session.
 func (s *supervisor) standApart() error {
+	if s.sentinel != nil { // it is so by now
+		return nil
+	}
 	pidfd, found := holdKeeper()
 	if !found {
 		_, err := unix.Setsid()

@@ -210,8 +210,13 @@ func testBinary(t *testing.T) string {
 // start runs the test binary in a process group of its own.
 func start(t *testing.T, args ...string) *running {
 	t.Helper()
+	return startAs(t, &syscall.SysProcAttr{Setpgid: true}, args...)
+}
+
+func startAs(t *testing.T, attr *syscall.SysProcAttr, args ...string) *running {
+	t.Helper()
 	s := &running{t: t, Cmd: exec.Command(self(), args...)}
-	s.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	s.SysProcAttr = attr
 	s.Stderr = &s.err
 	in, err := s.StdinPipe()
 	if err != nil {

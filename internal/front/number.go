@@ -104,9 +104,9 @@ func threads() (tids []int, err error) {
 
 // status is what /proc/PID/stat says of a process, in that procfs's numbers.
 type status struct {
-	state          string
-	parent         entry
-	group, session string
+	state                    string
+	parent                   entry
+	group, session, terminal string // terminal: "0" for none
 }
 
 // status reads the line from the third field on. The second, the name, may hold
@@ -117,10 +117,10 @@ func (e entry) status() (status, error) {
 		return status{}, err
 	}
 	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
-	if len(fields) < 4 {
+	if len(fields) < 5 {
 		return status{}, unix.ESRCH
 	}
-	return status{fields[0], entry(fields[1]), fields[2], fields[3]}, nil
+	return status{fields[0], entry(fields[1]), fields[2], fields[3], fields[4]}, nil
 }
 
 // The states that count here: stopped, and stopped or a tracee's stop, of which

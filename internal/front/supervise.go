@@ -52,10 +52,11 @@ type supervisor struct {
 	inherited *Inherited
 	inside    *enclosure // nil without Protect
 	command   *command
-	parent    *parent // the thread that has forked COMMAND
-	group     int     // the front's process group: 0 where it has no number here
-	shell     *handle // the front
-	mirrored  bool    // the front was told to stop, once at least
+	sentinel  *witness // in the front's group; nil where COMMAND leads no session
+	parent    *parent  // the thread that has forked COMMAND
+	group     int      // the front's process group: 0 where it has no number here
+	shell     *handle  // the front
+	mirrored  bool     // the front was told to stop, once at least
 
 	stoppedFront atomic.Bool // it was told so last
 }
@@ -117,6 +118,7 @@ func (s *supervisor) start(open Open) (err error) {
 		return err
 	}
 	s.group = unix.Getpgrp()
+	s.makeSession()
 	if err := catchOnce(interrupting); err != nil {
 		return err
 	}
@@ -157,6 +159,9 @@ func (s *supervisor) fork(spawner *spawner, attr *syscall.SysProcAttr) (pid int,
 	}
 	if err := s.announce(); err != nil {
 		return 0, err
+	}
+	if s.sentinel != nil {
+		attr = inSession(attr)
 	}
 	pid, err = spawner.fork(attr)
 	s.parent.child = pid
@@ -280,6 +285,9 @@ func (s *supervisor) obey() {
 	for {
 		var b [passedSize]byte
 		if err := receivePacket(s.sock, b[:]); err != nil {
+			if s.sentinel.wasKilled() {
+				s.command.killGroup(unix.SIGKILL)
+			}
 			s.command.kill(unix.SIGKILL)
 			return
 		}
@@ -337,6 +345,7 @@ func (s *supervisor) reportEnd(m message) {
 
 // end is COMMAND's end: from here on no pipe of its user's is kept open.
 func (s *supervisor) end() {
+	s.sentinel.stop()
 	if s.Ended != nil {
 		s.Ended()
 	}

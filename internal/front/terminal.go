@@ -33,7 +33,8 @@ func (f *front) place() place {
 		return elsewhere
 	}
 	theirs, err := unix.Getsid(f.command.pid)
-	if ours, ownErr := unix.Getsid(0); err == nil && ownErr == nil && theirs != ours {
+	ours, ownErr := unix.Getsid(0)
+	if err == nil && ownErr == nil && theirs != ours && ours != os.Getpid() { // else see session.go
 		return ownSession
 	}
 	return ownGroup
