@@ -52,6 +52,14 @@ func (e *execError) status() int {
 	return 126
 }
 
+func statusOf(err error) int {
+	var exec *execError
+	if errors.As(err, &exec) {
+		return exec.status()
+	}
+	return ourFailure
+}
+
 // fork goes through PATH as execvp(3) does: what cannot be executed is passed
 // over for what comes later, and reported if nothing does.
 func (s *spawner) fork(attr *syscall.SysProcAttr) (int, error) {

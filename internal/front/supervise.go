@@ -1,7 +1,6 @@
 package front
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -84,14 +83,6 @@ func Supervise(args []string, open Open) int {
 		return ourFailure
 	}
 	return 0
-}
-
-func statusOf(err error) int {
-	var exec *execError
-	if errors.As(err, &exec) {
-		return exec.status()
-	}
-	return ourFailure
 }
 
 // start starts COMMAND. What needs /proc/self comes before PR_SET_DUMPABLE, which
