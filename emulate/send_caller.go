@@ -35,6 +35,8 @@ func (h *SendSignal) runByCaller(a *attempt, what arch.Syscall, args [6]uint64) 
 	switch {
 	case h.hopper == nil && h.Keeper == nil:
 		return shim.Verdict{}, false
+	case h.forgesStop(a) && h.initOfOwn(a): // the kernel drops it, once it may be sent
+		return shim.Fail(h.checkPermissionOutside(a)), true
 	case h.hopper != nil:
 		held := false
 		if held, pinned = h.hopper.Hold(a.call, h.toPin(a)); !held {

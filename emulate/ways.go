@@ -1,6 +1,8 @@
 package emulate
 
 import (
+	"golang.org/x/sys/unix"
+
 	"github.com/pidfd-shim/pidfd-shim/arch"
 	"github.com/pidfd-shim/pidfd-shim/policy"
 )
@@ -8,10 +10,17 @@ import (
 // settled tells of a call that is allowed by its registers, where that is all that the
 // supervisor was asked for.
 func (h *SendSignal) settled(a *attempt) bool {
-	if a.policy != nil && !a.fixed {
+	if a.policy != nil && !a.fixed || h.forgesStop(a) {
 		return false
 	}
 	return h.Mode == ModeContinue || h.mayPass(a) && (a.req.byNumber() || h.Mode == ModeAuto || h.makesItself())
+}
+
+// forgesStop tells of a SIGSTOP whose siginfo the caller has made. By si_pid a tracer tells
+// who would stop a traced init from inside, which the kernel would have dropped; here it
+// may say that it comes from outside.
+func (h *SendSignal) forgesStop(a *attempt) bool {
+	return h.Keeper != nil && unix.Signal(a.req.sig) == unix.SIGSTOP && a.req.given && !a.group()
 }
 
 // makesItself tells of a caller that makes the very call where the kernel has it and may run
@@ -38,7 +47,7 @@ const lasting = policy.CallerUID | policy.CallerEUID | policy.CallerGID
 
 // passes tells of a call that the kernel is to run if the policy allows it.
 func (h *SendSignal) passes(a *attempt) bool {
-	if a.caller == nil {
+	if a.caller == nil || h.forgesStop(a) {
 		return false
 	}
 	if a.target.self && h.MayPass && h.siginfoSettled(a) && (h.Mode == ModeAuto || h.Mode == ModeCaller) {

@@ -177,7 +177,10 @@ static void play_pidns(char **args) {
 		for (int i = 0; i < 3; i++) {
 			int sig = ((int[]){SIGSTOP, SIGKILL, SIGTERM})[i];
 			if (fork() == 0) {
+				siginfo_t forged = {.si_signo = sig, .si_code = SI_QUEUE}; // si_pid 0: from outside
 				call("to init", 1, sig);
+				say("forged: %d", send_quietly(1, sig, &forged));
+				say("QUIET 1");
 				say("kill: %d", kill(1, sig));
 				_exit(getpid());
 			}
