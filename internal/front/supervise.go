@@ -243,7 +243,8 @@ func (s *supervisor) watch() error {
 			select {
 			case <-children:
 			case _, told = <-events:
-				if !told { // COMMAND is the main thread's now
+				if !told { // COMMAND is the main thread's once that one is gone
+					s.parent.end()
 					return s.command.watch(s.report, s.alone)
 				}
 			}

@@ -30,7 +30,7 @@ var limits = []string{
 // TestLimits: under any limit COMMAND runs as natively, or one line says why not.
 func TestLimits(t *testing.T) {
 	for _, limit := range limits {
-		script := limit + `; exec setpriv --reuid 65534 --regid 65534 --clear-groups $RUN $PLAY status $PLAY pause 1`
+		script := limit + `; exec setpriv --reuid 61234 --regid 61234 --clear-groups $RUN $PLAY status $PLAY pause 1`
 		if os.Getuid() != 0 {
 			script = limit + `; exec $RUN $PLAY status $PLAY pause 1`
 		}
