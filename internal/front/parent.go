@@ -30,6 +30,9 @@ type parent struct {
 	word   [1]byte
 	over   atomic.Bool // the thread is to end, whatever COMMAND does
 	gone   atomic.Bool // it has
+	ended  bool        // so has end: nothing is open any more
+
+	listened chan struct{} // closed at the end of listen; nil where nobody has begun it
 }
 
 // newParent is called on the thread, before it forks.
@@ -66,16 +69,18 @@ func (p *parent) noteChild() bool {
 const interrupting = unix.SIGPROF
 
 // listen has a value come to events for each event, and closes them with the thread's end.
-// The reaper answers with next.
-func (p *parent) listen(events chan<- struct{}) {
-	var word [1]byte
-	for {
-		if receivePacket(p.ours, word[:]) != nil {
-			close(events)
-			return
+// The reaper answers with next, so there is room for each.
+func (p *parent) listen() <-chan struct{} {
+	events := make(chan struct{}, 1)
+	p.listened = make(chan struct{})
+	go func() {
+		defer close(p.listened)
+		defer close(events)
+		for word := [1]byte{}; receivePacket(p.ours, word[:]) == nil; {
+			events <- struct{}{}
 		}
-		events <- struct{}{}
-	}
+	}()
+	return events
 }
 
 // next has the thread look for the next event.
@@ -83,13 +88,16 @@ func (p *parent) next() { _ = sendPacket(p.ours, []byte{0}, 0) }
 
 // end ends the thread: its other children are the main thread's then.
 func (p *parent) end() {
-	if p == nil || p.ours < 0 {
+	if p == nil || p.ended {
 		return
 	}
 	_ = unix.Shutdown(p.ours, unix.SHUT_RDWR)
 	p.quit()
+	if p.listened != nil { // who still reads must not find another's descriptor there
+		<-p.listened
+	}
 	closeAll(p.ours, p.theirs)
-	p.ours = -1
+	p.ended = true
 }
 
 // quit ends the thread, and COMMAND gets the signal that it has asked for, if it has.

@@ -227,7 +227,7 @@ func (s *supervisor) serve() error {
 
 // watch reaps until no descendant is left, and reports what COMMAND does.
 func (s *supervisor) watch() error {
-	children, events := make(chan os.Signal, 1), make(chan struct{})
+	children := make(chan os.Signal, 1)
 	signal.Notify(children, unix.SIGCHLD)
 	if err := Hear(unix.SIGCHLD); err != nil {
 		return err
@@ -235,7 +235,7 @@ func (s *supervisor) watch() error {
 	if err := QuietStops(); err != nil { // each stop of a tracee is one
 		return err
 	}
-	go s.parent.listen(events)
+	events := s.parent.listen()
 	for !s.command.reaped { // nobody else sets it
 		s.parent.next()
 		for told := false; !told; {
