@@ -55,7 +55,8 @@ func (c *serveConfig) open() (*daemon, error) {
 	}
 	d.policies = &agent.Policies{
 		Dir: c.PolicyDir, Default: c.DefaultPolicy, UnknownDefault: c.UnknownPolicy == "default",
-		Base: base, Log: d.log,
+		Complain: c.Session.Complain,
+		Base:     base, Log: d.log,
 	}
 	if err := d.policies.Load(); err != nil {
 		return nil, err

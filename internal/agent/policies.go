@@ -31,6 +31,10 @@ type Policies struct {
 	// of its calls is denied.
 	UnknownDefault bool
 
+	// Complain lets pass what policies deny, and has it noted: also where the policy is the one
+	// for who has none.
+	Complain bool
+
 	// Base serves without a policy; the others are made from it.
 	Base *session.Session
 	Log  *slog.Logger
@@ -89,7 +93,7 @@ func (p *Policies) Load() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.files, p.slots = map[string]*file{}, map[string]*slot{}
-	nobody, err := policy.Parse("deny-all", []byte(denyAll))
+	nobody, err := p.parse("deny-all", []byte(denyAll))
 	if err != nil {
 		return err
 	}
@@ -107,10 +111,27 @@ func (p *Policies) Load() error {
 	return nil
 }
 
+// parse reads a policy as it is to be put in force.
+func (p *Policies) parse(name string, text []byte) (*policy.Policy, error) {
+	judge, err := policy.Parse(name, text)
+	if err == nil && p.Complain {
+		judge = judge.Complaining()
+	}
+	return judge, err
+}
+
 // otherwise is the configured answer, in words.
 func (p *Policies) otherwise() string {
 	if p.UnknownDefault {
 		return "served by the default"
+	}
+	return p.denial()
+}
+
+// denial is what deny-all does, in words.
+func (p *Policies) denial() string {
+	if p.Complain {
+		return "allowed every call, which is logged as denied"
 	}
 	return "denied every call"
 }
@@ -134,8 +155,8 @@ func (p *Policies) faults() []error {
 		}
 	}
 	if p.Default != "" && p.files[p.Default] == nil {
-		all = append(all, fmt.Errorf("--default-policy %s: no such policy in --policy-dir %q, which has %s: containers that ask for none are denied every call",
-			p.Default, p.Dir, p.names()))
+		all = append(all, fmt.Errorf("--default-policy %s: no such policy in --policy-dir %q, which has %s: containers that ask for none are %s",
+			p.Default, p.Dir, p.names(), p.denial()))
 	}
 	return all
 }
@@ -225,7 +246,7 @@ func (p *Policies) read(f *file) bool {
 	}
 	again := f.text != nil || f.err != nil
 	f.text = text
-	judge, err := policy.Parse(f.path, text)
+	judge, err := p.parse(f.path, text)
 	if err == nil {
 		_, err = p.Base.Judging(judge) // a mode may be unable to hold it
 	}

@@ -64,7 +64,7 @@ func (a *Agent) take(h handover, peer unix.Ucred) error {
 		Asked: wishes.policy, Broken: err != nil, SeesLandlock: wishes.seesLandlock, Unseen: wishes.unseen,
 	}}
 	if err != nil {
-		a.Log.Error("a container's metadata cannot be read: its calls are denied", "container", s.Of.Container, "error", err)
+		a.Log.Error("a container's metadata cannot be read: it is "+a.Policies.denial(), "container", s.Of.Container, "error", err)
 	}
 	a.identify(s)
 	if err := s.remember(); err != nil {
