@@ -16,7 +16,7 @@ func (p *Policy) Call(words map[string]string) (*Query, error) {
 	}
 	r := &reporter{}
 	e := &example{}
-	decoder{r}.call(e, call, p)
+	newDecoder(r).call(e, call, p)
 	if len(r.list) > 0 {
 		return nil, errors.New(r.list[0].What)
 	}

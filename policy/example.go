@@ -264,6 +264,11 @@ func (d decoder) exampleInfo(e *example, code, value *node) {
 // one reads a single number.
 func (d decoder) one(n *node, key string, low, high int64) int64 {
 	s, _ := d.span(n, plain(key, low, high))
+	return d.alone(n, key, s)
+}
+
+// alone is the number of a range that has no other.
+func (d decoder) alone(n *node, key string, s span) int64 {
 	if s.low != s.high {
 		d.fail(n.at, "%s: %s is a range: give one number", key, n.quoted())
 	}

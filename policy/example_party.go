@@ -44,15 +44,15 @@ func (d decoder) exampleFact(e *example, k key, n *node) {
 	f := &e.facts
 	switch k {
 	case keyCallerUID:
-		f.Caller.UID = uint32(d.one(n, k.String(), 0, maxID))
+		f.Caller.UID = d.oneID(n, k)
 	case keyCallerEUID:
-		f.Caller.EUID = uint32(d.one(n, k.String(), 0, maxID))
+		f.Caller.EUID = d.oneID(n, k)
 	case keyCallerGID:
-		f.Caller.GID = uint32(d.one(n, k.String(), 0, maxID))
+		f.Caller.GID = d.oneID(n, k)
 	case keyTargetPid:
 		f.TargetPid = int32(d.one(n, k.String(), 1, math.MaxInt32))
 	case keyTargetUID:
-		f.Target.UID = uint32(d.one(n, k.String(), 0, maxID))
+		f.Target.UID = d.oneID(n, k)
 	case keyRelation:
 		f.Relations = d.exampleRelations(n)
 	case keyCallerComm:

@@ -78,7 +78,7 @@ func (d decoder) check(k key, n *node) check {
 	case keyValues:
 		c.spans = d.spans(items, plain(k.String(), math.MinInt32, math.MaxInt32))
 	case keyCallerUID, keyCallerEUID, keyCallerGID, keyTargetUID:
-		c.spans = d.spans(items, plain(k.String(), 0, maxID))
+		c.spans, c.wanted = d.ids(items, k)
 	case keyTargetPid:
 		c.spans = d.spans(items, plain(k.String(), 1, math.MaxInt32))
 	default:

@@ -16,8 +16,9 @@ func Parse(name string, text []byte) (*Policy, error) {
 	if root == nil {
 		return nil, r.err(text)
 	}
-	d := decoder{reporter: r}
+	d := newDecoder(r)
 	p := d.policy(root)
+	p.accounts = d.meant
 	if err := r.err(text); err != nil {
 		return nil, err
 	}
@@ -25,7 +26,10 @@ func Parse(name string, text []byte) (*Policy, error) {
 }
 
 // decoder turns nodes into a policy and reports what they cannot mean.
-type decoder struct{ *reporter }
+type decoder struct {
+	*reporter
+	*accountNames
+}
 
 // The keys of a file's maps, which are also what errors suggest.
 func topKeys() []string {

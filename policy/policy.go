@@ -21,6 +21,7 @@ type Policy struct {
 	needs     Fact // of all rules
 	index     *index
 	examples  []example
+	accounts  []string // what names of users and groups meant
 }
 
 // rule matches if all its checks do.

@@ -14,7 +14,7 @@ func TestReasons(t *testing.T) {
 default: deny
 rules:
   - {name: terms, action: allow, match: {signals: [SIGTERM]}}
-  - {name: roots, action: allow, match: {target: {uid: [0]}}}
+  - {name: roots, action: allow, match: {target: {uid: [root]}}}
   - {name: kills, action: deny, match: {signals: [SIGKILL]}}
   - {name: more, action: allow, match: {signals: [0]}}
   - {name: most, action: allow, match: {signals: [1]}}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -108,6 +109,9 @@ func checkPolicy(in io.Reader, out, errOut io.Writer, file string) (wrong, doubt
 	}
 	fmt.Fprintf(out, "%s: good: %s, %s, %s\n", file,
 		count(len(p.Rules()), "rule"), count(p.Tests(), "test"), count(len(warnings), "warning"))
+	if meant := p.Accounts(); len(meant) > 0 {
+		fmt.Fprintf(out, "%s: here %s\n", file, strings.Join(meant, ", "))
+	}
 	if p.OnlySandbox() {
 		fmt.Fprintf(out, "%s: \"run --scope-signals\" would do on Linux 6.12 and newer: %s\n", file, scopeInstead)
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
 	"github.com/pidfd-shim/pidfd-shim/emulate"
+	"github.com/pidfd-shim/pidfd-shim/internal/accounts"
 	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
 	"github.com/pidfd-shim/pidfd-shim/internal/proc"
 	"github.com/pidfd-shim/pidfd-shim/policy"
@@ -99,7 +101,7 @@ func (c *explainConfig) explain(cmd *cobra.Command, file string) error {
 	}
 	defer pair.Close()
 	e := explained{Syscall: q.Syscall.String(), Signal: arch.SignalName(q.Signal), Caller: c.caller, Target: c.target}
-	v, steps := p.Explain(q, pair, policy.Show)
+	v, steps := p.Explain(q, pair, showNamed)
 	e.Rules, e.Rule, e.Verdict = steps, v.Rule, v.String()
 	if v.Errno != 0 {
 		e.Errno = unix.ErrnoName(v.Errno)
@@ -110,6 +112,25 @@ func (c *explainConfig) explain(cmd *cobra.Command, file string) error {
 		return json.NewEncoder(cmd.OutOrStdout()).Encode(e)
 	}
 	return e.print(cmd.OutOrStdout())
+}
+
+// showNamed shows an id with its name, where it has one.
+func showNamed(key string, q *policy.Query) string {
+	shown := policy.Show(key, q)
+	read := accounts.Users
+	switch key {
+	case "caller.uid", "caller.euid", "target.uid":
+	case "caller.gid":
+		read = accounts.Groups
+	default:
+		return shown
+	}
+	table, err := read()
+	number, noID := strconv.ParseUint(shown, 10, 32)
+	if err != nil || noID != nil || table.Name(uint32(number)) == "" {
+		return shown
+	}
+	return shown + " (" + table.Name(uint32(number)) + ")"
 }
 
 // kernelVerdict is the permission rule of kill(2) alone: not Landlock, not a security
