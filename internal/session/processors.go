@@ -28,18 +28,24 @@ func Threads() shim.Threads {
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) == nil && limit.Cur < fewDescriptors {
 		workers = 3 // each has some open
 	}
-	return shim.Threads{Workers: workers, Spare: processors() + 2}
+	return shim.Threads{Workers: workers, Spare: spare(processors())}
 }
+
+// spare is how many threads the scheduler comes to need besides the workers: one that runs on
+// each processor, and one that has just handed that processor to a worker and is not yet
+// listed as free (runtime/proc.go, startlockedm, stopm: on a busy machine it can be kept from that for
+// long); and a few that wait in the kernel (internal/front, spares).
+func spare(processors int) int { return 2*processors + 4 }
 
 // fewDescriptors are as many as eight workers can have open, and what else there is.
 const fewDescriptors = 128
 
 // SharedThreads are those of an agent, for all its containers.
 func SharedThreads() shim.Threads {
-	return shim.Threads{Workers: 32, Spare: processors() + 6}
+	return shim.Threads{Workers: 32, Spare: spare(processors()) + 2}
 }
 
 // tracerThreads are those of a tracer, which does all but what was put off itself.
 func tracerThreads() shim.Threads {
-	return shim.Threads{Workers: 3, Spare: processors() + 2}
+	return shim.Threads{Workers: 3, Spare: spare(processors())}
 }

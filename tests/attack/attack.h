@@ -89,7 +89,7 @@ int summary(void);
 
 /* One a file; the dispatch is in main.c. */
 int storm(void), self_storm(void), group_storm(void), killed(void);
-int few(void), refused(void), recycled(void), recycling(void), outsider(void), outsider_senders(void);
+int few(void), crowded(void), refused(void), recycled(void), recycling(void), outsider(void), outsider_senders(void);
 int privilege(void);
 int hostile(void), weird(void);
 int many(void), private_table(void), no_leader(void), flip(void), churn(void);

@@ -1,4 +1,4 @@
-/* Few descriptors, and calls that are refused around us. */
+/* Few descriptors, no more tasks, and calls that are refused around us. */
 #include "attack.h"
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -48,6 +48,32 @@ int few(void)
 		reap(pid);
 	}
 	say("bad", bad);
+	return 0;
+}
+
+static void taken(int sig) { (void)sig; }
+
+/* Calls of one that has used up every task that its user may have. */
+int crowded(void)
+{
+	long count = option("calls", 5000), children = 0, bad = 0;
+	signal(SIGUSR1, taken); /* what is ignored would not be sent by the caller itself */
+	pid_t pid, last = -1;
+	while ((pid = fork()) > 0) {
+		last = pid;
+		children++;
+	}
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			pause();
+	}
+	must(last > 0, "fork");
+	int fd = pidfd_open_(last, 0);
+	for (long i = 0; i < count; i++)
+		bad += send_signal(fd, SIGUSR1, NULL, 0) != 0 || kill(last, SIGUSR1) != 0;
+	say("bad", bad);
+	say("children", children);
 	return 0;
 }
 

@@ -8,7 +8,7 @@ static const struct {
 	int (*run)(void);
 } attacks[] = {
 	{"storm", storm}, {"self-storm", self_storm}, {"group-storm", group_storm}, {"killed", killed},
-	{"recycled", recycled}, {"recycling", recycling}, {"few", few}, {"refused", refused}, {"outsider", outsider}, {"outsider-senders", outsider_senders}, {"privilege", privilege},
+	{"recycled", recycled}, {"recycling", recycling}, {"few", few}, {"crowded", crowded}, {"refused", refused}, {"outsider", outsider}, {"outsider-senders", outsider_senders}, {"privilege", privilege},
 	{"hostile", hostile}, {"weird", weird},
 	{"many", many}, {"private-table", private_table}, {"no-leader", no_leader}, {"flip", flip}, {"churn", churn},
 	{"load", load}, {"bomb", bomb}, {"protect", protect}, {"dead", dead}, {"peek", peek},
