@@ -14,3 +14,10 @@ func (s *Supervisor) PutOff() int {
 	defer s.Pool.mu.Unlock()
 	return s.off.fresh.len() + s.off.stuck.len()
 }
+
+// Awaited tells whether a thread's next call waits for what becomes of its last.
+func (s *Supervisor) Awaited(tid int32) bool {
+	s.settling.mu.Lock()
+	defer s.settling.mu.Unlock()
+	return s.settling.tids[tid] > 0
+}

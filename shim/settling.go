@@ -6,8 +6,8 @@ import (
 )
 
 // settling are the threads whose last call is being answered by a worker that has yet to
-// learn how the answer was received (Call.Settled): their next one, which another worker may
-// have by then, waits for that.
+// learn how the answer was received (Call.Settled), or to tell the Observer: their next one,
+// which another worker may have by then, waits for that.
 type settling struct {
 	count atomic.Int32 // of those below, so that nobody locks without need
 

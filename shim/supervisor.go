@@ -293,7 +293,10 @@ func (s *Supervisor) answer(c *Call, v Verdict) {
 	if c.After != nil || v.Kind == KindRun { // somebody may be waited for
 		c.worker.HandOff()
 	}
-	if c.Settled != nil {
+	// Whoever watches is told of a thread's calls in their order, and its next one can be
+	// another worker's as soon as it has its answer.
+	settles := c.Settled != nil || s.Observe != nil && !s.Alone
+	if settles {
 		s.settling.begin(c.Tid)
 	}
 	c.Report = nil
@@ -304,10 +307,12 @@ func (s *Supervisor) answer(c *Call, v Verdict) {
 	c.Finished()
 	if c.Settled != nil {
 		c.Settled(c, v, err)
-		s.settling.end(c.Tid)
 	}
 	if s.Observe != nil && (!s.Results || c.Report != nil) {
 		s.Observe.After(c, v, err)
+	}
+	if settles {
+		s.settling.end(c.Tid)
 	}
 	if err != nil && !errors.Is(err, ErrGone) {
 		s.Log.Error("answer", "tid", c.Tid, "verdict", v, "error", err)
