@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"sync"
 	"syscall"
 	"time"
 
@@ -35,83 +34,6 @@ type Helper struct {
 
 	process *os.Process
 	socket  int // blocking, with Deadline for a timeout: the poller would cost two more switches
-}
-
-// All are the helper processes of a supervisor, which are its children: whoever
-// waits for the last descendant of COMMAND has to end them first.
-type All struct {
-	mu     sync.Mutex  // guards below
-	live   map[int]int // pid by socket
-	closed bool
-}
-
-// Stop ends every helper and waits for it to end, without reaping it. The next question
-// starts another. Precondition: called by the thread that reaps, so that a number that
-// is still our child's stays so: what remove has not been told of is not reaped by us.
-func (hs *All) Stop() {
-	hs.mu.Lock()
-	defer hs.mu.Unlock()
-	for socket, pid := range hs.live {
-		_ = unix.Shutdown(socket, unix.SHUT_RDWR)
-		end(pid)
-		delete(hs.live, socket)
-	}
-}
-
-// Close hangs up on every helper, and on those that are still started: nobody is left
-// to be served. Whoever reaps our children would wait for them for ever.
-func (hs *All) Close() {
-	hs.mu.Lock()
-	defer hs.mu.Unlock()
-	hs.closed = true
-	for socket := range hs.live {
-		_ = unix.Shutdown(socket, unix.SHUT_RDWR)
-	}
-}
-
-// stopPatience is for one that is killed while it holds what others wait for.
-const stopPatience = time.Second
-
-func end(pid int) {
-	wait := func() { time.Sleep(200 * time.Microsecond) } //nolint:forbidigo // waitid has no deadline, and old kernels no pidfd to poll
-	for deadline := time.Now().Add(stopPatience); time.Now().Before(deadline); wait() {
-		var info unix.Siginfo
-		err := unix.Waitid(unix.P_PID, pid, &info, unix.WEXITED|unix.WNOWAIT|unix.WNOHANG, nil)
-		if err != nil || info.Signo != 0 {
-			return
-		}
-		_ = unix.Kill(pid, unix.SIGKILL) //nolint:forbidigo // our child, not reaped: see Stop
-	}
-}
-
-func (hs *All) add(socket, pid int) {
-	hs.mu.Lock()
-	defer hs.mu.Unlock()
-	if hs.live == nil {
-		hs.live = map[int]int{}
-	}
-	hs.live[socket] = pid
-	if hs.closed {
-		_ = unix.Shutdown(socket, unix.SHUT_RDWR)
-	}
-}
-
-// Has tells whether a process is one of the helpers.
-func (hs *All) Has(pid int32) bool {
-	hs.mu.Lock()
-	defer hs.mu.Unlock()
-	for _, helper := range hs.live {
-		if helper == int(pid) {
-			return true
-		}
-	}
-	return false
-}
-
-func (hs *All) remove(socket int) {
-	hs.mu.Lock()
-	defer hs.mu.Unlock()
-	delete(hs.live, socket)
 }
 
 // Ask sends a question and waits for its answer: ErrLate if none came in time. A
@@ -160,6 +82,9 @@ func (h *Helper) answer(answer []byte) (int, error) {
 }
 
 func (h *Helper) start() error {
+	if h.All.stuck() {
+		return ErrLate
+	}
 	ours, other, err := socketPair()
 	if err != nil {
 		return err
@@ -208,15 +133,7 @@ func (h *Helper) stop() {
 	_ = h.process.Release()
 	_ = unix.Close(h.socket)
 	h.process = nil
-	go reap(pid)
-}
-
-func reap(pid int) {
-	for {
-		if _, err := unix.Wait4(pid, nil, 0, nil); !errors.Is(err, unix.EINTR) {
-			return
-		}
-	}
+	h.All.reap(pid)
 }
 
 // Serve is the helper's side: it answers questions until the socket closes.
