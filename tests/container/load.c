@@ -1,7 +1,7 @@
 /*
  * Many callers that call as fast as they are answered.
  *
- *   load [--killable] [--siblings] [--agent SOCKET ID METADATA] [--queue|--plain] CALLERS SECONDS
+ *   load [--killable] [--siblings] [--agent SOCKET ID METADATA] [--queue|--plain|--silent] CALLERS SECONDS
  *
  * With --agent it is its own runtime: it installs the filter that runc would, and hands
  * the listener over as runc does; with --killable one that waits as newer runtimes' do, with
@@ -10,18 +10,21 @@
  * caller sends numbered signals to a receiver of its own, which counts those that do not
  * come and those that come twice; without, signal 0 to its parent. --plain is --queue without
  * siginfo, so without numbers: the signals take turns, and each one's are counted. SECONDS may
- * be -1: until SIGUSR1.
+ * be -1: until SIGUSR1. --silent: each makes one call, with a siginfo on a page that nobody ever
+ * fills.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <linux/userfaultfd.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -42,7 +45,7 @@ static struct tally {
 	long slowest; /* ns */
 } *tallies;
 
-static int queueing, plain, killable, siblings;
+static int queueing, plain, silent, killable, siblings;
 static volatile int *ended;
 
 static void must(long ret, const char *what)
@@ -154,10 +157,23 @@ static pid_t receiver(struct tally *t)
 	return pid;
 }
 
+static siginfo_t *silent_page(void)
+{
+	int fd = (int)syscall(SYS_userfaultfd, 0);
+	struct uffdio_api api = {.api = UFFD_API};
+	must(fd, "userfaultfd");
+	must(ioctl(fd, UFFDIO_API, &api), "UFFDIO_API");
+	void *at = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct uffdio_register range = {.range = {(unsigned long)at, 4096}, .mode = UFFDIO_REGISTER_MODE_MISSING};
+	must(ioctl(fd, UFFDIO_REGISTER, &range), "UFFDIO_REGISTER");
+	return at;
+}
+
 static void call(struct tally *t, long until)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL); /* nobody calls on for a test that has ended */
 	pid_t target = queueing ? receiver(t) : getppid();
+	siginfo_t *none = silent ? silent_page() : NULL;
 	siginfo_t info = {.si_signo = SIG_NUMBERED, .si_code = SI_QUEUE};
 	long fd = syscall(SYS_OPEN, target, 0), start, took;
 	must(fd, "pidfd_open");
@@ -166,7 +182,7 @@ static void call(struct tally *t, long until)
 		int kind = plain ? (int)(t->calls % KINDS) : 0;
 		info.si_value.sival_int = (int)t->calls;
 		start = now();
-		long ret = syscall(SYS_SEND, fd, queueing ? SIG_NUMBERED + kind : 0, queueing && !plain ? &info : NULL, 0);
+		long ret = syscall(SYS_SEND, fd, queueing ? SIG_NUMBERED + kind : 0, queueing && !plain ? &info : none, 0);
 		took = now() - start;
 		if (ret)
 			t->errors++, t->last = errno;
@@ -202,6 +218,8 @@ int main(int argc, char **argv)
 		hand_over(argv[2], argv[3], argv[4]);
 		argv += 4, argc -= 4;
 	}
+	if (argc > 1 && !strcmp(argv[1], "--silent"))
+		silent = 1, argv++, argc--;
 	plain = argc > 1 && !strcmp(argv[1], "--plain");
 	if (plain || (argc > 1 && !strcmp(argv[1], "--queue"))) {
 		queueing = 1, argv++, argc--;
@@ -210,7 +228,7 @@ int main(int argc, char **argv)
 	}
 	int callers = argc == 3 ? atoi(argv[1]) : 0;
 	if (callers < 1 || callers > CALLERS) {
-		fprintf(stderr, "usage: load [--killable] [--siblings] [--agent SOCKET ID METADATA] [--queue|--plain] CALLERS SECONDS\n");
+		fprintf(stderr, "usage: load [--killable] [--siblings] [--agent SOCKET ID METADATA] [--queue|--plain|--silent] CALLERS SECONDS\n");
 		return 2;
 	}
 	tallies = mmap(NULL, (CALLERS + 1) * sizeof(*tallies), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
