@@ -54,7 +54,7 @@ func TestCommandTakesEveryTask(t *testing.T) {
 			uid++
 			user := strconv.Itoa(uid)
 			t.Run(backend+"/"+mode, func(t *testing.T) {
-				argv := attackIn(t, mode, "m64", "crowded", "calls="+strconv.Itoa(soak(1500, 20_000)))
+				argv := attackIn(t, mode, "m64", "crowded", "calls="+strconv.Itoa(soak(4000, 20_000)))
 				limited := []string{"setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--", "prlimit", "--nproc=150", "--"}
 				argv = slices.Concat(limited, argv[:2], []string{"--backend", backend, "--policy", policy}, argv[2:])
 				got := attackNumbers(t, argv)

@@ -23,6 +23,7 @@ func (s *supervisor) notice() error {
 	if err != nil {
 		return os.NewSyscallError("eventfd", err)
 	}
+	spareThreads(spares)
 	ready := make(chan struct{})
 	go takeSignals(never, ready)
 	<-ready
@@ -30,6 +31,12 @@ func (s *supervisor) notice() error {
 	go s.tellNotes(pipe[0])
 	return nil
 }
+
+// spares are the supervisor's threads, had while COMMAND has not used up what there is: the
+// runtime aborts where it is refused one. Some ten goroutines of ours wait in the kernel (for
+// orders, for the parent thread, for the keeper of descriptors, for notes and signals, in the
+// poller), and each processor has one that runs and one that has just let another run.
+const spares = 14
 
 // noticeAgain comes after the fork, for which this process ignored what COMMAND was to
 // inherit as ignored.

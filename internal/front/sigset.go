@@ -54,7 +54,7 @@ func faults() sigset {
 // gets a few to keep, and one processor.
 func funnel() error {
 	runtime.GOMAXPROCS(1)
-	spareThreads(spares)
+	spareThreads(3)
 	ownPid = int32(os.Getpid())
 	notTaken = blocked
 	never, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
@@ -78,12 +78,6 @@ func funnel() error {
 
 // funnelled is what each other thread is interrupted by.
 const funnelled = unix.SIGPROF
-
-// spares are for the goroutines of ours that wait in the kernel (for orders, for the parent
-// thread, for the keeper of descriptors, for notes and signals, in the poller), one that runs and
-// one that has just let another run. All are made while COMMAND has not used up what there is:
-// the runtime aborts where it is refused one.
-const spares = 8
 
 // spareThreads makes n threads, which the runtime keeps when they are free.
 func spareThreads(n int) {

@@ -34,7 +34,7 @@ func Threads() shim.Threads {
 // spare is how many threads the scheduler comes to need besides the workers: one that runs on
 // each processor, and one that has just handed that processor to a worker and is not yet
 // listed as free (runtime/proc.go, startlockedm, stopm: on a busy machine it can be kept from that for
-// long); and a few that wait in the kernel (internal/front, spares).
+// long); and a few that wait in the kernel (internal/front, notice.go).
 func spare(processors int) int { return 2*processors + 4 }
 
 // fewDescriptors are as many as eight workers can have open, and what else there is.

@@ -3,6 +3,7 @@ package session
 import (
 	"errors"
 	"fmt"
+	"runtime"
 
 	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
 	"github.com/pidfd-shim/pidfd-shim/internal/proc"
@@ -27,6 +28,7 @@ func (s *Session) LaunchTraced(l *ptrace.Launcher) (int, error) {
 		return 0, err
 	}
 	l.Install = func() (int, error) { return notify.InstallTrace(program, s.Features.Notify) }
+	runtime.GOMAXPROCS(min(runtime.GOMAXPROCS(0), 2)) // the tracer serves; each takes threads
 	return l.Launch()
 }
 

@@ -109,7 +109,7 @@ static void try_threads(void) {
 	if (getrlimit(RLIMIT_NPROC, &now) != 0 || now.rlim_cur > 1024)
 		return;
 	pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-	enum { enough = 80 };
+	enum { enough = 96 };
 	pthread_t threads[enough];
 	int n = 0;
 	pthread_mutex_lock(&lock);
