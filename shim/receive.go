@@ -60,6 +60,7 @@ func (w *Worker) HandOff() {
 	if w == nil || w.receives.Load() == nil || w.of.Load().Alone {
 		return
 	}
+	w.of.Load().settling.mark(w) // before anybody can receive what its caller does next
 	f := w.receives.Swap(nil)
 	if f == nil {
 		return

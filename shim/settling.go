@@ -3,11 +3,13 @@ package shim
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
-// settling are the threads whose last call is being answered by a worker that has yet to
-// learn how the answer was received (Call.Settled), or to tell the Observer: their next one,
-// which another worker may have by then, waits for that.
+// settling are the threads with a call at a worker that has given receiving away, or that has
+// yet to learn how its answer was received (Call.Settled), or to tell the Observer. Their wait may have been ended by a
+// signal, and their next call, which another worker may have by then, may be the same one made
+// again: whether it is can be told only when the first has been settled.
 type settling struct {
 	count atomic.Int32 // of those below, so that nobody locks without need
 
@@ -15,6 +17,29 @@ type settling struct {
 	tids  map[int32]int
 	ended *sync.Cond
 }
+
+// mark adds the call that the worker is at, once.
+func (t *settling) mark(w *Worker) {
+	v := w.serving.Load()
+	if v == 0 || v&marked != 0 {
+		return
+	}
+	tid := int32(v >> 1)
+	t.begin(tid)
+	if !w.serving.CompareAndSwap(v, v|marked) { // it was marked, or has ended, meanwhile
+		t.end(tid)
+	}
+}
+
+// settled says that nothing of the worker's call is left to learn.
+func (t *settling) settled(w *Worker) {
+	if v := w.serving.Swap(0); v&marked != 0 {
+		t.end(int32(v >> 1))
+	}
+}
+
+// marked is the low bit of Worker.serving; the thread is above it.
+const marked = 1
 
 func (t *settling) begin(tid int32) {
 	t.mu.Lock()
@@ -36,13 +61,29 @@ func (t *settling) end(tid int32) {
 	t.ended.Broadcast()
 }
 
-func (t *settling) await(tid int32) {
+// settleWithin bounds a wait for another worker, which a caller may hold up.
+const settleWithin = 20 * time.Millisecond
+
+// await reports false if that takes too long.
+func (t *settling) await(tid int32) bool {
 	if t.count.Load() == 0 {
-		return
+		return true
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for t.tids[tid] > 0 {
+	if t.tids[tid] == 0 {
+		return true
+	}
+	late := false
+	timer := time.AfterFunc(settleWithin, func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		late = true
+		t.ended.Broadcast()
+	})
+	defer timer.Stop()
+	for t.tids[tid] > 0 && !late {
 		t.ended.Wait()
 	}
+	return t.tids[tid] == 0
 }

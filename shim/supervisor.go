@@ -217,7 +217,25 @@ func (s *Supervisor) serve(w *Worker, c *Call) {
 		w.putHandlers()
 		w.handlers, w.handlersOf = s.takeHandlers(), s
 	}
+	if !s.awaitSettled(w, c) {
+		s.later(c)
+		return
+	}
+	w.serving.Store(int64(c.Tid) << 1)
+	if c.Slow {
+		s.settling.mark(w)
+	}
 	s.serveOne(c, w.handlers)
+	s.settling.settled(w)
+}
+
+// awaitSettled waits for the last call of this thread, if another worker still has it.
+func (s *Supervisor) awaitSettled(w *Worker, c *Call) bool {
+	if s.settling.count.Load() == 0 {
+		return true
+	}
+	w.HandOff()
+	return s.settling.await(c.Tid)
 }
 
 // takeHandlers finds handlers that nobody uses, those first that were used last: what they
@@ -252,7 +270,6 @@ func (s *Supervisor) serveOne(c *Call, handlers *Handlers) {
 		c.Received = Monotonic()
 	}
 	c.witness, _ = s.Observe.(Witness)
-	s.settling.await(c.Tid)
 	v := Fail(unix.ENOSYS)
 	if handle := s.handler(c, handlers); handle != nil {
 		v = handle(c)
@@ -266,14 +283,19 @@ func (s *Supervisor) serveOne(c *Call, handlers *Handlers) {
 		}
 		return
 	case KindLater:
-		if p, ok := s.Backend.(Postponer); ok && !c.Slow {
-			p.Postponed(c)
-		}
-		s.postpone(c)
-		c.Mark = nil // the copy's
+		s.later(c)
 		return
 	}
 	s.answer(c, v)
+}
+
+// later puts a call off.
+func (s *Supervisor) later(c *Call) {
+	if p, ok := s.Backend.(Postponer); ok && !c.Slow {
+		p.Postponed(c)
+	}
+	s.postpone(c)
+	c.Mark = nil // the copy's
 }
 
 // handler is nil for a call that nobody answers.
@@ -295,9 +317,8 @@ func (s *Supervisor) answer(c *Call, v Verdict) {
 	}
 	// Whoever watches is told of a thread's calls in their order, and its next one can be
 	// another worker's as soon as it has its answer.
-	settles := c.Settled != nil || s.Observe != nil && !s.Alone
-	if settles {
-		s.settling.begin(c.Tid)
+	if settles := c.Settled != nil || s.Observe != nil && !s.Alone; settles && c.worker != nil {
+		s.settling.mark(c.worker)
 	}
 	c.Report = nil
 	if s.Results {
@@ -311,8 +332,8 @@ func (s *Supervisor) answer(c *Call, v Verdict) {
 	if s.Observe != nil && (!s.Results || c.Report != nil) {
 		s.Observe.After(c, v, err)
 	}
-	if settles {
-		s.settling.end(c.Tid)
+	if c.worker != nil {
+		s.settling.settled(c.worker)
 	}
 	if err != nil && !errors.Is(err, ErrGone) {
 		s.Log.Error("answer", "tid", c.Tid, "verdict", v, "error", err)

@@ -16,6 +16,7 @@ type Worker struct {
 
 	calls    atomic.Uint64          // odd while it is at one
 	receives atomic.Pointer[source] // that nobody else receives from
+	serving  atomic.Int64           // whose call it is at: see settling.mark; 0: nobody's
 
 	stuck   atomic.Pointer[Supervisor] // it counts among those whose caller holds them up
 	mayWait bool                       // it counts among those whose call may take for ever
