@@ -1,6 +1,7 @@
 package emulate
 
 import (
+	"cmp"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -94,7 +95,8 @@ func (l *Ledger) restart(a *attempt) (shim.Verdict, bool) {
 	if e == nil {
 		return shim.Verdict{}, false
 	}
-	if a.caller == nil || !e.key.matches(keyOf(a)) || shim.Monotonic()-e.at > restartWithin {
+	came := cmp.Or(a.call.Received, shim.Monotonic())
+	if a.caller == nil || !e.key.matches(keyOf(a)) || came-e.at > restartWithin {
 		l.forget(a.call.Tid)
 		return shim.Verdict{}, false
 	}

@@ -55,9 +55,21 @@ func (f *source) next(c *Call) (*Supervisor, error) {
 }
 
 // HandOff has another worker receive the calls to come, so that this one may take the time it
-// needs with what it has.
+// needs with what it has. Not where a caller's wait can be ended after its signal was sent, and
+// nobody else's calls are received here: its call comes again at once then, and must find what
+// became of the first. The watch does so all the same where that takes too long.
 func (w *Worker) HandOff() {
-	if w == nil || w.receives.Load() == nil || w.of.Load().Alone {
+	if w == nil {
+		return
+	}
+	if f := w.receives.Load(); f != nil && (f.of == nil || !f.of.Restarts) {
+		w.giveAway()
+	}
+}
+
+// giveAway is HandOff, whatever is lost by it.
+func (w *Worker) giveAway() {
+	if w.receives.Load() == nil || w.of.Load().Alone {
 		return
 	}
 	w.of.Load().settling.mark(w) // before anybody can receive what its caller does next

@@ -47,6 +47,10 @@ type Supervisor struct {
 	// Results says that the observer wants to know what calls return that callers carry out.
 	Results bool
 
+	// Restarts says that a caller's wait can be ended after its signal was sent, and the call be
+	// made again: without WAIT_KILLABLE_RECV.
+	Restarts bool
+
 	// Alone says that one thread alone can receive and answer: the backend belongs to it.
 	Alone bool
 
@@ -222,7 +226,7 @@ func (s *Supervisor) serve(w *Worker, c *Call) {
 		return
 	}
 	w.serving.Store(int64(c.Tid) << 1)
-	if c.Slow {
+	if c.Slow || w.receives.Load() == nil { // others receive already
 		s.settling.mark(w)
 	}
 	s.serveOne(c, w.handlers)
@@ -234,6 +238,7 @@ func (s *Supervisor) awaitSettled(w *Worker, c *Call) bool {
 	if s.settling.count.Load() == 0 {
 		return true
 	}
+	c.Received = cmp.Or(c.Received, Monotonic()) // it is not later for having waited here
 	w.HandOff()
 	return s.settling.await(c.Tid)
 }

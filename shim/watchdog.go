@@ -56,7 +56,7 @@ func (w *Worker) look() {
 		w.unstick()
 		return
 	}
-	w.HandOff()
+	w.giveAway()
 	w.stick()
 	if entered%2 == 1 && w.reads.Load() && (w.seen.since >= starvation || !w.starved()) {
 		w.of.Load().suspect()

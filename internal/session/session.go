@@ -174,7 +174,7 @@ func (s *Session) Serve() error {
 		s.backend = s.Wrap(s.backend)
 	}
 	supervisor := &shim.Supervisor{
-		Backend: s.backend, Observe: s.Observer, Log: s.Log, Others: s.Others,
+		Backend: s.backend, Observe: s.Observer, Log: s.Log, Others: s.Others, Restarts: s.ledger != nil,
 		Pool:    s.Pool,
 		Results: s.options.Results && s.Observer != nil,
 		Alone:   s.Plan.Backend == BackendPtrace, // a tracer's work is that of one thread
