@@ -57,8 +57,8 @@ func (w *witness) wasKilled() bool {
 	}
 	for start := time.Now(); time.Since(start) < time.Second; {
 		if readable(w.sock, 5*time.Millisecond) {
-			_, err := unix.Read(w.sock, answer[:])
-			return err != nil
+			n, err := unix.Read(w.sock, answer[:])
+			return err != nil || n == 0 // it has ended: nobody has the other end
 		}
 		if isIn(w.pid, "ZX") {
 			return true
