@@ -18,8 +18,9 @@ func TestKillIsNotInterrupted(t *testing.T) {
 				argv := underPolicy(t, mode, width, file, "eintr", "rounds="+strconv.Itoa(rounds), "restart="+strconv.Itoa(restart))
 				got := attackNumbers(t, argv)
 				expect(t, argv, got, map[string]int{"wrong": 0, "late": 0})
-				// One in a hundred on an idle machine; a busy one wakes who receives late.
-				if got["interrupted"] > rounds/20 || restart == 1 && got["interrupted"] > 0 {
+				// 95 in a hundred where one worker does everything; wanted is one. Seen are 0 to 7: who
+				// receives is woken late on a machine with other things to do.
+				if got["interrupted"] > rounds/8 || restart == 1 && got["interrupted"] > 0 {
 					t.Errorf("%d of %d rounds interrupted: %s", got["interrupted"], rounds, shellLine(argv))
 				}
 				t.Logf("%d of %d rounds interrupted", got["interrupted"], rounds)

@@ -104,7 +104,8 @@ func (t *tracerProcess) seize(pid, slot int) error {
 	if slot >= 0 {
 		rights = unix.UnixRights(slot)
 	}
-	if err := unix.Sendmsg(int(t.socket.Fd()), []byte(strconv.Itoa(pid)), rights, nil, 0); err != nil {
+	// One that has ended by now has said why, and that can still be read.
+	if err := unix.Sendmsg(int(t.socket.Fd()), []byte(strconv.Itoa(pid)), rights, nil, 0); err != nil && !errors.Is(err, unix.EPIPE) {
 		return fmt.Errorf("hand COMMAND to the tracer: %w", err)
 	}
 	answer := make([]byte, 4096)
