@@ -77,6 +77,16 @@ func judgeDoctor(t *testing.T, k vmKernel) {
 		t.Fatal(err)
 	}
 	_, story, _ := strings.Cut(k.ran["doctor"].stdout, "\n\n")
+	// In front of it: whether real calls reach us, which a machine without other filters has them do.
+	if at := strings.Index(story, "BACKEND "); at > 0 {
+		reach := strings.Split(strings.TrimSpace(story[:at]), "\n")[1:]
+		story = story[at:]
+		for _, line := range reach {
+			if !strings.Contains(line, "reaches us") && strings.Contains(line, "pidfd_send_signal") {
+				t.Errorf("doctor on %s: %s", k.release, line)
+			}
+		}
+	}
 	if story != string(want) || k.ran["doctor"].end != "ok" {
 		t.Errorf("doctor on %s (ended with %q) is not %s:\n%s", k.release, k.ran["doctor"].end, golden, sideBySide("doctor", string(want), story))
 	}
