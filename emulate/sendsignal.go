@@ -167,11 +167,6 @@ type attempt struct {
 	cut         error // of spend: it goes on elsewhere, or nowhere
 }
 
-// toItself tells of a signal that the calling thread may be the one to take.
-func (a *attempt) toItself() bool {
-	return a.group() || a.target.tgid != 0 && a.target.tgid == a.caller.tgid
-}
-
 type outcome uint8
 
 const (

@@ -37,7 +37,6 @@ type rule struct {
 	purpose
 	name    string
 	signals []int32
-	values  []int32
 	calls   int
 	lines   []*Line // one for each call and signal
 }
