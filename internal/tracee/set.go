@@ -19,12 +19,21 @@ type Set struct {
 }
 
 // Seize traces a task: it runs on, and its number is not given to another before we have
-// waited for its end. It can block where the task is in an execve that blocks.
+// waited for its end. It can block where the task is in an execve that blocks, and waits a
+// little for one that another thread of this process is about to let go of.
 func (s *Set) Seize(tid int32, options int) unix.Errno {
 	if i := slices.Index(s.leaving, tid); i >= 0 {
 		s.leaving = slices.Delete(s.leaving, i, i+1) // not let go yet
 		return 0
 	}
+	errno := s.seize(tid, options)
+	if errno == unix.EPERM && s.Held.Traces(tid) && s.Held.awaitFree(tid, pinPatience) {
+		return s.seize(tid, options)
+	}
+	return errno
+}
+
+func (s *Set) seize(tid int32, options int) unix.Errno {
 	s.Held.hold(tid)
 	errno := seize(tid, options)
 	if errno != 0 {
