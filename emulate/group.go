@@ -37,6 +37,7 @@ func (h *SendSignal) sendGroup(a *attempt) unix.Errno {
 		h.Log.Error("a process group is too large: the rest of it is not signalled", "tid", a.call.Tid, "members", len(members))
 	}
 	r.Path = h.path(a)
+	r.TargetPid = max(r.TargetPid, a.target.pid) // the leader stands for the group
 	a.ancestry = ancestry{}
 	if !a.call.Commit() { // each member's send is a part of it
 		a.cut = shim.ErrGone
@@ -51,7 +52,7 @@ func (h *SendSignal) sendMembers(a *attempt, members []int32) unix.Errno {
 	r := &a.call.Record
 	_ = h.callerCreds(a) // once for all; where it fails each member fails by itself
 	result := unix.ESRCH
-	denied := false
+	denied, sent, rule := false, false, "" // the rule of the first who gets it, else of the first
 	for i, pid := range members {
 		if !a.out && h.Backend.Blocked(a.call) != nil {
 			a.cut = shim.ErrGone
@@ -60,9 +61,13 @@ func (h *SendSignal) sendMembers(a *attempt, members []int32) unix.Errno {
 		errno := h.sendMember(a, pid)
 		a.out = a.out || errno == 0 && a.req.sig != 0
 		denied = denied || r.Denied
+		if rule == "" || errno == 0 && !sent {
+			rule = r.Rule
+		}
+		sent = sent || errno == 0
 		result = a.target.sum(result, errno, i == 0)
 	}
-	r.Denied = denied && result != 0
+	r.Denied, r.Rule = denied && result != 0, rule
 	return result
 }
 
