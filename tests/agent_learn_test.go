@@ -77,3 +77,60 @@ func (c *container) calls(list, errno string) {
 		c.t.Errorf("%s: %v %s\ncalls\n%scame to\n%swant %s of each", c.runtime, err, &stderr, list, out, errno)
 	}
 }
+
+// signalsGroup has a great-grandchild signal the group that another leads, and tells how a
+// member ended; and looks for a process that is not there.
+const signalsGroup = `
+import os, signal
+signal.signal(15, signal.SIG_IGN)
+def start(what):
+    pid = os.fork()
+    if pid == 0:
+        what()
+        os._exit(0)
+    return pid
+def leader():
+    os.setsid()
+    r, w = os.pipe()
+    def member():
+        signal.signal(15, signal.SIG_DFL)
+        signal.alarm(30)
+        os.write(w, b".")
+        signal.pause()
+    pid = start(member)
+    os.read(r, 1)
+    os.waitpid(start(lambda: os.waitpid(start(lambda: os.kill(0, 15)), 0)), 0)
+    print(os.waitpid(pid, 0)[1], flush=True)
+os.waitpid(start(leader), 0)
+try:
+    os.kill(99999999, 3)
+except OSError as e:
+    print(e.strerror)
+`
+
+// TestRunLearns records a command, and runs it again under what was learnt: it does and sees
+// the same. That the leader stands for its group is on the line, under either policy.
+func TestRunLearns(t *testing.T) {
+	dir := t.TempDir()
+	record, learnt, audit := filepath.Join(dir, "record.yaml"), filepath.Join(dir, "learnt.yaml"), filepath.Join(dir, "a.jsonl")
+	shim := buildShim(t)
+	replace(t, record, "version: 1\nsyscalls: all\n")
+	for _, file := range []string{record, learnt} {
+		o := program{argv: []string{shim, "run", "--policy", file, "--audit", audit, "--", "python3", "-c", signalsGroup}}.run(t)
+		if o.status != 0 || o.output != "15\nNo such process\n" {
+			t.Errorf("%s: status %d: %s", filepath.Base(file), o.status, o.output)
+		}
+		if out, err := exec.Command(shim, "policy", "learn", audit, "-o", learnt).CombinedOutput(); err != nil {
+			t.Fatalf("policy learn: %v: %s", err, out)
+		}
+	}
+	groups := 0
+	for _, line := range auditLines(t, audit) {
+		if target, _ := line["target"].(map[string]any); target != nil && line["signal"] == "SIGTERM" && target["comm"] == "python3" {
+			groups++
+		}
+	}
+	if groups != 2 {
+		t.Errorf("%d lines name a group's leader:\n%s\n%s", groups, readFile(t, audit), readFile(t, learnt))
+	}
+}

@@ -2,6 +2,8 @@ package tests
 
 import (
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -40,6 +42,33 @@ func TestComplain(t *testing.T) {
 			if verdicts["log zero"] < 20 || verdicts["allow own"] < 300 || verdicts["deny zero"]+verdicts["deny default"] > 0 {
 				t.Errorf("%s: verdicts %v", shellLine(argv), verdicts)
 			}
+		}
+	}
+}
+
+// complainingModes are those that TestTruth has complain, each width half of them.
+var complainingModes = map[string][]string{
+	"m64": {"forward", "caller", "ptrace"}, "m32": {"continue", "emulate", "ptrace-emulate"},
+}
+
+// complain has modes complain of all calls over a part of the truth suite: rows are as without
+// a policy.
+func complain(t *testing.T, width, truth string, exceptions []exception) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "deny.yaml")
+	replace(t, file, denyEverything)
+	part := []string{truth, "--every", "16"}
+	native := runTruth(t, part...)
+	for _, m := range modes(t) {
+		if !slices.Contains(complainingModes[width], m.name) {
+			continue
+		}
+		audit := filepath.Join(dir, m.name)
+		run := slices.Concat([]string{buildShim(t), "run"}, m.flags, []string{"--complain", "--policy", file, "--audit", audit, "--"})
+		v := judge(native, runTruth(t, slices.Concat(run, part)...), exceptions, m.name, width, true)
+		report(t, v, width+"-complain-"+m.name, append(run, truth))
+		if logged := strings.Count(readFile(t, audit), `"verdict":"log"`); logged < 50 {
+			t.Errorf("%s: %d calls were logged", m.name, logged)
 		}
 	}
 }

@@ -64,6 +64,9 @@ func TestTruth(t *testing.T) {
 					report(t, v, width+"-"+m.name, append(run, truth[0]))
 				})
 			}
+			if rowsWanted() == nil {
+				t.Run("complain", func(t *testing.T) { complain(t, width, truth[0], exceptions) })
+			}
 		})
 	}
 }

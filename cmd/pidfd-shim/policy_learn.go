@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -32,6 +33,9 @@ give the same policy.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, files []string) error {
 			text, err := learnPolicy(cmd, files, merge)
+			for _, file := range files {
+				err = cmp.Or(err, differ(file, output))
+			}
 			if err == nil {
 				err = writePolicyFile(cmd.OutOrStdout(), output, text)
 			}
@@ -63,8 +67,11 @@ func learnPolicy(cmd *cobra.Command, files []string, merge string) (string, erro
 		cmd.PrintErrf("pidfd-shim: policy learn: %s\n", note)
 	}
 	p, err := policy.Parse("learnt", []byte(text))
-	if err != nil {
-		return "", fmt.Errorf("what was learnt is no policy, which is a mistake of ours: %w", err)
+	switch {
+	case err != nil && merge != "":
+		return "", fmt.Errorf("%s has a form that cannot be added to: give \"rules:\" a line of its own, and each rule its lines: %w", merge, err)
+	case err != nil:
+		return "", fmt.Errorf("what was learnt is no policy: %w", err)
 	}
 	if failures := p.Test(); len(failures) > 0 && merge == "" {
 		return "", fmt.Errorf("what was learnt fails its own tests, which is a mistake of ours: %w", &failures[0])
@@ -107,7 +114,26 @@ func writePolicyFile(stdout io.Writer, output, text string) error {
 		_, err := io.WriteString(stdout, text)
 		return err
 	}
-	return os.WriteFile(output, []byte(text), 0o644) //nolint:gosec // a policy is no secret
+	return replaceFile(output, []byte(text))
+}
+
+// replaceFile has readers see the old file or the new one. A link, or what is no file, is
+// written to.
+func replaceFile(name string, text []byte) error {
+	const mode = 0o666 // and the umask
+	info, err := os.Lstat(name)
+	if err == nil && !info.Mode().IsRegular() {
+		return os.WriteFile(name, text, mode)
+	}
+	next := name + ".new"
+	if err := os.WriteFile(next, text, mode); err != nil {
+		_ = os.Remove(next)
+		return err
+	}
+	if info != nil {
+		_ = os.Chmod(next, info.Mode().Perm())
+	}
+	return os.Rename(next, name)
 }
 
 func newPolicyReplay() *cobra.Command {

@@ -76,7 +76,7 @@ func differ(input, output string) error {
 		return nil //nolint:nilerror // to open it says why, and - is no file
 	}
 	if out, err := os.Stat(output); err == nil && out.Mode().IsRegular() && os.SameFile(in, out) {
-		return usageError{errors.New("-o is the audit itself: give the page another name")}
+		return usageError{errors.New("-o is the audit itself: give another name")}
 	}
 	return nil
 }

@@ -5,9 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/pidfd-shim/pidfd-shim/arch"
-	"github.com/pidfd-shim/pidfd-shim/policy"
 )
 
 // Learned is what became of an audit.
@@ -17,28 +14,15 @@ type Learned struct {
 	Notes    []string // what could not be made a rule of
 }
 
-// purpose is whom a rule is about and what goes along: calls of one purpose differ by their
-// signal alone. The narrowest words that a person would take: a relation says more than an
-// id, an id is harder to forge than a program's file, and that than a name.
-type purpose struct {
-	relation      string // words of target.relation
-	uid           string // of an unrelated target
-	exe, comm     string
-	cgroup        string
-	callerExe     string
-	callerComm    string
-	scope         string
-	code, value   string // of the siginfo; "NULL" and "" without one
-	order         int    // of relations in the file
-	callerOf, who string // for the name and the comment
-}
-
 type rule struct {
 	purpose
 	name    string
 	signals []int32
+	values  []int64 // of the siginfo
 	calls   int
 	lines   []*Line // one for each call and signal
+
+	anyValue bool // there were too many
 }
 
 // Learn makes rules of the calls that were let through.
@@ -46,24 +30,32 @@ func Learn(lines []Line) *Learned {
 	l := &Learned{}
 	left := map[string]int{}
 	byPurpose := map[purpose]*rule{}
+	var vain []*Line
 	for i := range lines {
 		line := &lines[i]
 		q, ok := line.query()
-		if why := unfit(line, ok); why != "" {
+		if ok && !slices.Contains(l.syscalls, line.Syscall) {
+			l.syscalls = append(l.syscalls, line.Syscall)
+		}
+		why := unfit(line, ok)
+		if why == failed || why == nobody {
+			vain = append(vain, line)
+		}
+		if why != "" {
 			left[why]++
 			continue
 		}
-		if !slices.Contains(l.syscalls, line.Syscall) {
-			l.syscalls = append(l.syscalls, line.Syscall)
-		}
 		p, ok := purposeOf(line, &q)
 		if !ok {
-			left["nothing tells its target from others"]++
+			left[same]++
 			continue
 		}
 		r := byPurpose[p]
 		if r == nil {
 			r = &rule{purpose: p}
+			if v, ok := line.value(); ok && p.code != "NULL" {
+				r.values = []int64{int64(v)}
+			}
 			byPurpose[p] = r
 		}
 		r.add(line, q.Signal)
@@ -74,25 +66,36 @@ func Learn(lines []Line) *Learned {
 	}
 	slices.Sort(l.syscalls)
 	l.order()
+	l.keepErrors(vain)
+	l.name()
 	l.note(left)
 	return l
 }
 
-// unfit says why a call is no example of what is to be allowed, or "".
+// Why a call is no example of what is to be allowed.
+const (
+	foreign = "not of a kind that a policy can be about"
+	denied  = "denied by a rule"
+	failed  = "refused by the kernel"
+	nobody  = "the target was not there, or could not be looked at"
+	alone   = "no relation in the line: an earlier version wrote it, or the caller had ended"
+	same    = "nothing tells the target from others"
+)
+
 func unfit(line *Line, isCall bool) string {
 	switch {
 	case !isCall:
-		return "it is no call that a policy can be about"
+		return foreign
 	case line.Verdict == "deny":
-		return "it was denied by a rule"
-	case line.Verdict == "error":
-		return "the kernel refused it"
-	case line.everybody():
+		return denied
+	case line.Verdict == "error", line.Errno != "":
+		return failed
+	case line.everybody(), line.ownGroup():
 		return ""
 	case line.Target == nil || line.Target.Comm == nil:
-		return "its target could not be looked at, or was not there"
+		return nobody
 	case line.Target.Relation == nil:
-		return "its line has no relation: an earlier version wrote it, or the caller had ended"
+		return alone
 	}
 	return ""
 }
@@ -109,83 +112,6 @@ func (r *rule) add(line *Line, signal int32) {
 	}
 }
 
-// purposeOf finds the words for a call. False: there are none but "everybody".
-func purposeOf(line *Line, q *policy.Query) (p purpose, ok bool) {
-	p.scope, p.code = scopeOf(q.Scope), "NULL"
-	if q.HasInfo {
-		if line.Info == nil {
-			return p, false
-		}
-		p.code = arch.CodeName(q.Signal, line.Info.Code)
-		if v, ok := line.value(); ok {
-			p.value = fmt.Sprint(v)
-		}
-	}
-	if line.everybody() { // of those, whom one has started
-		p.relation, p.order = "self, descendant", len(relations)-1
-		return p, true
-	}
-	t := line.Target
-	if p.related(t.Relation) {
-		return p, true
-	}
-	// Nobody's child: who calls belongs to the purpose, too.
-	p.order = len(relations)
-	p.exe, p.callerExe = text(t.Exe), text(line.Caller.Exe)
-	if p.exe == "" {
-		p.comm = text(t.Comm)
-	}
-	if p.callerExe == "" {
-		p.callerComm = text(line.Caller.Comm)
-	}
-	if t.UID != nil {
-		p.uid = fmt.Sprint(*t.UID)
-	}
-	if group := text(t.Cgroup); group != "/" && group != text(line.Caller.Cgroup) {
-		p.cgroup = group
-	}
-	if slices.Contains(t.Relation, "same-session") {
-		p.relation = "same-session"
-	}
-	p.callerOf, p.who = text(line.Caller.Comm), text(t.Comm)
-	return p, p.exe != "" || p.comm != "" || p.cgroup != ""
-}
-
-// relations from the narrowest, and what a rule about them is called.
-var relations = []struct{ word, name string }{
-	{"self", "itself"}, {"child", "own-children"}, {"parent", "its-parent"}, {"descendant", "own-descendants"},
-}
-
-// everybody tells of kill(-1).
-func (l *Line) everybody() bool { return l.Syscall == "kill" && l.Args.Arg0 == "-1" }
-
-// related takes the narrowest relation. A group is more than its leader: of one's own the
-// members are oneself and what descends from one.
-func (p *purpose) related(held []string) bool {
-	for i, r := range relations {
-		if !slices.Contains(held, r.word) {
-			continue
-		}
-		p.relation, p.order = r.word, i
-		switch {
-		case p.scope != "group":
-		case r.word == "parent":
-			p.relation = "parent, same-session"
-		default:
-			p.relation, p.order = "self, descendant", len(relations)-1
-		}
-		return true
-	}
-	return false
-}
-
-func scopeOf(s policy.Scope) string {
-	if s == policy.ScopeByDescriptor {
-		s = policy.ScopeProcess
-	}
-	return s.String()
-}
-
 // order makes the file the same whatever order the calls came in, and joins what differs
 // by the value or the scope alone.
 func (l *Learned) order() {
@@ -193,15 +119,21 @@ func (l *Learned) order() {
 		return cmp.Or(cmp.Compare(a.purpose.order, b.purpose.order), cmp.Compare(a.key(), b.key()))
 	})
 	l.rules = joined(l.rules, func(r rule) string { r.value = ""; return fmt.Sprint(r.purpose, r.signals) }, func(into *rule, r rule) {
-		into.value += ", " + r.value
+		into.values = append(into.values, r.values...)
 	})
+	for i := range l.rules {
+		l.rules[i].limitValues()
+	}
 	l.rules = joined(l.rules, func(r rule) string { r.scope = ""; return fmt.Sprint(r.purpose, r.signals) }, func(into *rule, r rule) {
 		into.scope += ", " + r.scope
 	})
+}
+
+func (l *Learned) name() {
 	names := map[string]int{}
 	for i := range l.rules {
 		r := &l.rules[i]
-		r.name = r.title()
+		r.name = cmp.Or(r.title, r.between())
 		if names[r.name]++; names[r.name] > 1 {
 			r.name = fmt.Sprintf("%s-%d", r.name, names[r.name])
 		}
@@ -229,17 +161,9 @@ func joined(rules []rule, key func(rule) string, join func(*rule, rule)) (list [
 
 func (r *rule) key() string { return fmt.Sprint(r.purpose, r.signals) }
 
-// title is a rule's name.
-func (r *rule) title() string {
-	name := ""
-	if r.purpose.order < len(relations) {
-		name = relations[r.purpose.order].name
-		if strings.Contains(r.scope, "group") {
-			name = "own-group"
-		}
-	} else {
-		name = plain(r.callerOf) + "-to-" + plain(r.who)
-	}
+// between names a rule by the programs.
+func (r *rule) between() string {
+	name := plain(r.callerOf) + "-to-" + plain(r.who)
 	if r.code != "NULL" {
 		name += "-queued"
 	}
@@ -260,9 +184,21 @@ func plain(comm string) string {
 // note tells what was left out.
 func (l *Learned) note(left map[string]int) {
 	for why, n := range left {
-		l.Notes = append(l.Notes, fmt.Sprintf("%d calls left out: %s", n, why))
+		l.Notes = append(l.Notes, calls(n)+" left out: "+why)
+	}
+	for i := range l.rules {
+		r := &l.rules[i]
+		if strings.Contains(r.scope, "group") && r.reach != "" {
+			l.Notes = append(l.Notes, fmt.Sprintf("rule %q: of a group its leader alone was recorded: of its members the rule reaches %s", r.name, r.reach))
+		}
+		if r.anyValue {
+			l.Notes = append(l.Notes, fmt.Sprintf("rule %q: more than %d values were seen, so it takes any", r.name, maxValues))
+		}
 	}
 	slices.Sort(l.Notes)
+	if len(l.rules) == 0 {
+		l.Notes = append(l.Notes, "no call to learn from: all will be denied")
+	}
 	if len(l.syscalls) > 0 && !slices.ContainsFunc(l.syscalls, func(s string) bool { return s != "pidfd_send_signal" }) {
 		l.Notes = append(l.Notes, "only pidfd_send_signal was recorded, so kill and its like stay free: record under a policy with \"syscalls: all\"")
 	}

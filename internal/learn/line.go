@@ -3,9 +3,12 @@ package learn
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
 	"github.com/pidfd-shim/pidfd-shim/policy"
@@ -33,6 +36,7 @@ type Line struct {
 	}
 	Verdict string
 	Rule    *string
+	Errno   string
 
 	Where string `json:"-"` // FILE:LINE
 }
@@ -46,32 +50,49 @@ type Party struct {
 	Relation       []string // nil: not known
 }
 
+// maxLine is longer than any line of an audit.
+const maxLine = 1 << 20
+
 // Read takes the lines of a file. What is no line of an audit is an error: a policy that is
 // made of half of what happened denies the other half.
 func Read(name string, from io.Reader) (lines []Line, err error) {
 	scanner := bufio.NewScanner(from)
-	scanner.Buffer(nil, 1<<20)
-	for n := 1; scanner.Scan(); n++ {
+	scanner.Buffer(nil, maxLine)
+	n := 1
+	for ; scanner.Scan(); n++ {
 		if len(scanner.Bytes()) == 0 {
 			continue
 		}
 		l := Line{Where: fmt.Sprintf("%s:%d", name, n)}
-		if err := json.Unmarshal(scanner.Bytes(), &l); err != nil || l.Verdict == "" {
-			return nil, fmt.Errorf("%s: no line of an audit: %w", l.Where, orNoVerdict(err))
+		if why := l.parse(scanner.Bytes()); why != "" {
+			return nil, fmt.Errorf("%s: no line of an audit: %s", l.Where, why)
 		}
 		lines = append(lines, l)
 	}
-	if err := scanner.Err(); err != nil {
-		return nil, fmt.Errorf("read %s: %w", name, err)
+	switch err := scanner.Err(); {
+	case errors.Is(err, bufio.ErrTooLong):
+		return nil, fmt.Errorf("%s:%d: no line of an audit: it is longer than 1 MiB", name, n)
+	case err != nil:
+		return nil, err // names the file
 	}
 	return lines, nil
 }
 
-func orNoVerdict(err error) error {
-	if err == nil {
-		return fmt.Errorf("it has no verdict")
+// parse says what is wrong with a line, or "".
+func (l *Line) parse(text []byte) string {
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	switch err := json.Unmarshal(text, l); {
+	case errors.As(err, &syntax) && int(syntax.Offset) >= len(text):
+		return "it is cut short: leave it out if the rest is to do"
+	case errors.As(err, &kind) && kind.Field != "":
+		return fmt.Sprintf("%q is a %s", strings.ToLower(kind.Field), kind.Value)
+	case err != nil:
+		return "it is no JSON object"
+	case !slices.Contains([]string{"allow", "deny", "log", "error"}, l.Verdict):
+		return fmt.Sprintf("its verdict is %q", l.Verdict)
 	}
-	return err
+	return ""
 }
 
 // syscalls are by their names.
@@ -113,7 +134,10 @@ func (l *Line) value() (int32, bool) {
 	if l.Info == nil || l.Info.Value == nil {
 		return 0, false
 	}
-	v, err := l.Info.Value.Int64()
+	if v, err := l.Info.Value.Int64(); err == nil {
+		return int32(v), true
+	}
+	v, err := strconv.ParseUint(l.Info.Value.String(), 10, 64)
 	return int32(v), err == nil
 }
 

@@ -25,7 +25,7 @@ func Merge(p *policy.Policy, text string, lines []Line) (*Learned, string, error
 	}
 	l := Learn(denied)
 	for rule, n := range meant {
-		l.Notes = append(l.Notes, fmt.Sprintf("%d calls left out: rule %q denies them", n, rule))
+		l.Notes = append(l.Notes, fmt.Sprintf("%s left out: denied by rule %q", calls(n), rule))
 	}
 	slices.Sort(l.Notes)
 	if len(l.rules) == 0 {
@@ -58,9 +58,17 @@ func (l *Learned) insert(text string) (string, error) {
 	}
 	start := slices.IndexFunc(lines, func(s string) bool { return strings.HasPrefix(s, "rules:") })
 	if start < 0 {
-		return strings.Join(lines, "") + "rules:\n" + l.ruleLines("  ", "new: "), nil
+		start = len(lines)
+		if end := slices.IndexFunc(lines, func(s string) bool { return strings.TrimSpace(s) == "..." }); end >= 0 {
+			start = end
+		}
+		lines = slices.Insert(lines, start, "rules:\n")
 	}
-	if rest, _, _ := strings.Cut(strings.TrimPrefix(lines[start], "rules:"), "#"); strings.TrimSpace(rest) != "" {
+	switch rest, _, _ := strings.Cut(strings.TrimPrefix(lines[start], "rules:"), "#"); strings.TrimSpace(rest) {
+	case "":
+	case "[]":
+		lines[start] = strings.Replace(lines[start], " []", "", 1)
+	default:
 		return "", errors.New("its rules are in one line: write each in a line of its own")
 	}
 	indent, end := "  ", start+1

@@ -36,7 +36,13 @@ func Replay(p *policy.Policy, lines []Line) []Replayed {
 func replay(p *policy.Policy, line *Line) Replayed {
 	r := Replayed{Line: line}
 	q, ok := line.query()
-	if !ok || !p.Covers(q.Syscall) {
+	switch {
+	case !ok:
+		return r
+	case !p.Covers(q.Syscall):
+		if line.Verdict == "deny" {
+			r.Change = Allowed
+		}
 		return r
 	}
 	v, decided := p.Early(&q)
@@ -47,6 +53,8 @@ func replay(p *policy.Policy, line *Line) Replayed {
 	r.Rule = v.Rule
 	refused := !v.Allow || v.Log
 	switch {
+	case refused && decided && line.Verdict != "deny":
+		r.Change = Denied // before the kernel looks, if the call fails or not
 	case line.Verdict == "error" || !decided && !looked && line.Verdict != "deny":
 		r.Change = Unsure // it failed before a rule is asked, or would
 	case refused && line.Verdict != "deny":
@@ -60,7 +68,11 @@ func replay(p *policy.Policy, line *Line) Replayed {
 // String is the line about a change.
 func (r Replayed) String() string {
 	what := map[Change]string{Same: "unchanged", Denied: "newly denied", Allowed: "newly allowed", Unsure: "cannot be told"}[r.Change]
-	return fmt.Sprintf("%s: %s by rule %q: %s", r.Line.Where, what, r.Rule, r.Line)
+	by := ""
+	if r.Rule != "" {
+		by = fmt.Sprintf(" by rule %q", r.Rule)
+	}
+	return fmt.Sprintf("%s: %s%s: %s", r.Line.Where, what, by, r.Line)
 }
 
 // String says what was called, by whom and for whom.

@@ -45,18 +45,24 @@ func (r *rule) write(out *strings.Builder, indent, mark string) {
 	line := func(depth int, text string) {
 		fmt.Fprintf(out, "%s%s%s\n", indent, strings.Repeat("  ", depth), text)
 	}
-	line(0, fmt.Sprintf("- name: %s # %s%s", r.name, mark, calls(r.calls)))
+	behind := calls(r.calls)
+	if r.order == orderVain {
+		behind += " that failed: with this they fail as they did"
+	}
+	line(0, fmt.Sprintf("- name: %s # %s%s", r.name, mark, behind))
 	line(1, "action: allow")
 	line(1, "match:")
 	line(2, "signals: ["+signalList(r.signals)+"]")
 	line(2, "scope: ["+r.scope+"]")
-	if r.code == "NULL" {
+	switch r.code {
+	case "":
+	case "NULL":
 		line(2, `codes: ["NULL"]`)
-	} else {
+	default:
 		line(2, "codes: ["+r.code+"]")
 	}
-	if r.value != "" {
-		line(2, "values: ["+r.value+"]")
+	if len(r.values) > 0 {
+		line(2, "values: ["+strings.Join(ranges(r.values, func(int64) bool { return true }, decimal), ", ")+"]")
 	}
 	if who := words("exe", r.callerExe, "comm", r.callerComm); who != "" {
 		line(2, "caller: {"+who+"}")
@@ -89,28 +95,45 @@ func words(pairs ...string) string {
 	return strings.Join(list, ", ")
 }
 
-// pattern takes a text for itself.
+// pattern takes a text for itself; what stands for a byte that is no UTF-8 takes any.
 func pattern(text string) string {
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(text)
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, "\ufffd", "?").Replace(text)
 }
 
-// signalList writes names, and three or more in a row as a range.
+// signalList writes names, and real-time signals in a row as a range.
 func signalList(signals []int32) string {
-	var list []string
-	for i := 0; i < len(signals); {
+	return strings.Join(ranges(signals, func(n int32) bool { return n >= arch.SIGRTMIN }, arch.SignalName), ", ")
+}
+
+func decimal(n int64) string { return strconv.FormatInt(n, 10) }
+
+// ranges writes three or more in a row as a range, if they may be in one; they are sorted.
+func ranges[N int32 | int64](list []N, may func(N) bool, write func(N) string) (texts []string) {
+	for i := 0; i < len(list); {
 		end := i
-		for end+1 < len(signals) && signals[end+1] == signals[end]+1 && signals[i] >= arch.SIGRTMIN {
+		for end+1 < len(list) && list[end+1] == list[end]+1 && may(list[i]) {
 			end++
 		}
 		if end-i < 2 {
-			list = append(list, arch.SignalName(signals[i]))
+			texts = append(texts, write(list[i]))
 			i++
 			continue
 		}
-		list = append(list, arch.SignalName(signals[i])+".."+arch.SignalName(signals[end]))
+		texts = append(texts, write(list[i])+".."+write(list[end]))
 		i = end + 1
 	}
-	return strings.Join(list, ", ")
+	return texts
+}
+
+// maxValues is how many values, or ranges of them, a person would read.
+const maxValues = 32
+
+// limitValues takes any value where there were too many.
+func (r *rule) limitValues() {
+	slices.Sort(r.values)
+	if len(ranges(r.values, func(int64) bool { return true }, decimal)) > maxValues {
+		r.values, r.anyValue, r.lines = nil, true, r.lines[:3]
+	}
 }
 
 // testLines are calls that were recorded, and of each rule one with another signal.
@@ -120,12 +143,9 @@ func (l *Learned) testLines() string {
 	for i := range l.rules {
 		r := &l.rules[i]
 		for _, line := range r.lines {
-			if line.Target == nil {
-				continue
-			}
 			writeTest(&out, line, signalOf(line), "allow", r.name, asked)
 		}
-		if other, ok := l.unseen(); ok && r.lines[0].Target != nil {
+		if other, ok := l.unseen(); ok && len(r.lines) > 0 {
 			writeTest(&out, r.lines[0], other, "deny", "", asked)
 		}
 	}
@@ -180,7 +200,7 @@ func writeTest(out *strings.Builder, line *Line, sig int32, expect, rule string,
 	fmt.Fprintf(out, "  - call: {%s}\n", call)
 	var unknown []string
 	caller := facts(&line.Caller, "caller", asked, &unknown)
-	target := facts(line.Target, "target", asked, &unknown)
+	target := facts(targetOf(line), "target", asked, &unknown)
 	if caller != "" {
 		fmt.Fprintf(out, "    caller: {%s}\n", caller)
 	}
@@ -192,6 +212,17 @@ func writeTest(out *strings.Builder, line *Line, sig int32, expect, rule string,
 	if rule != "" {
 		fmt.Fprintf(out, "    rule: %s\n", rule)
 	}
+}
+
+// targetOf is the line's, or one of those that kill(0) and kill(-1) reach.
+func targetOf(line *Line) *Party {
+	switch {
+	case line.everybody():
+		return &Party{Relation: []string{"descendant"}}
+	case line.Target == nil || line.Target.Comm == nil:
+		return &Party{Relation: []string{"same-session"}}
+	}
+	return line.Target
 }
 
 // facts are those of a party that rules ask for.
