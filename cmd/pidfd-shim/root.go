@@ -56,7 +56,6 @@ func newRoot() *cobra.Command {
 		Short:         "Stand between a program and pidfd_send_signal",
 		Long:          longHelp,
 		Example:       examples,
-		Version:       version,
 		SilenceErrors: true, // execute prints them, one line each
 		SilenceUsage:  true,
 		RunE:          runRoot,
@@ -64,7 +63,7 @@ func newRoot() *cobra.Command {
 
 		SuggestionsMinimumDistance: 2,
 	}
-	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
+	root.Flags().BoolP("version", "v", false, "version for pidfd-shim") // cobra's own would print by a template: see internal/report/markup.go
 	addTestSwitches(root)
 	for _, add := range subcommands {
 		cmd := add()
@@ -105,6 +104,10 @@ var subcommands = []func() *cobra.Command{
 
 // runRoot is the program without a subcommand, or with one that does not exist.
 func runRoot(cmd *cobra.Command, args []string) error {
+	if asked, _ := cmd.Flags().GetBool("version"); asked {
+		_, err := fmt.Fprintf(cmd.OutOrStdout(), "pidfd-shim %s\n", version)
+		return err
+	}
 	if len(args) == 0 {
 		return cmd.Help()
 	}

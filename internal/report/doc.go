@@ -4,5 +4,5 @@
 //
 // Read read.go first, then the file of a question: denials.go, graph.go, timeline.go,
 // totals.go. Names are what programs chose themselves: text.go makes them harmless to
-// look at, and html/template, which alone writes the page, keeps them text.
+// look at, and markup.go, through which alone page.go writes, keeps them text.
 package report
