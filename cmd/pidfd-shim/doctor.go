@@ -1,10 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -22,7 +22,7 @@ func newDoctorCommand() *cobra.Command {
 		Use:   "doctor [--json] [--policy FILE] [--control PATH]",
 		Short: "Try each kernel feature, say what run would use and why",
 		Long: `Try each kernel feature by using it harmlessly, never by its version, and say what
-"run" would use and why. "unknown" is a feature that could not be tried: a sandbox or a
+"run" would use and why; the verdict comes first. "unknown" is a feature that could not be tried: a sandbox or a
 lack of privilege is in the way, and the shim does not rely on it.
 
 Real calls are made under a filter of ours, too: a sandbox around us may answer first.
@@ -98,9 +98,7 @@ func doctor(cmd *cobra.Command, o session.Options, control string, asJSON bool) 
 		return err
 	}
 	r := examine(f, o)
-	if r.Serve, err = limitsOfServe(); err != nil {
-		return err
-	}
+	r.Serve = limitsOfServe()
 	if control != "" {
 		if err := askAgent(cmd.Context(), control, "/privileges", &r.Agent); err != nil {
 			return err
@@ -143,45 +141,62 @@ func examine(f kernel.Features, o session.Options) report {
 }
 
 func (r report) print(out io.Writer) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "FEATURE\tSINCE\tHERE\tUSE\n")
+	var w bytes.Buffer
+	r.printVerdict(&w)
+	table := func(heading ...string) *columns {
+		return &columns{rows: [][]string{heading}, colour: wantsColour(out)}
+	}
+	features := table("FEATURE", "SINCE", "HERE", "USE")
 	for _, f := range r.Features {
-		here := f.State
-		if f.Detail != "" {
-			here += " (" + f.Detail + ")"
-		}
 		use := f.What
 		if f.State == kernel.Unknown {
 			use = f.Why
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", f.Name, f.Since, here, use)
-	}
-	fmt.Fprintf(w, "\nA REAL CALL\tBY\tWHAT COMES OF IT UNDER OUR FILTER\n")
-	for _, call := range r.Reach {
-		fmt.Fprintf(w, "%s\t%s\t%s", call.Call, call.Backend, call.Outcome)
-		if call.Why != "" {
-			fmt.Fprintf(w, ": %s", call.Why)
+		if f.Detail != "" {
+			use += " (" + f.Detail + ")"
 		}
-		fmt.Fprintln(w)
+		features.add(f.Name, f.Since, f.State, use)
 	}
-	fmt.Fprintf(w, "\nBACKEND\tMODE\tGUARD\tWHAT A PROGRAM MAY NOTICE, OR WHY NOT\n")
+	calls := table("A REAL CALL", "BY", "WHAT COMES OF IT UNDER OUR FILTER")
+	for _, call := range r.Reach {
+		outcome := call.Outcome
+		if call.Why != "" {
+			outcome += ": " + call.Why
+		}
+		calls.add(call.Call, call.Backend, outcome)
+	}
+	ways := table("BACKEND", "MODE", "GUARD", "WHAT A PROGRAM MAY NOTICE, OR WHY NOT")
 	for _, way := range r.Ways {
 		guard, what := way.Guard, way.Fidelity
 		if !way.Available {
 			guard, what = "not here", way.Why
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", way.Backend, way.Mode, guard, what)
+		ways.add(way.Backend, way.Mode, guard, what)
 	}
-	if r.Run.Available {
-		fmt.Fprintf(w, "\nrun would use: backend %s, mode %s, guard %s (%s)\n", r.Run.Backend, r.Run.Mode, r.Run.Guard, r.Run.Why)
-		fmt.Fprintf(w, "a program may notice: %s\n", r.Run.Fidelity)
+	rights := table("CAPABILITY", "HERE", "WHAT serve NEEDS IT FOR: IT GIVES UP ALL OTHERS")
+	refusals := table("REFUSED", "CALLS", "WHAT serve CANNOT BE MADE TO TOUCH")
+	r.Serve.tell(rights, refusals)
+	for _, c := range []*columns{features, calls, ways, rights, refusals} {
+		fmt.Fprintln(&w)
+		c.write(&w)
 	}
-	fmt.Fprintln(w)
-	r.Serve.print(w)
 	if r.Agent != nil {
-		printPrivileges(w, *r.Agent)
+		printPrivileges(&w, *r.Agent)
 	}
-	return w.Flush()
+	_, err := w.WriteTo(out)
+	return err
+}
+
+// printVerdict says first what the rest is read for.
+func (r report) printVerdict(w io.Writer) {
+	say := func(text string) { fmt.Fprintln(w, wrap(text, width, "  ")) }
+	if !r.Run.Available {
+		say("run cannot work here: " + r.Run.Why)
+		return
+	}
+	say("run works here")
+	say(fmt.Sprintf("run would use: backend %s, mode %s, guard %s (%s)", r.Run.Backend, r.Run.Mode, r.Run.Guard, r.Run.Why))
+	say("a program may notice: " + r.Run.Fidelity)
 }
 
 // release is the kernel's name for itself: printed for bug reports, never compared.

@@ -4,21 +4,24 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/pidfd-shim/pidfd-shim/internal/agent"
 	"github.com/pidfd-shim/pidfd-shim/internal/confine"
+	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
 )
 
 // limits are what serve has the right to do, as doctor shows it.
 type limits struct {
 	Keeps   []right   `json:"keeps"`
 	Refuses []refusal `json:"refuses"`
+	Unknown string    `json:"unknown,omitempty"` // why nobody knows which rights are here
 }
 
 type right struct {
 	Capability string `json:"capability"`
-	Here       bool   `json:"here"` // who runs doctor has it to give
+	Here       bool   `json:"here"` // who runs doctor has it to give, as far as procfs tells
 	AtStart    bool   `json:"at_start,omitempty"`
 	Why        string `json:"why"`
 	Without    string `json:"without"`
@@ -30,12 +33,12 @@ type refusal struct {
 	Why   string `json:"why"`
 }
 
-func limitsOfServe() (limits, error) {
-	ours, err := confine.Of(os.Getpid())
-	if err != nil {
-		return limits{}, err
-	}
+func limitsOfServe() limits {
 	var l limits
+	ours, err := confine.Of(os.Getpid())
+	if err != nil { // no procfs
+		l.Unknown = err.Error()
+	}
 	for _, c := range confine.Capabilities {
 		l.Keeps = append(l.Keeps, right{c.Name(), ours.Permitted>>c.Number&1 != 0, c.AtStart, c.Why, c.Without})
 	}
@@ -43,36 +46,39 @@ func limitsOfServe() (limits, error) {
 		l.Refuses = append(l.Refuses, refusal{g.Name, len(g.Calls), g.Why})
 	}
 	l.Refuses = append(l.Refuses, refusal{"by arguments", confine.CallsByArguments, confine.ByArguments})
-	return l, nil
+	return l
 }
 
-// print writes two tables, the last column of which is not padded.
-func (l limits) print(w io.Writer) {
-	fmt.Fprintf(w, "CAPABILITY\tHERE\tWHAT serve NEEDS IT FOR: IT GIVES UP ALL OTHERS\n")
+// tell fills two tables.
+func (l limits) tell(rights, refusals *columns) {
 	for _, r := range l.Keeps {
 		here, why := "present", r.Why
-		if !r.Here {
+		switch {
+		case l.Unknown != "":
+			here, why = kernel.Unknown, l.Unknown
+		case !r.Here:
 			here, why = "absent", "without it: "+r.Without
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\n", r.Capability, here, why)
+		rights.add(r.Capability, here, why)
 	}
-	fmt.Fprintf(w, "\nREFUSED\tCALLS\tWHAT serve CANNOT BE MADE TO TOUCH\n")
 	for _, r := range l.Refuses {
-		fmt.Fprintf(w, "%s\t%d\t%s\n", r.Group, r.Calls, r.Why)
+		refusals.add(r.Group, strconv.Itoa(r.Calls), r.Why)
 	}
 }
 
 // printPrivileges is what an agent told of itself.
 func printPrivileges(w io.Writer, h agent.Privileges) {
-	fmt.Fprintf(w, "\nthe agent %d, in the most privileged of %d threads, has: %s\n", h.Pid, h.Threads, orNone(h.Capabilities))
-	fmt.Fprintf(w, "what it could execute would have at most: %s; no_new_privs: %v; filter: %v\n", orNone(h.Bounding), h.NoNewPrivs, h.Filtered)
+	say := func(format string, args ...any) { fmt.Fprintln(w, wrap(fmt.Sprintf(format, args...), width, "  ")) }
+	fmt.Fprintln(w)
+	say("the agent %d, in the most privileged of %d threads, has: %s", h.Pid, h.Threads, orNone(h.Capabilities))
+	say("what it could execute would have at most: %s; no_new_privs: %v; filter: %v", orNone(h.Bounding), h.NoNewPrivs, h.Filtered)
 	if len(h.Missing) > 0 {
-		fmt.Fprintf(w, "it lacks: %s\n", orNone(h.Missing))
+		say("it lacks: %s", orNone(h.Missing))
 	}
 	if h.Confined {
-		fmt.Fprintln(w, "it is confined: these are no more than the list says, and calls are refused")
+		say("it is confined: these are no more than the list says, and calls are refused")
 	} else {
-		fmt.Fprintln(w, "it has more than it needs: was it started with --keep-privileges?")
+		say("it has more than it needs: was it started with --keep-privileges?")
 	}
 }
 

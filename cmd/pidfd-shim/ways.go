@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"os"
 
 	"golang.org/x/sys/unix"
 
@@ -36,6 +37,10 @@ func ways(f kernel.Features, o session.Options, traceable bool) []way {
 
 func wayOf(f kernel.Features, o session.Options, traceable bool, backend, mode string) way {
 	w := way{Backend: backend, Mode: mode}
+	if _, err := os.Stat("/proc/self/fd"); err != nil {
+		w.Why = "no procfs is mounted on /proc, of which run reads who is who: mount -t proc proc /proc"
+		return w
+	}
 	o.Backend, o.Mode, o.Semantics = backend, mode, "native"
 	plan, err := o.Resolve(f)
 	switch {
