@@ -17,15 +17,17 @@ GO       ?= go
 BIN      := bin/pidfd-shim
 STATIC   := bin/pidfd-shim-static
 FUZZTIME ?= 10m
+# What "version" names: empty where no commit is known.
+COMMIT   := $(shell git describe --always --abbrev=12 --dirty=+changed --exclude='*' 2>/dev/null)
 
 .PHONY: build static demo quick test fresh soak kernels runtimes suites check fmt bench man deb clean
 
 build:
-	$(GO) build -trimpath -ldflags "-s -w" -o $(BIN) ./cmd/pidfd-shim
+	$(GO) build -trimpath -ldflags "-s -w -X main.commit=$(COMMIT)" -o $(BIN) ./cmd/pidfd-shim
 
 # The pure build: no cgo, no libseccomp, runs on old kernels and on any libc.
 static:
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(STATIC) ./cmd/pidfd-shim
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.commit=$(COMMIT)" -o $(STATIC) ./cmd/pidfd-shim
 
 demo:
 	@scripts/deps.sh demo

@@ -18,7 +18,7 @@ func Parse(name string, text []byte) (*Policy, error) {
 	}
 	d := newDecoder(r)
 	p := d.policy(root)
-	p.accounts = d.meant
+	p.accounts, p.silenced = d.meant, silencesIn(text)
 	if err := r.err(text); err != nil {
 		return nil, err
 	}

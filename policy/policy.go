@@ -21,7 +21,8 @@ type Policy struct {
 	needs     Fact // of all rules
 	index     *index
 	examples  []example
-	accounts  []string // what names of users and groups meant
+	accounts  []string         // what names of users and groups meant
+	silenced  map[int][]string // kinds of warnings, by the line of the comment
 }
 
 // rule matches if all its checks do.

@@ -1,40 +1,92 @@
 package policy
 
 import (
+	"bytes"
 	"fmt"
+	"regexp"
 	"slices"
+	"strings"
 )
 
-// Warnings are what is allowed in the file and probably not meant.
-func (p *Policy) Warnings() []Error {
-	var list []Error
-	add := func(at position, format string, args ...any) {
-		list = append(list, Error{p.name, at.line, at.column, fmt.Sprintf(format, args...)})
+// Warning is something doubtful in a file.
+type Warning struct {
+	Error
+	Kind string // one of Kinds
+}
+
+// Kinds are the words by which a comment silences warnings.
+func Kinds() []string { return []string{"free", "open", "values", "unreached", "comm", "exe"} }
+
+// Warnings are what is allowed in the file and probably not meant, less those that it
+// silences, which are counted.
+func (p *Policy) Warnings() (list []Warning, silenced int) {
+	p.doubts(func(w Warning) {
+		if p.silences(w) {
+			silenced++
+			return
+		}
+		list = append(list, w)
+	})
+	return list, silenced
+}
+
+func (p *Policy) doubts(tell func(Warning)) {
+	add := func(kind string, at position, format string, args ...any) {
+		tell(Warning{Error{p.name, at.line, at.column, fmt.Sprintf(format, args...)}, kind})
 	}
 	if free := p.free(); p.Denies() && len(free) > 0 {
-		add(position{1, 1}, "syscalls leaves %s free: what this policy denies can be done by %s", join(free, "and"), free[0])
+		add("free", position{1, 1}, "syscalls leaves %s free: what this policy denies can be done by %s", join(free, "and"), free[0])
 	}
 	if !p.Denies() && !p.defaulted {
-		add(position{1, 1}, "nothing is denied: no rule denies, and without default: what no rule matches is allowed")
+		add("open", position{1, 1}, "nothing is denied: no rule denies, and without default: what no rule matches is allowed")
 	}
 	for i := range p.rules {
 		r := &p.rules[i]
 		if r.never() {
-			add(r.at, "rule %q never matches: it wants values of calls that have no siginfo", r.name)
+			add("values", r.at, "rule %q never matches: it wants values of calls that have no siginfo", r.name)
 		}
 		if j := p.before(i); j >= 0 {
-			add(r.at, "rule %q is never reached: rule %q in line %d catches all its calls", r.name, p.rules[j].name, p.rules[j].at.line)
+			add("unreached", r.at, "rule %q is never reached: rule %q in line %d catches all its calls", r.name, p.rules[j].name, p.rules[j].at.line)
 		}
 		for _, c := range r.checks {
 			switch c.key {
 			case keyCallerComm, keyTargetComm:
-				add(r.at, "rule %q asks for %v: any process can choose its own name", r.name, c.key)
+				add("comm", r.at, "rule %q asks for %v: any process can choose its own name", r.name, c.key)
 			case keyCallerExe, keyTargetExe:
-				add(r.at, "rule %q asks for %v: files can be moved and linked, and an interpreter runs any script", r.name, c.key)
+				add("exe", r.at, "rule %q asks for %v: files can be moved and linked, and an interpreter runs any script", r.name, c.key)
 			}
 		}
 	}
-	return list
+}
+
+// silence is a comment that says which warnings are known: about the rule whose name stands in
+// its line or in the next, or about the file.
+var silence = regexp.MustCompile(`(?:^|\s)# silence:((?:[ ,]+[a-z]+)+)`)
+
+// silencesIn are the kinds by line.
+func silencesIn(text []byte) map[int][]string {
+	var found map[int][]string
+	for i, line := range bytes.Split(text, []byte("\n")) {
+		m := silence.FindSubmatch(line)
+		if m == nil {
+			continue
+		}
+		if found == nil {
+			found = map[int][]string{}
+		}
+		found[i+1] = strings.FieldsFunc(string(m[1]), func(c rune) bool { return c == ',' || c == ' ' })
+	}
+	return found
+}
+
+func (p *Policy) silences(w Warning) bool {
+	for line, kinds := range p.silenced {
+		of := w.Kind == "free" || w.Kind == "open" || line == w.Line || line == w.Line-1
+		if of && slices.Contains(kinds, w.Kind) {
+			return true
+		}
+	}
+	return false
 }
 
 // before finds the first rule that catches all that rule i could, or -1.

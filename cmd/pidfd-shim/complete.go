@@ -1,6 +1,12 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pidfd-shim/pidfd-shim/arch"
+)
 
 // completeFlag lets shells complete a flag that takes one of a few words.
 // Precondition: cmd has the flag, and it is completed once.
@@ -24,4 +30,57 @@ func completeDir(cmd *cobra.Command, flag string) {
 	if err := cmd.MarkFlagDirname(flag); err != nil {
 		panic(err)
 	}
+}
+
+// completeArgs lets shells complete what stands behind a command: the first argument one of
+// words, or a file with one of the endings of first, the rest a file with one of those of rest.
+type completeArgs struct {
+	words       []string
+	first, rest []string
+}
+
+func (c completeArgs) complete(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	switch {
+	case len(args) == 0 && c.words != nil:
+		return c.words, cobra.ShellCompDirectiveNoFileComp
+	case len(args) == 0 && c.first != nil:
+		return c.first, cobra.ShellCompDirectiveFilterFileExt
+	case c.rest != nil:
+		return c.rest, cobra.ShellCompDirectiveFilterFileExt
+	}
+	return nil, cobra.ShellCompDirectiveNoFileComp
+}
+
+// The endings of what we read.
+var (
+	policyEndings = []string{"yaml", "yml"}
+	auditEndings  = []string{"jsonl"}
+)
+
+// policyArgs is what stands behind each subcommand of policy.
+var policyArgs = map[string]completeArgs{
+	"check":   {first: policyEndings, rest: policyEndings},
+	"test":    {first: policyEndings, rest: policyEndings},
+	"explain": {first: policyEndings},
+	"compile": {first: policyEndings},
+	"learn":   {first: auditEndings, rest: auditEndings},
+	"replay":  {first: policyEndings, rest: auditEndings},
+	"init":    {words: templates()},
+}
+
+func syscallNames() (names []string) {
+	for _, s := range []arch.Syscall{arch.PidfdSendSignal, arch.Kill, arch.Tkill, arch.Tgkill, arch.RtSigqueueinfo, arch.RtTgsigqueueinfo} {
+		names = append(names, s.String())
+	}
+	return names
+}
+
+// signalNames are those that kill -l prints.
+func signalNames() (names []string) {
+	for sig := int32(1); sig <= arch.SIGRTMAX; sig++ {
+		if name := arch.SignalName(sig); strings.HasPrefix(name, "SIG") {
+			names = append(names, name)
+		}
+	}
+	return names
 }

@@ -37,6 +37,7 @@ Ends with 1 if "run" cannot work here.`,
 	cmd.Flags().StringVar(&o.PolicyFile, "policy", "", "say what run would use under the policy in `FILE`")
 	cmd.Flags().BoolVar(&o.UnsafeContinue, "unsafe-continue", false, "and with run's flag of that name")
 	cmd.Flags().StringVar(&control, "control", "", "and what the agent may do whose control socket is `PATH`")
+	completeFile(cmd, "policy", policyEndings...)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object, for programs")
 	return cmd
 }

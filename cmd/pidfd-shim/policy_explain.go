@@ -56,6 +56,10 @@ then, and one that allows does not. The relation "sandbox" needs --supervisor.`,
 		c.words[flag.name] = f.String(flag.name, "", flag.usage)
 	}
 	f.BoolVar(&c.asJSON, "json", false, "print one JSON object, for programs")
+	completeFlag(cmd, "signal", signalNames())
+	completeFlag(cmd, "scope", []string{"process", "thread", "group"})
+	completeFlag(cmd, "abi", []string{"amd64", "i386", "x32"})
+	completeFlag(cmd, "syscall", syscallNames())
 	return cmd
 }
 

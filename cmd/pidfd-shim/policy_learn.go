@@ -47,6 +47,7 @@ give the same policy.`,
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "-", "write the policy to `FILE`; - is stdout")
 	cmd.Flags().StringVar(&merge, "merge", "", "add to the policy in `FILE` what it does not allow yet, marked as new")
+	completeFile(cmd, "merge", policyEndings...)
 	return cmd
 }
 

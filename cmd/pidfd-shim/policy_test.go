@@ -23,7 +23,7 @@ func badPolicies(t *testing.T) []string {
 }
 
 // TestCheckSaysOneLine is about what a user sees of each bad file: one line with the
-// place, nothing on stdout, and status 1.
+// place, nothing on stdout, and status 1. What is no YAML stands below with a mark.
 func TestCheckSaysOneLine(t *testing.T) {
 	for _, path := range badPolicies(t) {
 		if info, err := os.Stat(path); err == nil && info.IsDir() {
@@ -31,8 +31,9 @@ func TestCheckSaysOneLine(t *testing.T) {
 		}
 		var out, errOut bytes.Buffer
 		status := execute([]string{"policy", "check", path}, strings.NewReader(""), &out, &errOut)
-		line := errOut.String()
-		if status != statusFailed || out.Len() > 0 || strings.Count(line, "\n") != 1 || !strings.Contains(line, path+":") {
+		line, shown, _ := strings.Cut(errOut.String(), "\n")
+		marked := strings.HasPrefix(shown, "  ") && strings.HasSuffix(shown, "^\n") && strings.Count(shown, "\n") == 2
+		if status != statusFailed || out.Len() > 0 || marked != strings.Contains(line, ": not YAML: ") || !marked && shown != "" || !strings.Contains(line, path+":") {
 			t.Errorf("check %s: status %d, stdout %q, stderr %q", path, status, out.String(), line)
 		}
 	}

@@ -32,6 +32,7 @@ count. A file of any size will do: sums are kept, not lines.`,
 			return nil
 		},
 	}
+	cmd.ValidArgsFunction = completeArgs{first: auditEndings}.complete
 	cmd.Flags().StringVarP(&output, "output", "o", "-", "write the page to `FILE`; - is stdout")
 	return cmd
 }

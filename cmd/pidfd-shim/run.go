@@ -98,7 +98,7 @@ func (c *runConfig) addFlags(cmd *cobra.Command) {
 	completeFlag(cmd, "mode", session.Modes)
 	completeFlag(cmd, "semantics", session.Semantics)
 	completeFlag(cmd, "wait", waits)
-	completeFile(cmd, "policy", "yaml", "yml")
+	completeFile(cmd, "policy", policyEndings...)
 }
 
 var waits = []string{"command", "all"}

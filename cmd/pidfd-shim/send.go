@@ -48,6 +48,7 @@ by ptrace meanwhile, where it may be traced; else it is looked at right before.`
 			return m.sendAll(cmd, args[1:])
 		},
 	}
+	cmd.ValidArgsFunction = completeArgs{words: signalNames()}.complete
 	cmd.Flags().Int64Var(&value, "queue", 0, "send `N` along as si_value, as sigqueue(3) does")
 	cmd.Flags().BoolVar(&thread, "thread", false, "signal the one thread whose tid TARGET is, not its process")
 	cmd.Flags().BoolVar(&group, "group", false, "signal the process group whose leader TARGET is")

@@ -33,11 +33,19 @@ func buildKind() string {
 	return "cgo"
 }
 
+// commit is what the Makefile's linker was told; go's own stamp may be switched off.
+var commit string
+
 func revision() string {
-	if r := setting("vcs.revision"); r != "" {
-		return ", revision " + r
+	r := commit
+	if r == "" {
+		r = setting("vcs.revision")
+		r = r[:min(len(r), 12)]
 	}
-	return ""
+	if r == "" {
+		return ""
+	}
+	return ", commit " + r
 }
 
 func setting(key string) string {
