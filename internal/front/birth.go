@@ -37,19 +37,21 @@ func stubborn() sigset {
 // the front, the caller's config, COMMAND.
 type orders struct {
 	birth
-	sock    int // the supervisor's end, inherited
-	front   int
-	config  []string
-	command []string
+	sock     int // the supervisor's end, inherited
+	front    int
+	terminal int // that COMMAND takes, or noTerminal: see session.go
+	config   []string
+	command  []string
 }
 
-const orderWords = 7 // numbers; the limits follow
+const orderWords = 8 // numbers; the limits follow
 
 func (o orders) args() []string {
 	hex := func(n uint64) string { return strconv.FormatUint(n, 16) }
 	words := []string{
 		hex(uint64(o.mask)), hex(uint64(o.ignored)), hex(uint64(o.closed)), hex(uint64(o.sock)),
-		hex(uint64(o.front)), hex(uint64(o.death)), hex(uint64(len(o.config))), o.limits,
+		hex(uint64(o.front)), hex(uint64(o.death)), hex(uint64(o.terminal)),
+		hex(uint64(len(o.config))), o.limits,
 	}
 	return append(append(words, o.config...), o.command...)
 }
@@ -68,14 +70,15 @@ func parseOrders(args []string) (orders, error) {
 		}
 	}
 	rest := args[orderWords+1:]
-	if n[6] >= uint64(len(rest)) {
+	if n[7] >= uint64(len(rest)) {
 		return orders{}, errors.New("read the front's orders: no command")
 	}
 	return orders{
-		birth:   birth{sigset(n[0]), sigset(n[1]), int(n[2]), unix.Signal(n[5]), args[orderWords]},
-		sock:    int(n[3]),
-		front:   int(n[4]),
-		config:  rest[:n[6]],
-		command: rest[n[6]:],
+		birth:    birth{sigset(n[0]), sigset(n[1]), int(n[2]), unix.Signal(n[5]), args[orderWords]},
+		sock:     int(n[3]),
+		front:    int(n[4]),
+		terminal: int(n[6]),
+		config:   rest[:n[7]],
+		command:  rest[n[7]:],
 	}, nil
 }

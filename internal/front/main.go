@@ -44,6 +44,7 @@ type front struct {
 	noticed    map[unix.Signal]time.Time // when the supervisor last got it
 	orphaned   bool                      // the supervisor is dead, COMMAND is our child
 	lookout    lookout
+	terminal   int // which of our descriptors COMMAND takes as its own, or noTerminal
 	parent     int // who started us
 
 	lastContinue struct { // the last SIGCONT of the whole group
@@ -83,6 +84,7 @@ func (f *front) start() (err error) {
 	if err := canWait(); err != nil {
 		return err
 	}
+	f.terminal = terminalToYield() // before we are several
 	setMask(blocked)
 	if f.witness, err = newWitness(); err != nil {
 		return fmt.Errorf("start the witness: %w", err)
@@ -135,7 +137,8 @@ func (f *front) startSupervisor() error {
 		return os.NewSyscallError("fcntl", err)
 	}
 	words := orders{
-		birth: f.birth, sock: pair[1], front: os.Getpid(), config: f.Config, command: f.Command,
+		birth: f.birth, sock: pair[1], front: os.Getpid(), terminal: f.terminal,
+		config: f.Config, command: f.Command,
 	}
 	// The Go runtime in the supervisor inherits the mask: no thread of it takes a
 	// signal but SIGURG, which the runtime itself needs.
@@ -199,6 +202,12 @@ func (f *front) handle(m message) (status unix.WaitStatus, final bool) {
 		return ourStatus(int(m.value)), true
 	case starting:
 		f.noteEarly()
+		if err := f.yieldTerminal(); err != nil {
+			complain(err)
+			_ = unix.Kill(f.supervisor, unix.SIGKILL) //nolint:forbidigo // our unreaped child
+			f.waitSupervisor()
+			return ourStatus(ourFailure), true
+		}
 		_ = sendPacket(f.sock, make([]byte, passedSize), 0)
 	case started:
 		f.command = &command{pid: int(m.value)}

@@ -109,7 +109,9 @@ func (s *supervisor) start(open Open) (err error) {
 		return err
 	}
 	s.group = unix.Getpgrp()
-	s.makeSession()
+	if err := s.makeSession(); err != nil {
+		return err
+	}
 	if err := catchOnce(interrupting); err != nil {
 		return err
 	}
@@ -152,7 +154,7 @@ func (s *supervisor) fork(spawner *spawner, attr *syscall.SysProcAttr) (pid int,
 		return 0, err
 	}
 	if s.sentinel != nil {
-		attr = inSession(attr)
+		attr = inSession(attr, s.terminal)
 	}
 	pid, err = spawner.fork(attr)
 	s.parent.child = pid

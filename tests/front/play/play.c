@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -358,6 +359,30 @@ static int part_orphaned(char **argv) {
 	return ending(pid);
 }
 
+// leader: what it leads, and whether a group of its own can be made.
+static int part_leader(char **argv) {
+	(void)argv;
+	pid_t pid = getpid();
+	printf("leads session %d, group %d, terminal's session %d, foreground %d; setpgid: %s\n", getsid(0) == pid, getpgrp() == pid,
+	       tcgetsid(0) == pid, tcgetpgrp(0) == pid, setpgid(0, 0) ? strerror(errno) : "done");
+	return 0;
+}
+
+// tell LAST: says which signals come, and from whom (0: the kernel), until LAST.
+static int part_tell(char **argv) {
+	sigset_t all;
+	siginfo_t info;
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, NULL);
+	puts("ready");
+	fflush(stdout);
+	while (sigwaitinfo(&all, &info) != atoi(argv[0])) {
+		printf("signal %d from %d\n", info.si_signo, info.si_code > 0 ? 0 : info.si_pid);
+		fflush(stdout);
+	}
+	return 42;
+}
+
 static const struct {
 	const char *name;
 	int (*run)(char **argv);
@@ -377,6 +402,8 @@ static const struct {
 	{"stopped", part_stopped},
 	{"orphaned", part_orphaned},
 	{"zombies", part_zombies},
+	{"leader", part_leader},
+	{"tell", part_tell},
 };
 
 int main(int argc, char **argv) {
