@@ -19,6 +19,20 @@ const (
 	Seccomp
 	Ptrace
 
+	// Those of a kernel with process descriptors, and what callers are made to do for them.
+	PidfdOpen
+	PidfdGetfd
+	Wait4
+	Waitid
+	Clone
+	Clone3
+	Ioctl
+	Mmap
+	Munmap
+	Pipe2
+	Read
+	Close
+
 	// SyscallCount is the size of a table that has a place for each.
 	SyscallCount
 )
@@ -27,5 +41,6 @@ func (s Syscall) String() string {
 	return [...]string{
 		"unknown", "pidfd_send_signal", "kill", "tkill", "tgkill",
 		"rt_sigqueueinfo", "rt_tgsigqueueinfo", "unshare", "setns", "landlock_restrict_self", "prctl", "seccomp", "ptrace",
+		"pidfd_open", "pidfd_getfd", "wait4", "waitid", "clone", "clone3", "ioctl", "mmap", "munmap", "pipe2", "read", "close",
 	}[s]
 }

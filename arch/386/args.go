@@ -16,20 +16,38 @@ func Args(f arch.Frame) arch.Args {
 // Syscall names an i386 number (arch/x86/entry/syscalls/syscall_32.tbl).
 func Syscall(nr uint32) arch.Syscall {
 	switch nr {
+	case 3:
+		return arch.Read
+	case 6:
+		return arch.Close
+	case 7, 114: // waitpid, and wait4 itself
+		return arch.Wait4
 	case 26:
 		return arch.Ptrace
 	case 37:
 		return arch.Kill
+	case 54:
+		return arch.Ioctl
+	case 91:
+		return arch.Munmap
+	case 120:
+		return arch.Clone
 	case 172:
 		return arch.Prctl
 	case 178:
 		return arch.RtSigqueueinfo
+	case 192: // mmap2: the offset is in pages
+		return arch.Mmap
 	case 238:
 		return arch.Tkill
 	case 270:
 		return arch.Tgkill
+	case 284:
+		return arch.Waitid
 	case 310:
 		return arch.Unshare
+	case 331:
+		return arch.Pipe2
 	case 335:
 		return arch.RtTgsigqueueinfo
 	case 346:
@@ -38,6 +56,12 @@ func Syscall(nr uint32) arch.Syscall {
 		return arch.Seccomp
 	case 424:
 		return arch.PidfdSendSignal
+	case 434:
+		return arch.PidfdOpen
+	case 435:
+		return arch.Clone3
+	case 438:
+		return arch.PidfdGetfd
 	case 446:
 		return arch.LandlockRestrictSelf
 	}

@@ -13,5 +13,7 @@ func Number(s arch.Syscall) uint64 {
 		arch.Kill: 37, arch.RtSigqueueinfo: 178, arch.Tkill: 238, arch.Tgkill: 270,
 		arch.Unshare: 310, arch.RtTgsigqueueinfo: 335, arch.Setns: 346, arch.PidfdSendSignal: 424,
 		arch.LandlockRestrictSelf: 446, arch.Prctl: 172, arch.Seccomp: 354, arch.Ptrace: 26,
+		arch.PidfdOpen: 434, arch.PidfdGetfd: 438, arch.Wait4: 114, arch.Waitid: 284, arch.Clone: 120, arch.Clone3: 435, arch.Ioctl: 54,
+		arch.Mmap: 192, arch.Munmap: 91, arch.Pipe2: 331, arch.Read: 3, arch.Close: 6,
 	}[s]
 }

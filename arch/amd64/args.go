@@ -9,6 +9,20 @@ func Args(f arch.Frame) arch.Args { return arch.Args(f.Raw) }
 // Syscall names an amd64 number (arch/x86/entry/syscalls/syscall_64.tbl).
 func Syscall(nr uint32) arch.Syscall {
 	switch nr {
+	case 0:
+		return arch.Read
+	case 3:
+		return arch.Close
+	case 9:
+		return arch.Mmap
+	case 11:
+		return arch.Munmap
+	case 16:
+		return arch.Ioctl
+	case 56:
+		return arch.Clone
+	case 61:
+		return arch.Wait4
 	case 62:
 		return arch.Kill
 	case 101:
@@ -21,8 +35,12 @@ func Syscall(nr uint32) arch.Syscall {
 		return arch.Tkill
 	case 234:
 		return arch.Tgkill
+	case 247:
+		return arch.Waitid
 	case 272:
 		return arch.Unshare
+	case 293:
+		return arch.Pipe2
 	case 297:
 		return arch.RtTgsigqueueinfo
 	case 308:
@@ -31,6 +49,12 @@ func Syscall(nr uint32) arch.Syscall {
 		return arch.Seccomp
 	case 424:
 		return arch.PidfdSendSignal
+	case 434:
+		return arch.PidfdOpen
+	case 435:
+		return arch.Clone3
+	case 438:
+		return arch.PidfdGetfd
 	case 446:
 		return arch.LandlockRestrictSelf
 	}
@@ -41,12 +65,16 @@ func Syscall(nr uint32) arch.Syscall {
 // as i386 does have numbers of their own from 512 on.
 func SyscallX32(nr uint32) arch.Syscall {
 	switch nr {
-	case 101, 129, 297: // the 64-bit entries; an x32 caller uses 521, 524 and 536
+	case 16, 101, 129, 247, 297: // the 64-bit entries; an x32 caller uses those below
 		return arch.NoSyscall
+	case 514:
+		return arch.Ioctl
 	case 521:
 		return arch.Ptrace
 	case 524:
 		return arch.RtSigqueueinfo
+	case 529:
+		return arch.Waitid
 	case 536:
 		return arch.RtTgsigqueueinfo
 	}
