@@ -133,6 +133,7 @@ type Record struct {
 	Logged    bool // Rule would have denied it
 	Duplicate bool
 	Averted   bool // the target's number was not its own any more: nothing was sent
+	Quiet     bool // nothing was decided: the call was looked at for another's sake
 	Unsafe    bool // run by the kernel although what was decided on may have changed
 
 	Notes any // the observer's, from Sending or Before to After

@@ -306,15 +306,16 @@ func (s *Supervisor) later(c *Call) {
 // handler is nil for a call that nobody answers.
 func (s *Supervisor) handler(c *Call, handlers *Handlers) Handler {
 	what := c.Decode()
-	if what == arch.NoSyscall {
-		return s.Others[Number{c.ABI, c.Nr}]
+	if handle := handlers[what]; handle != nil {
+		return handle
 	}
-	return handlers[what]
+	return s.Others[Number{c.ABI, c.Nr}]
 }
 
 // answer is the only place where a call ends.
 func (s *Supervisor) answer(c *Call, v Verdict) {
-	if s.Observe != nil {
+	observed := s.Observe != nil && !c.Record.Quiet
+	if observed {
 		s.Observe.Before(c, v)
 	}
 	if c.After != nil || v.Kind == KindRun { // somebody may be waited for
@@ -326,7 +327,7 @@ func (s *Supervisor) answer(c *Call, v Verdict) {
 		s.settling.mark(c.worker)
 	}
 	c.Report = nil
-	if s.Results {
+	if s.Results && observed {
 		c.Report = s.Observe.After
 	}
 	err := s.Backend.Answer(c, v)
@@ -334,7 +335,7 @@ func (s *Supervisor) answer(c *Call, v Verdict) {
 	if c.Settled != nil {
 		c.Settled(c, v, err)
 	}
-	if s.Observe != nil && (!s.Results || c.Report != nil) {
+	if observed && (!s.Results || c.Report != nil) {
 		s.Observe.After(c, v, err)
 	}
 	if c.worker != nil {

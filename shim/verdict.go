@@ -14,6 +14,7 @@ type Verdict struct {
 	Value int64      // Return: what the caller's register gets
 	Errno unix.Errno // Fail: positive; the backend negates it once
 	Call  Rewrite    // Run: what the caller executes instead
+	Steps Program    // Steps: what it executes instead, one after the other
 }
 
 // Kind is one of the ways in which a call can end.
@@ -27,6 +28,7 @@ const (
 	KindRun                    // the caller runs another call in its place
 	KindLater                  // not decided yet: try again in the slow lane
 	KindGone                   // the caller no longer waits: nothing to answer
+	KindSteps                  // the caller runs a row of calls in its place
 )
 
 // Rewrite is a system call for the caller to make, everything in registers.
@@ -74,6 +76,9 @@ func Pass() Verdict { return Verdict{Kind: KindPass} }
 // Run makes the caller execute another call in this one's place.
 func Run(call Rewrite) Verdict { return Verdict{Kind: KindRun, Call: call} }
 
+// Steps makes the caller execute a row of calls in this one's place.
+func Steps(p Program) Verdict { return Verdict{Kind: KindSteps, Steps: p} }
+
 // Later puts the call into the slow lane: something it needs does not answer.
 func Later() Verdict { return Verdict{Kind: KindLater} }
 
@@ -90,6 +95,8 @@ func (v Verdict) String() string {
 		return "pass"
 	case KindRun:
 		return fmt.Sprintf("run %d", v.Call.Nr)
+	case KindSteps:
+		return "steps"
 	case KindLater:
 		return "later"
 	case KindGone:
