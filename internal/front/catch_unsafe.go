@@ -6,6 +6,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
 )
 
 // noteSize is what the handler writes for a signal: one siginfo_t.
@@ -139,7 +141,7 @@ func child(flags int) (pid int, err error) {
 	var info note
 	for {
 		_, _, errno := unix.Syscall6(unix.SYS_WAITID, unix.P_ALL, 0, uintptr(unsafe.Pointer(&info)),
-			uintptr(flags|unix.WNOWAIT), 0, 0)
+			uintptr(flags|unix.WNOWAIT|kernel.OwnWait), 0, 0)
 		switch errno {
 		case 0:
 			return int(info.pid()), nil

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
 )
 
 // parent is the thread that has forked COMMAND. It lives as long as COMMAND does: to the
@@ -56,7 +58,7 @@ func (p *parent) stay() {
 // noteChild waits for an event of our thread's child and leaves it there to be taken.
 func (p *parent) noteChild() bool {
 	for !p.over.Load() {
-		err := unix.Waitid(unix.P_PID, p.child, nil, unix.WEXITED|unix.WSTOPPED|unix.WCONTINUED|unix.WNOWAIT|p.whose, nil)
+		err := unix.Waitid(unix.P_PID, p.child, nil, unix.WEXITED|unix.WSTOPPED|unix.WCONTINUED|unix.WNOWAIT|kernel.OwnWait|p.whose, nil)
 		if err != unix.EINTR { //nolint:errorlint // never wrapped
 			return true
 		}

@@ -8,6 +8,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
 )
 
 // Fork starts COMMAND from the calling thread with the given attributes. With Ptrace
@@ -118,7 +120,7 @@ func begin(pid int) error {
 func waitFor(pid, options int, meant func(unix.WaitStatus) bool) error {
 	var status unix.WaitStatus
 	for {
-		_, err := unix.Wait4(pid, &status, options, nil)
+		_, err := unix.Wait4(pid, &status, options|kernel.OwnWait, nil)
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}
