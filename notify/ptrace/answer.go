@@ -29,6 +29,9 @@ func (t *Tracer) answer(c *shim.Call, v shim.Verdict) error {
 	task := t.end(c)
 	if task == nil || !inSeccompStop(c.Tid) {
 		t.Release(v.Call.Hold)
+		if v.Steps != nil {
+			v.Steps.Gone()
+		}
 		return shim.ErrGone
 	}
 	switch v.Kind {
@@ -44,6 +47,8 @@ func (t *Tracer) answer(c *shim.Call, v shim.Verdict) error {
 		return nil
 	case shim.KindRun:
 		return t.rewrite(c, task, v)
+	case shim.KindSteps:
+		return t.begin(c, task, v)
 	}
 	_ = t.skip(c.Tid, failure(unix.ENOSYS))
 	return fmt.Errorf("verdict %q cannot answer a traced call", v)
@@ -120,6 +125,10 @@ func (t *Tracer) rewrite(c *shim.Call, task *member, v shim.Verdict) error {
 
 // syscallStop is the exit of a rewritten call: everything but its result is put back.
 func (t *Tracer) syscallStop(tid int32, task *member) {
+	if task.steps != nil {
+		t.stepped(tid, task)
+		return
+	}
 	var after arch.Regs
 	if task.running && getRegs(tid, &after) == 0 {
 		task.run.putBack(tid, &after)

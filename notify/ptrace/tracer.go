@@ -30,6 +30,9 @@ type Tracer struct {
 	// Threads lists the threads of a process.
 	Threads func(pid int32) []int32
 
+	// Ends, if not nil, is told of every end before anybody else is.
+	Ends Ends
+
 	// Tagged says that there is no PTRACE_GET_SYSCALL_INFO (before 5.3): the filter's tag,
 	// the registers and the instruction tell what a call is. The filter then stops those
 	// that add filters, too.
@@ -46,7 +49,14 @@ type Tracer struct {
 	turns    int    // since all were taken
 
 	tree
+	births
 	pins pins
+}
+
+// Ends watches tasks whose ends others wait for by a descriptor of ours.
+type Ends interface {
+	Empty() bool     // nobody is waited for
+	Ended(tid int32) // and can be waited for the moment after, by whoever is not the tracer
 }
 
 // options are set at PTRACE_SEIZE: every new task of the tree is seized like its
@@ -58,7 +68,7 @@ const options = unix.PTRACE_O_TRACESECCOMP | unix.PTRACE_O_TRACESYSGOOD | unix.P
 // New makes the tracer of COMMAND, which is stopped before its first instruction. The
 // first Next seizes it and tells seized: all requests have to come from one thread.
 func New(pid int32, seized func(error), log *slog.Logger) *Tracer {
-	t := &Tracer{Log: log, command: pid, seized: seized, tree: newTree()}
+	t := &Tracer{Log: log, command: pid, seized: seized, tree: newTree(), births: newBirths()}
 	t.pins.start()
 	return t
 }
@@ -143,6 +153,10 @@ func (t *Tracer) handle(tid int32, status unix.WaitStatus, c *shim.Call) bool {
 	task := t.see(tid)
 	switch event {
 	case eventSeccomp:
+		if task.steps != nil { // a call of ours, of which a filter asks
+			t.goOn(tid, task, 0)
+			return false
+		}
 		return t.called(tid, task, c)
 	case eventSyscall:
 		t.syscallStop(tid, task)
@@ -166,6 +180,11 @@ func (t *Tracer) handle(tid int32, status unix.WaitStatus, c *shim.Call) bool {
 	case eventFork:
 		if child, errno := eventMsg(tid); errno == 0 {
 			t.announce(int32(child))
+			t.forked(task, int32(child))
+		}
+	case eventStop:
+		if t.first(tid, task) {
+			return false
 		}
 	case eventExec:
 		t.execed(tid)

@@ -21,6 +21,8 @@ type member struct {
 
 	run     rewritten // what it makes in that call's place, if running: the tracer's thread's alone
 	running bool
+	steps   *steps // of which that is one; as run
+	started bool   // has made its first stop
 }
 
 // tree is the one table of whom the tracer has. The slow lane looks into it, too.
@@ -91,6 +93,8 @@ func (t *Tracer) drop(tid int32, task *member) {
 		t.stay--
 	}
 	delete(t.of, tid)
+	delete(t.parked, tid)
+	delete(t.expected, tid)
 }
 
 // endCall is the end of the call that a tracee is stopped in, or makes in its place.
@@ -101,6 +105,7 @@ func (t *Tracer) endCall(task *member) {
 	}
 	task.call, task.slow = 0, false
 	t.mu.Unlock()
+	t.abandon(task)
 	t.returned(task)
 }
 
@@ -145,9 +150,19 @@ func (t *Tracer) leaves(tid int32, task *member) {
 	t.letGo(tid, task)
 }
 
+// Who may be waited for by a descriptor of ours stays to his end, which the tracer then tells.
+//
 // letGo may find that SIGKILL has ended the stop: then the task is a zombie before long,
 // and reaped as such. Precondition: mu is held.
 func (t *Tracer) letGo(tid int32, task *member) {
+	if t.Ends != nil {
+		if task.leaving {
+			task.leaving = false
+			t.stay--
+		}
+		t.resume(unix.PTRACE_CONT, tid, 0)
+		return
+	}
 	t.drop(tid, task)
 	_ = request(unix.PTRACE_DETACH, tid, 0, 0)
 }
@@ -161,6 +176,13 @@ func (t *Tracer) execed(tid int32) {
 		t.forget(tid) // the leader: it may have died in whatever call it was, without a word
 		t.see(tid)
 	}
+}
+
+// Traces tells whether a task's end comes to us first.
+func (t *Tracer) Traces(tid int32) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.of[tid] != nil
 }
 
 // alone tells that no tracee is left. Children of our own, the helpers, may be.

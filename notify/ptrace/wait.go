@@ -82,7 +82,7 @@ func (t *Tracer) waitFlags() (flags int, careful bool) {
 	if t.slow > 0 || t.stay > 0 && t.running == 0 {
 		return unix.WALL | unix.WNOTHREAD | unix.WNOHANG, true
 	}
-	return unix.WALL | unix.WNOTHREAD, t.kept > 0
+	return unix.WALL | unix.WNOTHREAD, t.kept > 0 || t.Ends != nil && !t.Ends.Empty()
 }
 
 func asError(errno unix.Errno) error {
@@ -98,6 +98,9 @@ func (t *Tracer) bury(tid int32) (int32, unix.WaitStatus, error) {
 	t.mu.Lock()
 	task := t.of[tid]
 	if task == nil || task.holds == 0 {
+		if t.Ends != nil {
+			t.Ends.Ended(tid)
+		}
 		tid, status, errno := waitid(unix.P_PID, tid, unix.WALL|unix.WNOTHREAD|unix.WEXITED|unix.WNOHANG)
 		t.mu.Unlock()
 		return tid, status, asError(errno)

@@ -1,0 +1,123 @@
+package ptrace
+
+import (
+	"github.com/pidfd-shim/pidfd-shim/arch"
+	i386 "github.com/pidfd-shim/pidfd-shim/arch/386"
+	"github.com/pidfd-shim/pidfd-shim/arch/amd64"
+	"github.com/pidfd-shim/pidfd-shim/shim"
+)
+
+// births are the children of programs that want to know them. Who a new tracee is, its parent's
+// stop says, which comes before its own first one or after: until then it waits, where it might
+// be such a child.
+type births struct {
+	awaited  int                // calls that may have one
+	parked   map[int32]struct{} // whose parents have not said so yet
+	expected map[int32]birth    // whose parents have
+}
+
+// birth is a child's first call: to close what its parent alone is to have.
+type birth struct {
+	abi    arch.ABI
+	closes int32 // -1: nothing
+}
+
+func newBirths() births {
+	return births{parked: map[int32]struct{}{}, expected: map[int32]birth{}}
+}
+
+// await keeps count of the calls that may have a child of whom a program wants to know.
+func (t *Tracer) await(s *steps, awaits bool) {
+	switch {
+	case awaits && !s.awaits:
+		t.awaited++
+	case !awaits && s.awaits:
+		t.awaited--
+	}
+	s.awaits = awaits
+	if t.awaited > 0 {
+		return
+	}
+	for tid := range t.parked {
+		delete(t.parked, tid)
+		t.goOn(tid, t.see(tid), 0)
+	}
+}
+
+// forked is a tracee's stop for a child of its own.
+func (t *Tracer) forked(task *member, child int32) {
+	if t.awaited == 0 {
+		return
+	}
+	b, s := birth{closes: -1}, task.steps
+	if s != nil && s.awaits {
+		b = birth{s.abi, s.program.Forked(child)}
+	}
+	if _, parked := t.parked[child]; parked {
+		delete(t.parked, child)
+		t.born(child, t.see(child), b)
+	} else {
+		t.expected[child] = b
+	}
+	if s != nil {
+		t.await(s, false)
+	}
+}
+
+// first handles a tracee's first stop. False: it goes on as from any other.
+func (t *Tracer) first(tid int32, task *member) bool {
+	if task.started {
+		return false
+	}
+	task.started = true
+	b, known := t.expected[tid]
+	delete(t.expected, tid)
+	switch {
+	case known && b.closes >= 0:
+		t.born(tid, task, b)
+	case !known && t.awaited > 0:
+		t.parked[tid] = struct{}{}
+	default:
+		return false
+	}
+	return true
+}
+
+// born lets a new tracee go.
+func (t *Tracer) born(tid int32, task *member, b birth) {
+	nr := amd64.Number(arch.Close)
+	switch b.abi {
+	case arch.I386:
+		nr = i386.Number(arch.Close)
+	case arch.X32:
+		nr = amd64.NumberX32(arch.Close)
+	}
+	s := &steps{abi: b.abi, begun: true, program: &closing{fd: b.closes, nr: nr}}
+	if b.closes < 0 || getRegs(tid, &s.before) != 0 {
+		t.goOn(tid, task, 0)
+		return
+	}
+	t.run(tid, task, s)
+}
+
+// closing is the program that closes one descriptor, in a child that returns from fork: 0.
+type closing struct {
+	fd   int32
+	nr   uint64
+	done bool
+}
+
+// Next implements shim.Program.
+func (p *closing) Next(int64) shim.Step {
+	if p.done {
+		return shim.End(0)
+	}
+	p.done = true
+	return shim.Step{Call: shim.Rewrite{Nr: p.nr, Args: [6]uint64{uint64(p.fd)}}}
+}
+
+// Forked implements shim.Program.
+func (p *closing) Forked(int32) int32 { return -1 }
+
+// Gone implements shim.Program.
+func (p *closing) Gone() {}

@@ -1,0 +1,138 @@
+package ptrace
+
+import (
+	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/arch"
+	i386 "github.com/pidfd-shim/pidfd-shim/arch/386"
+	"github.com/pidfd-shim/pidfd-shim/arch/amd64"
+	"github.com/pidfd-shim/pidfd-shim/shim"
+)
+
+// steps is a program that a tracee runs: calls of ours, made by its own call instruction. Its
+// registers are put back after the last. Signals wait meanwhile, because a handler would begin
+// with our registers.
+type steps struct {
+	program  shim.Program
+	abi      arch.ABI
+	before   arch.Regs // at the stop in which it began
+	begun    bool      // the call at whose stop that was has been used
+	entering bool      // the next stop is at a call's entry
+	mask     uint64    // the tracee's own
+	closed   bool      // every signal is blocked
+	awaits   bool      // the call that is made may have a child
+	seen     *shim.Call
+	as       shim.Verdict
+}
+
+// begin runs a program in a tracee that stands at a filter's stop.
+func (t *Tracer) begin(c *shim.Call, task *member, v shim.Verdict) error {
+	s := &steps{program: v.Steps, abi: c.ABI, as: v}
+	if getRegs(c.Tid, &s.before) != 0 {
+		v.Steps.Gone()
+		return shim.ErrGone
+	}
+	s.seen = seen(c)
+	t.run(c.Tid, task, s)
+	return nil
+}
+
+func (t *Tracer) run(tid int32, task *member, s *steps) {
+	t.runs(task, rewritten{own: true})
+	task.steps = s
+	t.advance(tid, task, 0)
+}
+
+// advance has the tracee make the program's next call, or ends it.
+func (t *Tracer) advance(tid int32, task *member, result int64) {
+	s := task.steps
+	step := s.program.Next(result)
+	t.await(s, step.Forks)
+	if step.Done {
+		t.endSteps(tid, task, step.Value)
+		return
+	}
+	s.close(tid, !step.Waits)
+	regs := s.before
+	order := amd64.ArgumentRegs
+	if s.abi == arch.I386 {
+		order = i386.ArgumentRegs
+	}
+	regs.Place(order, step.Call.Args)
+	regs[arch.RegOrigRAX] = step.Call.Nr
+	if s.begun {
+		regs[arch.RegRIP] -= callInstruction
+		regs[arch.RegRAX], regs[arch.RegOrigRAX] = step.Call.Nr, ^uint64(0) // no restart of what was
+		s.entering = true
+	}
+	s.begun = true
+	_ = setRegs(tid, &regs) // one that was killed ends
+	t.resume(unix.PTRACE_SYSCALL, tid, 0)
+}
+
+// close blocks every signal, or none but those that the tracee has blocked itself.
+func (s *steps) close(tid int32, all bool) {
+	switch {
+	case all == s.closed:
+	case all:
+		var errno unix.Errno
+		if s.mask, errno = getSigmask(tid); errno == 0 {
+			s.closed = setSigmask(tid, ^uint64(0)) == 0
+		}
+	default:
+		_ = setSigmask(tid, s.mask)
+		s.closed = false
+	}
+}
+
+// stepped is a stop at an entry or exit of a call that a program makes.
+func (t *Tracer) stepped(tid int32, task *member) {
+	s := task.steps
+	if s.entering {
+		s.entering = false
+		t.resume(unix.PTRACE_SYSCALL, tid, 0)
+		return
+	}
+	var after arch.Regs
+	if getRegs(tid, &after) == 0 { // else it was killed, and its end comes
+		t.advance(tid, task, int64(after[arch.RegRAX]))
+	}
+}
+
+// endSteps puts the tracee's registers back, with the result. One that says that the call is to
+// be made again means the tracee's own.
+func (t *Tracer) endSteps(tid int32, task *member, value int64) {
+	s := task.steps
+	s.close(tid, false)
+	regs := s.before
+	regs[arch.RegRAX] = uint64(value)
+	if !isRestart(uint64(value)) {
+		regs[arch.RegOrigRAX] = ^uint64(0)
+	}
+	_ = setRegs(tid, &regs)
+	if s.seen != nil && !isRestart(uint64(value)) {
+		s.seen.Record.Result = shim.ResultOf(uint64(value))
+	}
+	task.steps = nil
+	t.finished(task, s)
+	t.resume(unix.PTRACE_CONT, tid, 0)
+}
+
+// abandon is the end of a tracee in the middle of a program.
+func (t *Tracer) abandon(task *member) {
+	s := task.steps
+	if s == nil {
+		return
+	}
+	task.steps = nil
+	t.await(s, false)
+	s.program.Gone()
+	t.finished(task, s)
+}
+
+func (t *Tracer) finished(task *member, s *steps) {
+	t.returned(task)
+	if s.seen != nil {
+		s.seen.Report(s.seen, s.as, nil)
+	}
+}
