@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/pidfd-shim/pidfd-shim/internal/family"
 	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
 	"github.com/pidfd-shim/pidfd-shim/internal/proc"
 	"github.com/pidfd-shim/pidfd-shim/policy"
@@ -95,6 +96,9 @@ type Config struct {
 	// Hopper, if not nil, makes the holder of callers under a backend that cannot rewrite
 	// calls by itself; one for each worker.
 	Hopper func() Hopper
+
+	// Family, if not nil, has the process descriptors of a kernel that has none.
+	Family *family.Table
 
 	// NeverBlock is for a loop that nobody can replace: memory that is not present goes
 	// to the slow lane at once.

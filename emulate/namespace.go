@@ -3,6 +3,7 @@ package emulate
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -66,6 +67,11 @@ func (h *SendSignal) checkAncestry(a *attempt) (unix.Errno, error) {
 		return 0, nil
 	case t.outside:
 		return unix.EINVAL, nil
+	case a.caller.nested && t.reaped && t.within != nil:
+		if own, err := proc.NSOf(a.caller.pidns); err != nil || !slices.Contains(t.within, own) {
+			return unix.EINVAL, err
+		}
+		return 0, nil
 	case !a.caller.nested, t.pid == 0:
 		return 0, nil
 	}

@@ -26,9 +26,10 @@ type target struct {
 	tgid   int32 // its thread group's
 	thread bool  // names one thread: PIDFD_THREAD or PIDFD_SELF_THREAD
 
-	reaped    bool // no task is left
-	outside   bool // not visible from the supervisor's pid namespace
-	everybody bool // kill(-1)
+	reaped    bool        // no task is left
+	within    []proc.NSID // the pid namespaces that it was in, where they are known
+	outside   bool        // not visible from the supervisor's pid namespace
+	everybody bool        // kill(-1)
 
 	self  bool // PIDFD_SELF_*: the caller, no descriptor involved
 	own   bool // the caller's process, by its number: see leftToItself
@@ -107,6 +108,9 @@ func (h *SendSignal) resolveSelf(a *attempt, thread bool) (err error) {
 
 // takeDescriptor copies the calling thread's descriptor into the supervisor.
 func (h *SendSignal) takeDescriptor(a *attempt) (int, unix.Errno, error) {
+	if fd, ours, err := h.takeOurs(a); ours || err != nil {
+		return fd, 0, err
+	}
 	for try := 0; ; try++ {
 		fd, err := h.copyDescriptor(a.caller, a.req.pidfd)
 		switch {

@@ -128,7 +128,7 @@ func alsoNamed(mode string) []string {
 	return []string{mode}
 }
 
-var knownModes = []string{"*", "auto", "auto-trace", "continue", "forward", "caller", "emulate", "guarded", "ptrace", "ptrace-emulate", "served-caller", "served-emulate"}
+var knownModes = []string{"*", "auto", "auto-trace", "continue", "forward", "caller", "emulate", "guarded", "ptrace", "ptrace-emulate", "family", "served-caller", "served-emulate"}
 
 func parseException(line string) (exception, error) {
 	columns := strings.Split(line, " | ")

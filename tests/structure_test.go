@@ -27,6 +27,7 @@ var rank = map[string]int{
 	"shim":              2,
 	"internal/helper":   2,
 	"internal/tracee":   2,
+	"internal/family":   3,
 	"notify":            3,
 	"notify/ptrace":     3,
 	"emulate":           3,
@@ -49,7 +50,8 @@ var rank = map[string]int{
 
 // neighbours are imports between packages of one height, each with its reason.
 var neighbours = map[[2]string]string{
-	{"emulate", "policy"}: "a call is judged where the kernel would judge its sender, between two of emulate's checks",
+	{"emulate", "internal/family"}: "whom a caller's descriptor means is asked where every other descriptor is resolved",
+	{"emulate", "policy"}:          "a call is judged where the kernel would judge its sender, between two of emulate's checks",
 }
 
 // source is one Go file of the module, parsed to its imports and comments.

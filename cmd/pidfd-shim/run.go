@@ -74,6 +74,9 @@ func (c *runConfig) addFlags(cmd *cobra.Command) {
 		"how calls are answered: "+words(session.Modes)+"; auto takes the cheapest that is exact")
 	f.StringVar(&c.Session.Semantics, "semantics", "native",
 		"the rules that COMMAND meets: "+words(session.Semantics)+"; original takes no flags, as first posted")
+	f.StringVar(&c.Session.Family, "family", "off",
+		"give COMMAND process descriptors (pidfd_open and what goes with it): "+words(session.Families)+
+			"; auto does so where the kernel has none, by --backend ptrace (docs/FIDELITY.md has what differs)")
 	f.StringVar(&c.Session.PolicyFile, "policy", "", "allow and deny calls by the rules of `FILE` (docs/POLICY.md); without it nothing is denied")
 	f.BoolVar(&c.Session.Complain, "complain", false,
 		"allow what the policy denies, and write it down as verdict log (--audit, --trace, --metrics): to try a policy before it bites")
@@ -97,6 +100,7 @@ func (c *runConfig) addFlags(cmd *cobra.Command) {
 	completeFlag(cmd, "backend", session.Backends)
 	completeFlag(cmd, "mode", session.Modes)
 	completeFlag(cmd, "semantics", session.Semantics)
+	completeFlag(cmd, "family", session.Families)
 	completeFlag(cmd, "wait", waits)
 	completeFile(cmd, "policy", policyEndings...)
 }

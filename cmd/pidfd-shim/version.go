@@ -25,8 +25,7 @@ func newVersionCommand() *cobra.Command {
 	}
 }
 
-// buildKind is "pure" for the build without cgo, which does not widen limits, and does not
-// hand on every ignored signal.
+// buildKind is "pure" for the build without cgo, which hands on no ignored signals.
 func buildKind() string {
 	if setting("CGO_ENABLED") == "0" {
 		return "pure"

@@ -42,6 +42,7 @@ func wayOf(f kernel.Features, o session.Options, traceable bool, backend, mode s
 		return w
 	}
 	o.Backend, o.Mode, o.Semantics = backend, mode, "native"
+	o.Family = "auto"
 	plan, err := o.Resolve(f)
 	switch {
 	case err != nil:

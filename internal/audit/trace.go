@@ -55,6 +55,7 @@ func appendTrace(dst []byte, c *shim.Call, v shim.Verdict, answered error) []byt
 // x flags.
 var traceForms = map[arch.Syscall]string{
 	arch.PidfdSendSignal:  "fsix",
+	arch.PidfdOpen:        "pp",
 	arch.Kill:             "ps",
 	arch.Tkill:            "ps",
 	arch.Tgkill:           "pps",

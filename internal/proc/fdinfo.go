@@ -47,7 +47,29 @@ func (f *FS) waits(tid, fd int32) bool {
 	p = strconv.AppendInt(p, int64(fd), 10)
 	var link [len("anon_inode:[pidfd]") + 1]byte
 	n, err := unix.Readlinkat(f.root.fd, string(p), link[:])
-	return err == nil && link[0] != '/' && string(link[:n]) != "anon_inode:[pidfd]" && !bytes.HasPrefix(link[:n], []byte("pidfd:"))
+	return err == nil && link[0] != '/' && string(link[:n]) != "anon_inode:[pidfd]" && !bytes.HasPrefix(link[:n], []byte("pipe:[")) && !bytes.HasPrefix(link[:n], []byte("pidfd:"))
+}
+
+// Pipe tells whether a task's descriptor is a pipe, and which. What is a file of a file system,
+// whoever serves that, has a path; names of pipes do not begin with a slash.
+func (f *FS) Pipe(tid, fd int32) (inode uint64, is bool) {
+	if fd < 0 || tid <= 0 {
+		return 0, false
+	}
+	var path [pathSize]byte
+	p := strconv.AppendInt(path[:0], int64(tid), 10)
+	p = append(p, "/fd/"...)
+	p = strconv.AppendInt(p, int64(fd), 10)
+	var link [64]byte
+	n, err := unix.Readlinkat(f.root.fd, string(p), link[:])
+	if err != nil {
+		return 0, false
+	}
+	text, is := bytes.CutPrefix(link[:n], []byte("pipe:["))
+	if text, closed := bytes.CutSuffix(text, []byte("]")); is && closed {
+		return number(text, 10)
+	}
+	return 0, false
 }
 
 // FdInfoSelf looks at a descriptor of ours.

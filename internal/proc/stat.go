@@ -12,6 +12,7 @@ type Stat struct {
 	PPid    int32
 	Pgrp    int32
 	Session int32
+	Threads int32  // that have not been reaped
 	Start   uint64 // in clock ticks since boot
 }
 
@@ -52,6 +53,8 @@ func (s *Stat) parse(text []byte) bool {
 			s.Pgrp, ok = pidNumber(word)
 		case 6:
 			s.Session, ok = pidNumber(word)
+		case 20:
+			s.Threads, ok = pidNumber(word)
 		case 22:
 			s.Start, ok = number(word, 10)
 		default:

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
+	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
 	"github.com/pidfd-shim/pidfd-shim/notify"
 	"github.com/pidfd-shim/pidfd-shim/policy"
 )
@@ -32,6 +33,13 @@ func (s *Session) filter() notify.Filter {
 		for _, r := range watched {
 			f.Rules = append(f.Rules, s.intercept(r)...)
 		}
+	}
+	if s.Plan.Family {
+		f.Syscalls = append(f.Syscalls, arch.PidfdOpen, arch.PidfdGetfd, arch.Wait4, arch.Waitid, arch.Clone, arch.Clone3)
+		for _, r := range familyCalls {
+			f.Rules = append(f.Rules, s.intercept(r)...)
+		}
+		f.Rules = append(f.Rules, missing...)
 	}
 	for _, r := range s.closed() {
 		f.Syscalls = append(f.Syscalls, r.Syscall)
@@ -129,6 +137,29 @@ var watched = []notify.Rule{
 		When:    []notify.Cond{{Arg: 1, Mask: unix.CLONE_NEWUSER, In: []notify.Range{{Low: 1, High: ^uint32(0)}}}},
 	},
 	{Syscall: arch.LandlockRestrictSelf},
+}
+
+// familyCalls get, or wait by, a process descriptor. Every wait is one: see emulate.Wait.
+var familyCalls = []notify.Rule{
+	{Syscall: arch.PidfdOpen},
+	{Syscall: arch.Wait4, When: []notify.Cond{notOwn(2)}},
+	{Syscall: arch.Waitid, When: []notify.Cond{notOwn(3)}},
+	{
+		Syscall: arch.Clone,
+		When:    []notify.Cond{{Arg: 0, Mask: unix.CLONE_PIDFD, In: []notify.Range{{Low: 1, High: ^uint32(0)}}}},
+	},
+}
+
+// notOwn tells waits from those of our own threads, by their options.
+func notOwn(arg int) notify.Cond {
+	own := uint32(kernel.OwnWait)
+	return notify.Cond{Arg: arg, Mask: own, In: []notify.Range{{Low: own, High: own}}, Not: true}
+}
+
+// missing are what such a kernel lacks, too, and programs do without.
+var missing = []notify.Rule{
+	{Syscall: arch.Clone3, Then: unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)},
+	{Syscall: arch.PidfdGetfd, Then: unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)},
 }
 
 // filtering are the calls by which a program adds a filter, which could forge our tags.

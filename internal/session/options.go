@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,6 +18,7 @@ type Options struct {
 	Backend   string // auto, notify
 	Mode      string // auto, continue, forward, emulate
 	Semantics string // native, mainline, original
+	Family    string // auto, on, off: descriptors where the kernel has none; empty is off
 	Observed  bool   // somebody wants to see every call: nothing is decided in the filter
 	Results   bool   // and what it returns, also where the caller itself carries it out
 
@@ -65,6 +67,7 @@ var (
 	Backends  = []string{"auto", "notify", "ptrace"}
 	Modes     = []string{"auto", "continue", "forward", "caller", "emulate"}
 	Semantics = []string{"native", "mainline", "original"}
+	Families  = []string{"auto", "on", "off"}
 )
 
 // Check finds words that no flag takes, and choices that exclude each other.
@@ -76,6 +79,7 @@ func (o Options) Check() error {
 		{"--backend", o.Backend, Backends},
 		{"--mode", o.Mode, Modes},
 		{"--semantics", o.Semantics, Semantics},
+		{"--family", cmp.Or(o.Family, "off"), Families},
 	} {
 		if !contains(f.words, f.value) {
 			return fmt.Errorf("%s %s: no such value, it takes %s", f.flag, f.value, strings.Join(f.words, ", "))
@@ -100,6 +104,9 @@ type Plan struct {
 	Rules   emulate.Rules
 	Why     string // one line for the log and doctor
 
+	// Family gives process descriptors where the kernel has none.
+	Family bool
+
 	// Unasked lets the filter allow what registers allow: auto where the kernel has the call.
 	Unasked bool
 
@@ -109,19 +116,26 @@ type Plan struct {
 
 // Resolve chooses, or says why a choice cannot be had here.
 func (o Options) Resolve(f kernel.Features) (Plan, error) {
-	p := Plan{Rules: emulate.NativeRules(f)}
+	p := Plan{Backend: o.Backend}
+	family := o.Family == "on" || o.Family == "auto" && !f.PidfdOpen
+	if p.Backend == "auto" {
+		p.Backend = BackendNotify
+		if !f.Notify || family {
+			p.Backend = BackendPtrace
+		}
+	}
+	if p.Family = family && p.Backend == BackendPtrace; p.Family {
+		f.SendSignal = false // it takes none of ours
+	}
+	p.Rules = emulate.NativeRules(f)
 	switch o.Semantics {
 	case "mainline":
 		p.Rules = emulate.Mainline
 	case "original":
 		p.Rules = emulate.Original
 	}
-	p.Backend = o.Backend
-	if p.Backend == "auto" {
-		p.Backend = BackendNotify
-		if !f.Notify {
-			p.Backend = BackendPtrace
-		}
+	if p.Backend == BackendNotify && o.Family == "on" {
+		return p, fmt.Errorf("--family on: only a tracer can give process descriptors: use --backend ptrace")
 	}
 	if p.Backend == BackendNotify && !f.Notify {
 		return p, fmt.Errorf("--backend notify: this kernel has no seccomp user notification (Linux 5.0), or an outer listener holds it: use --backend ptrace; `pidfd-shim doctor` says more")

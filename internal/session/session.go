@@ -14,6 +14,7 @@ import (
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
 	"github.com/pidfd-shim/pidfd-shim/emulate"
+	"github.com/pidfd-shim/pidfd-shim/internal/family"
 	"github.com/pidfd-shim/pidfd-shim/internal/helper"
 	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
 	"github.com/pidfd-shim/pidfd-shim/internal/proc"
@@ -75,6 +76,7 @@ type Session struct {
 	backend  shim.Backend
 	listener *notify.Listener // nil under ptrace
 	tracer   *ptrace.Tracer   // nil under notify
+	family   *family.Table    // nil unless the plan says so
 }
 
 // New probes, opens what the supervisor needs of its own, and decides how calls will be
@@ -94,6 +96,9 @@ func New(o Options, f kernel.Features, log *slog.Logger) (*Session, error) {
 	self, err := emulate.ReadSelf(fs)
 	if err != nil {
 		return nil, plan.blame(f, err)
+	}
+	if plan.Family {
+		f.SendSignal = false
 	}
 	log.Info("chose how calls are answered", "backend", plan.Backend, "mode", plan.Mode, "why", plan.Why)
 	s := &Session{
@@ -186,7 +191,8 @@ func (s *Session) Serve() error {
 	s.began = s.statOf(s.front).Start
 	var all handlers
 	supervisor.Handlers = func() *shim.Handlers {
-		handle := all.add(emulate.New(s.config(supervisor))).Handle
+		calls := all.add(emulate.New(s.config(supervisor)))
+		handle := calls.Handle
 		if s.attached {
 			return s.attachedHandlers(handle)
 		}
@@ -200,6 +206,10 @@ func (s *Session) Serve() error {
 			handlers[arch.Unshare] = s.watch.Namespace
 			handlers[arch.Setns] = s.watch.Namespace
 			handlers[arch.LandlockRestrictSelf] = s.watch.Landlock
+		}
+		if s.family != nil {
+			handlers[arch.PidfdOpen], handlers[arch.Clone] = calls.PidfdOpen, calls.Clone
+			handlers[arch.Wait4], handlers[arch.Waitid] = calls.Wait, calls.Wait
 		}
 		return handlers
 	}
@@ -293,7 +303,7 @@ func (s *Session) config(supervisor *shim.Supervisor) emulate.Config {
 		Continues:  traced || s.Features.Continue,
 		MayPass: s.Features.SendSignal && (traced || s.Features.Continue) &&
 			s.Plan.Rules == emulate.NativeRules(s.Features),
-		Policy: s.live, Unsafe: s.Plan.Unsafe, Root: s.root, Ours: s.ours, Sandbox: s.sandbox,
+		Policy: s.live, Unsafe: s.Plan.Unsafe, Family: s.family, Root: s.root, Ours: s.ours, Sandbox: s.sandbox,
 		Log: s.Log,
 	}
 	switch {

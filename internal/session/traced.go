@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 
+	"github.com/pidfd-shim/pidfd-shim/internal/family"
 	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
 	"github.com/pidfd-shim/pidfd-shim/internal/proc"
 	"github.com/pidfd-shim/pidfd-shim/notify"
@@ -63,6 +64,12 @@ func (s *Session) ServeTraced(pid int32, seized func(error)) error {
 	s.tracer.Threads = s.threadsOf
 	s.backend = s.tracer
 	var err error
+	if s.Plan.Family {
+		if s.family, err = family.New(s.Proc, s.self.Pidns, s.tracer.Traces); err != nil {
+			return fmt.Errorf("keep process descriptors: %w", err)
+		}
+		s.tracer.Ends = s.family
+	}
 	if s.Pool, err = shim.NewPool(tracerThreads()); err != nil {
 		return err
 	}
