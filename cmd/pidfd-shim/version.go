@@ -25,7 +25,8 @@ func newVersionCommand() *cobra.Command {
 	}
 }
 
-// buildKind is "pure" for the build without cgo, which hands on no ignored signals.
+// buildKind is "pure" for the build without cgo, which does not widen limits, and does not
+// hand on every ignored signal.
 func buildKind() string {
 	if setting("CGO_ENABLED") == "0" {
 		return "pure"

@@ -6,17 +6,36 @@ import (
 	"testing"
 )
 
+// environment has the rows that every build has to pass.
+var environment = []row{
+	{name: "the Go runtime's variables", script: `
+		export GODEBUG=inittrace=1,gctrace=1 GOTRACEBACK=crash GOMAXPROCS=1 GOGC=1
+		$RUN sh -c 'env | grep ^GO | sort'`},
+	{name: "bad ones", script: `
+		GODEBUG=cgocheck=2 GOMEMLIMIT=bad GOGC=x GOMAXPROCS=-7 $RUN sh -c 'env | grep ^GO | sort; exit 3'`},
+}
+
 // TestEnvironment: what is in the environment is COMMAND's, not our runtime's.
 func TestEnvironment(t *testing.T) {
-	compare(t, []row{
-		{name: "the Go runtime's variables", script: `
-			export GODEBUG=inittrace=1,gctrace=1 GOTRACEBACK=crash GOMAXPROCS=1 GOGC=1
-			$RUN sh -c 'env | grep ^GO | sort'`},
-		{name: "bad ones", script: `
-			GODEBUG=cgocheck=2 GOMEMLIMIT=bad GOGC=x GOMAXPROCS=-7 $RUN sh -c 'env | grep ^GO | sort; exit 3'`},
-		{name: "the limit of CPU time", script: `
-			ulimit -t 100; ulimit -c 0; $RUN sh -c 'ulimit -t'`},
-	})
+	compare(t, append(environment, row{name: "the limit of CPU time", script: `
+		ulimit -t 100; ulimit -c 0; $RUN sh -c 'ulimit -t'`}))
+}
+
+// TestPureBuild: so it is in the build without cgo.
+func TestPureBuild(t *testing.T) {
+	path, err := build("pidfd-shim-pure", "env", "CGO_ENABLED=0", "go", "build", "-o")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range append(environment, row{name: "signals and descriptors", script: `
+		trap '' TERM USR1 PIPE 40; $RUN grep -E 'Sig(Blk|Ign)' /proc/self/status
+		$RUN ls /proc/self/fd <&- 2>/dev/null`}) {
+		t.Run(r.name, func(t *testing.T) {
+			if got, want := r.with(t, path+" run --"), r.with(t, ""); got != want {
+				t.Errorf("%s\nnatively:\n%s", got, want)
+			}
+		})
+	}
 }
 
 // limits are what a process can be left with, as words of bash.

@@ -63,24 +63,28 @@ func compare(t *testing.T, rows []row) {
 	}
 }
 
-// run is the script's output and status. Stderr is part of it: nothing of ours is said.
 func (r row) run(t *testing.T, variant string) string {
+	t.Helper()
+	if variant != "" {
+		variant = shim(t) + " " + variant
+	}
+	return r.with(t, variant)
+}
+
+// with is the script's output and status. Stderr is part of it: nothing of ours is said.
+func (r row) with(t *testing.T, run string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), rowDeadline)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "bash", "--norc", "--noprofile", "-c", r.script)
 	cmd.WaitDelay = rowDeadline
-	run := ""
-	if variant != "" {
-		run = shim(t) + " " + variant
-	}
 	cmd.Env = append(os.Environ(), "RUN="+run, "PLAY="+player(t), "DIR="+t.TempDir(), "LC_ALL=C")
 	var output bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &output, &output
 	err := cmd.Run()
 	var exit *exec.ExitError
 	if ctx.Err() != nil || err != nil && !errors.As(err, &exit) {
-		t.Fatalf("%s: %v\n%s", variant, errors.Join(err, ctx.Err()), output.String())
+		t.Fatalf("%s: %v\n%s", run, errors.Join(err, ctx.Err()), output.String())
 	}
 	return fmt.Sprintf("%s[%v]", output.String(), cmd.ProcessState)
 }

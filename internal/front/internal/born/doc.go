@@ -1,5 +1,6 @@
 // Package born is what a process had before the Go runtime started. It is apart
-// from package front because a package with cgo can have no assembly.
+// from package front because a package with cgo can have no assembly; the pure build's own is in
+// pure_amd64.s.
 package born
 
 import "strings"
@@ -13,7 +14,8 @@ type State struct {
 }
 
 // Environment undoes what keeps the Go runtime's variables, which are COMMAND's, from the
-// runtime: their first byte is changed before it starts. It changes the entries.
+// runtime: their first byte is changed before it starts, in a pure build that of all that begin
+// with GO. It changes the entries.
 func Environment(entries []string) []string {
 	for i, entry := range entries {
 		if strings.HasPrefix(entry, "\x01O") {
