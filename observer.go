@@ -37,8 +37,10 @@ type Event struct {
 // observed is an Observer as the loop has it.
 type observed struct{ to Observer }
 
+// Before implements shim.Observer.
 func (o observed) Before(*shim.Call, shim.Verdict) {}
 
+// After implements shim.Observer.
 func (o observed) After(c *shim.Call, v shim.Verdict, _ error) {
 	e := Event{
 		Tid: c.Tid, ABI: c.ABI.String(), Syscall: c.What.String(), Nr: c.Nr, Signal: c.Record.Sig, Target: c.Record.TargetPid,

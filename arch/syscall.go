@@ -37,6 +37,7 @@ const (
 	SyscallCount
 )
 
+// String implements fmt.Stringer.
 func (s Syscall) String() string {
 	return [...]string{
 		"unknown", "pidfd_send_signal", "kill", "tkill", "tgkill",

@@ -24,6 +24,7 @@ const (
 	ModeEmulate
 )
 
+// String implements fmt.Stringer.
 func (m Mode) String() string {
 	return [...]string{"auto", "continue", "forward", "caller", "emulate"}[m]
 }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
 	"github.com/pidfd-shim/pidfd-shim/internal/helper"
-	"github.com/pidfd-shim/pidfd-shim/policy"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
@@ -93,18 +92,7 @@ func (h *SendSignal) Handle(c *shim.Call) shim.Verdict {
 		return h.pass(c)
 	}
 	if h.passes(a) {
-		denied := h.judge(a)
-		if v, cut := cutShort(a.cut); cut {
-			return v
-		}
-		if denied == 0 {
-			c.Record.Unsafe = a.asks()&^lasting != 0
-			return h.pass(c)
-		}
-		if errno := h.Decide(a); errno != 0 { // a check of the kernel's may come first
-			return h.fail(a, errno)
-		}
-		return h.fail(a, denied)
+		return h.passJudged(a)
 	}
 	a.inCaller = h.wantsCaller(a)
 	if (a.inCaller || h.Mode == ModeEmulate) && c.Worker().Full() {
@@ -131,49 +119,6 @@ func (h *SendSignal) Handle(c *shim.Call) shim.Verdict {
 	}
 	return v
 }
-
-// attempt is what one call has learned so far.
-type attempt struct {
-	call *shim.Call
-	req  request
-
-	caller *caller // who calls; set by Resolve
-	target target  // whom the descriptor names
-
-	// early is the first failed check of those that need the descriptor or the
-	// caller's memory, in the kernel's order; Decide returns it in its place.
-	early unix.Errno
-
-	info     arch.Siginfo
-	hasInfo  bool
-	infoRead bool // tried already
-	judged   bool // the kernel makes the checks as it sends
-	isCaller bool // the descriptor names the calling thread's own id ("self" of check 10)
-
-	creds    creds
-	hasCreds bool
-
-	policy   *policy.Policy // nil: everything is allowed
-	logs     *policy.Policy // what it says is noted, and nothing else
-	query    policy.Query
-	hold     shim.Hold // on the target, for the call that the caller is to make
-	fixed    bool      // the policy allows it, whatever else may be found out
-	inCaller bool      // the caller is to make the call: the kernel judges it there
-
-	member      bool // one of a group's: the call goes on after it
-	ancestry    ancestry
-	generations int   // climbed
-	out         bool  // something was sent: the call cannot begin anew
-	cut         error // of spend: it goes on elsewhere, or nowhere
-}
-
-type outcome uint8
-
-const (
-	resolved outcome = iota
-	gone
-	later
-)
 
 // Resolve takes everything that the decision needs, each thing once: the caller, the
 // descriptor, the siginfo. It stops at the first check that fails, in the order of
@@ -330,14 +275,11 @@ func (h *SendSignal) unserved(a *attempt, err error) outcome {
 	switch {
 	case errors.Is(err, helper.ErrLate):
 		return later
-	case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE): // others have to give some back
-		h.callers.dropAll()
-		return later
-	case h.Backend.Blocked(a.call) != nil:
-		return gone
 	case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE), errors.Is(err, unix.ENOMEM):
 		h.callers.dropAll() // and wait until others have given something back
 		return later
+	case h.Backend.Blocked(a.call) != nil:
+		return gone
 	}
 	level := slog.LevelError
 	if a.call.Slow && errors.Is(err, unix.ESRCH) { // killed while it waited aside, most likely
@@ -360,6 +302,22 @@ func (h *SendSignal) pass(c *shim.Call) shim.Verdict {
 		}
 	}
 	return shim.Pass()
+}
+
+// passJudged is pass where the policy has a word in it.
+func (h *SendSignal) passJudged(a *attempt) shim.Verdict {
+	denied := h.judge(a)
+	if v, cut := cutShort(a.cut); cut {
+		return v
+	}
+	if denied == 0 {
+		a.call.Record.Unsafe = a.asks()&^lasting != 0
+		return h.pass(a.call)
+	}
+	if errno := h.Decide(a); errno != 0 { // a check of the kernel's may come first
+		return h.fail(a, errno)
+	}
+	return h.fail(a, denied)
 }
 
 // passHeld has a caller make its own call while it is held, for somebody who wants to see

@@ -65,6 +65,7 @@ func (p *Policy) run(e *example) string {
 	return ""
 }
 
+// String implements fmt.Stringer.
 func (v Verdict) String() string {
 	switch {
 	case v.Log:

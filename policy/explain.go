@@ -20,6 +20,7 @@ type Tried struct {
 	fact Fact
 }
 
+// String implements fmt.Stringer.
 func (a answer) String() string { return [...]string{"no", "yes", "unknown"}[a] }
 
 // Explain decides as Decide does and says how. show writes the fact behind a key, such

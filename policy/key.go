@@ -25,6 +25,7 @@ const (
 	keyCount
 )
 
+// String implements fmt.Stringer.
 func (k key) String() string {
 	return [...]string{
 		"signals", "scope", "caller.abi", "codes", "values",

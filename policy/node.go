@@ -35,6 +35,7 @@ const (
 	mapping
 )
 
+// String implements fmt.Stringer.
 func (k kind) String() string {
 	return [...]string{"nothing", "a text", "a number", "a YAML special", "a list", "a map"}[k]
 }

@@ -89,4 +89,5 @@ func killScope(pid int32) Scope {
 	return ScopeGroup
 }
 
+// String implements fmt.Stringer.
 func (s Scope) String() string { return [...]string{"by descriptor", "process", "thread", "group"}[s] }

@@ -52,6 +52,7 @@ func relationNames() []string {
 	}
 }
 
+// String implements fmt.Stringer.
 func (r Relation) String() string {
 	var held []string
 	for i, name := range relationNames() {

@@ -163,6 +163,7 @@ const (
 	PathCount
 )
 
+// String implements fmt.Stringer.
 func (p Path) String() string {
 	return [...]string{"none", "continue", "forward", "caller", "emulate"}[p]
 }
@@ -180,6 +181,7 @@ const (
 	SentKill
 )
 
+// String implements fmt.Stringer.
 func (s Sent) String() string {
 	return [...]string{"none", "pidfd_send_signal", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "tgkill", "kill"}[s]
 }
@@ -198,6 +200,7 @@ const (
 	GuardNarrowed
 )
 
+// String implements fmt.Stringer.
 func (g Guard) String() string {
 	return [...]string{"none", "pidfd", "tracee", "seize", "owner", "narrowed"}[g]
 }

@@ -86,18 +86,6 @@ type Supervisor struct {
 	idle    *sync.Cond
 }
 
-// Observer watches calls: for trace, audit and counters.
-type Observer interface {
-	Before(c *Call, v Verdict)
-	After(c *Call, v Verdict, answered error)
-}
-
-// Witness is an Observer that also looks at the target right before the signal goes
-// out: afterwards the target may be gone. Handlers tell it by Call.Sending.
-type Witness interface {
-	Sending(c *Call)
-}
-
 // Serve answers calls until the last supervised task has ended.
 func (s *Supervisor) Serve() error {
 	if s.Pool == nil {

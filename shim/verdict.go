@@ -85,6 +85,7 @@ func Later() Verdict { return Verdict{Kind: KindLater} }
 // Gone drops a call whose caller no longer waits.
 func Gone() Verdict { return Verdict{Kind: KindGone} }
 
+// String implements fmt.Stringer.
 func (v Verdict) String() string {
 	switch v.Kind {
 	case KindReturn:

@@ -1,39 +1,6 @@
 package bench
 
-import (
-	"os"
-	"strconv"
-)
-
-// wrapper is what a sample runs its caller under.
-type wrapper uint8
-
-const (
-	bare   wrapper = iota // nothing
-	floor                 // the C floor
-	tracer                // the C floor of tracing
-	strace                // strace, which only looks
-	shim                  // the shim
-)
-
-// command is one side of a comparison.
-type command struct {
-	under wrapper
-	mode  string // of run; empty: not given
-	trace bool   // run's --backend ptrace
-	rules string // run's --policy: a name of policies
-	audit bool   // run's --audit
-	call  string // a kind of call of caller.c; empty: run true instead
-	errno int    // what each call must fail with
-	crowd bool   // many callers at once
-}
-
-// crowd is how many callers there are in the case of many, and maxUnfairness how many
-// times more calls than the idlest the busiest of them may get done.
-const (
-	crowd         = 64
-	maxUnfairness = 2
-)
+import "slices"
 
 // measure is what is taken from a comparison and held against the bar.
 type measure uint8
@@ -78,9 +45,11 @@ func controls() []comparison {
 // plan is the table of targets that processes can measure. A bar stands on what the
 // same machine's kernel or C floor does in the same run, never on nanoseconds.
 func plan() []comparison {
-	crowded := func(under wrapper) command {
-		return command{under: under, mode: "forward", call: "info", crowd: true}
-	}
+	return slices.Concat(inTheKernel(), notified(), policedKills(), traced(), wholePrograms())
+}
+
+// inTheKernel are the floors themselves, and calls that no supervisor sees.
+func inTheKernel() []comparison {
 	return []comparison{
 		{name: "native, SIGRTMIN, NULL info", against: "native", base: native, subject: command{call: "rt-null"}},
 		{name: "C continue", against: "native", base: native, subject: cContinue},
@@ -102,6 +71,12 @@ func plan() []comparison {
 			base:    command{under: floor, mode: "allow-all", call: "getppid"},
 			subject: command{under: shim, mode: "forward", call: "getppid"},
 		},
+	}
+}
+
+// notified are calls that the supervisor answers.
+func notified() []comparison {
+	return []comparison{
 		{
 			name: "continue", against: "C continue", bar: 1.12,
 			base: cContinue, subject: command{under: shim, mode: "continue", call: "null"},
@@ -126,6 +101,12 @@ func plan() []comparison {
 			name: "caller mode under notify", against: "C", bar: 1.3,
 			base: cCaller, subject: command{under: shim, mode: "caller", call: "usr-null"},
 		},
+	}
+}
+
+// policedKills are judged by their target.
+func policedKills() []comparison {
+	return []comparison{
 		{
 			name: "policed kill, signal 0", against: "C forward", bar: 1.3,
 			base: cForward, subject: command{under: shim, rules: "target", call: "kill-null"},
@@ -138,6 +119,12 @@ func plan() []comparison {
 			name: "policed kill, target pinned", against: "C caller", bar: 1.3,
 			base: cCaller, subject: command{under: shim, rules: "target", call: "kill-usr"},
 		},
+	}
+}
+
+// traced are calls of the ptrace backend.
+func traced() []comparison {
+	return []comparison{
 		{
 			name: "ptrace, mode forward", against: "C ptrace", bar: 1.2,
 			base: cTracer, subject: ourTracer,
@@ -150,6 +137,15 @@ func plan() []comparison {
 			name: "strace --seccomp-bpf", against: "ptrace, mode forward", bar: 2, atLeast: true,
 			base: ourTracer, subject: command{under: strace, call: "info"},
 		},
+	}
+}
+
+// wholePrograms are a crowd of callers, and none.
+func wholePrograms() []comparison {
+	crowded := func(under wrapper) command {
+		return command{under: under, mode: "forward", call: "info", crowd: true}
+	}
+	return []comparison{
 		{
 			name: "64 callers, calls a second", against: "C forward", bar: 0.85, atLeast: true, measure: speed,
 			base: crowded(floor), subject: crowded(shim),
@@ -166,47 +162,4 @@ func unmeasured() []string {
 	return []string{
 		"allocations a call: a Go benchmark of the packages",
 	}
-}
-
-// argv is the command line of one sample.
-func (c command) argv(p programs, s scale) []string {
-	var argv []string
-	switch c.under {
-	case floor:
-		argv = []string{p.floor, "run"}
-	case tracer:
-		argv = []string{p.tracer, "run"}
-	case strace:
-		argv = []string{"strace", "-f", "--seccomp-bpf", "-e", "trace=pidfd_send_signal", "-o", os.DevNull}
-	case shim:
-		argv = append([]string{p.shim, "run"}, c.flags(p)...)
-	}
-	if c.mode != "" {
-		argv = append(argv, "--mode", c.mode)
-	}
-	if c.under != bare {
-		argv = append(argv, "--")
-	}
-	if c.call == "" {
-		return append(argv, "true")
-	}
-	argv = append(argv, p.caller, "-e", strconv.Itoa(c.errno))
-	if c.crowd {
-		return append(argv, "-c", strconv.Itoa(crowd), "-t", strconv.Itoa(s.crowdMillis), c.call)
-	}
-	return append(argv, "-t", strconv.Itoa(s.millis), c.call)
-}
-
-// flags are those of run that the floors do not have.
-func (c command) flags(p programs) (words []string) {
-	if c.trace {
-		words = append(words, "--backend", "ptrace")
-	}
-	if c.rules != "" {
-		words = append(words, "--policy", p.policy(c.rules))
-	}
-	if c.audit {
-		words = append(words, "--audit="+os.DevNull)
-	}
-	return words
 }

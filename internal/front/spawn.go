@@ -35,6 +35,7 @@ type execError struct {
 	err  error
 }
 
+// Error implements error.
 func (e *execError) Error() string {
 	if errors.Is(e.err, unix.ENOENT) && !strings.Contains(e.name, "/") {
 		return fmt.Sprintf("run %s: command not found", e.name)
@@ -42,6 +43,7 @@ func (e *execError) Error() string {
 	return fmt.Sprintf("run %s: %v", e.name, e.err)
 }
 
+// Unwrap is what errors.Is and errors.As look into.
 func (e *execError) Unwrap() error { return e.err }
 
 // status is 127 for what is not there and 126 for what cannot be executed.

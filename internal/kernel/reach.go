@@ -30,6 +30,7 @@ type Outcome struct {
 	Errno unix.Errno // of AnsweredFirst, ListenerUnreadable and Untraceable; 0: the call was said to have succeeded
 }
 
+// String implements fmt.Stringer.
 func (o Outcome) String() string {
 	switch o.Reach {
 	case AnsweredFirst:
