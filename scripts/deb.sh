@@ -39,6 +39,7 @@ program() {
 	strip --strip-unneeded "$root/usr/bin/pidfd-shim"
 	put 644 dist/systemd/pidfd-shim.service lib/systemd/system/pidfd-shim.service
 	put 644 dist/systemd/pidfd-shim.socket lib/systemd/system/pidfd-shim.socket
+	put 644 dist/logrotate/pidfd-shim etc/logrotate.d/pidfd-shim
 	install -d "$root/etc/pidfd-shim/policies"
 	said usr/share/bash-completion/completions/pidfd-shim completion bash
 	said usr/share/zsh/vendor-completions/_pidfd-shim completion zsh
@@ -54,7 +55,7 @@ documents() {
 	done
 	put 644 docs/policy.schema.json usr/share/doc/pidfd-shim/policy.schema.json
 	put 644 LICENSE usr/share/doc/pidfd-shim/copyright
-	for file in docs/policies/*.yaml dist/kubernetes/*; do
+	for file in docs/policies/*.yaml dist/kubernetes/* dist/prometheus/* dist/systemd/*.conf; do
 		put 644 "$file" "usr/share/doc/pidfd-shim/examples/$(basename "$file")"
 	done
 	printf 'pidfd-shim (%s) unstable; urgency=low\n\n  * Built by make deb.\n\n -- %s  %s\n' \
@@ -126,6 +127,9 @@ scripts() {
 		if [ -z "$DPKG_ROOT" ] && [ -d /run/systemd/system ]; then
 			systemctl daemon-reload
 		fi
+		if [ "$1" = purge ]; then
+			rm -rf "$DPKG_ROOT/var/log/pidfd-shim"
+		fi
 	END
 	chmod 755 "$root"/DEBIAN/p*
 }
@@ -134,6 +138,7 @@ program
 documents
 install -d "$root/DEBIAN"
 control >"$root/DEBIAN/control"
+echo /etc/logrotate.d/pidfd-shim >"$root/DEBIAN/conffiles"
 scripts
 (cd "$root" && find . -path ./DEBIAN -prune -o -type f -printf '%P\0' | sort -z | xargs -0 md5sum) >"$root/DEBIAN/md5sums"
 dpkg-deb --root-owner-group -Zxz --build "$root" "$package" >/dev/null

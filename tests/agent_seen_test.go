@@ -151,7 +151,7 @@ func TestAgentIsSeen(t *testing.T) {
 // noUnboundedLabels finds labels whose values nobody bounds.
 func noUnboundedLabels(t *testing.T, families map[string]*dto.MetricFamily) {
 	t.Helper()
-	allowed := []string{"syscall", "verdict", "path", "abi", "errno", "guard", "rule", "le", "version", "revision", "goversion"}
+	allowed := []string{"syscall", "verdict", "path", "abi", "errno", "guard", "rule", "policy", "le", "version", "revision", "goversion"}
 	for name, family := range families {
 		for _, m := range family.GetMetric() {
 			for _, l := range m.GetLabel() {
@@ -176,6 +176,15 @@ func listContainers(t *testing.T, s *serving) []map[string]any {
 	text, err := exec.Command(buildShim(t), "ps", "--control", s.socket+".control").Output()
 	if err != nil || strings.Count(string(text), "\n") != len(list)+1 || !strings.HasPrefix(string(text), "CONTAINER") {
 		t.Errorf("ps: %v\n%s", err, text)
+	}
+	for _, c := range list {
+		name, _ := c["container"].(string)
+		if out, err := exec.Command(buildShim(t), "ps", name[:len(name)/2+1], "--control", s.socket+".control").Output(); err != nil || !strings.Contains(string(out), "\n"+name+" ") {
+			t.Errorf("ps %s: %v\n%s", name[:len(name)/2+1], err, out)
+		}
+	}
+	if out, err := exec.Command(buildShim(t), "ps", "no-such-container", "--control", s.socket+".control").CombinedOutput(); err == nil || !strings.Contains(string(out), "find no-such-container: ") {
+		t.Errorf("ps no-such-container: %v %s", err, out)
 	}
 	return list
 }

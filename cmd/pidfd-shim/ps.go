@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -23,33 +25,64 @@ const usualControl = "/run/pidfd-shim/agent.sock.control"
 
 func newPsCommand() *cobra.Command {
 	var control string
-	var asJSON bool
+	var asJSON, watch bool
 	cmd := &cobra.Command{
-		Use:   "ps [--control PATH] [--json]",
+		Use:   "ps [CONTAINER...] [--control PATH] [--json] [--watch]",
 		Short: "List the containers that an agent serves",
 		Long: `ps asks a running "pidfd-shim serve" which containers it serves: the policy of each,
 how many listeners it has (one more for each exec that runs), its calls, how many of
-them a policy refused, and the last of those. "+ the profile's": its profile denies calls
+them a policy refused, and the last of those with its rule. CONTAINER is the beginning of an
+id, and only those that begin so are listed; with none, it ends with 1. "+ the profile's": its profile denies calls
 by itself, which nobody counts or audits (policy compile --notify-denials).`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			var containers []agent.Status
-			if err := askAgent(cmd.Context(), control, "/containers", &containers); err != nil {
-				return err
+		Example: "  pidfd-shim ps --watch\n  pidfd-shim ps 4f2a --json",
+		RunE: func(cmd *cobra.Command, names []string) error {
+			for {
+				err := listContainers(cmd, control, names, asJSON)
+				if err != nil || !watch {
+					return err
+				}
+				select {
+				case <-cmd.Context().Done():
+					return nil
+				case <-time.After(watchInterval):
+				}
 			}
-			if asJSON {
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(containers)
-			}
-			if err := printContainers(cmd.OutOrStdout(), containers, time.Now()); err != nil {
-				return err
-			}
-			tellLostLines(cmd, control)
-			return nil
 		},
 	}
 	cmd.Flags().StringVar(&control, "control", usualControl, "the agent's control socket, `PATH`")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON array, for programs")
+	cmd.Flags().BoolVar(&watch, "watch", false, "list anew every two seconds")
 	return cmd
+}
+
+// watchInterval is how often --watch looks.
+const watchInterval = 2 * time.Second
+
+func listContainers(cmd *cobra.Command, control string, names []string, asJSON bool) error {
+	var containers []agent.Status
+	if err := askAgent(cmd.Context(), control, "/containers", &containers); err != nil {
+		return err
+	}
+	if len(names) > 0 {
+		containers = slices.DeleteFunc(containers, func(c agent.Status) bool {
+			return !slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(c.Container, name) })
+		})
+		if len(containers) == 0 {
+			return fmt.Errorf("find %s: the agent serves no such container", strings.Join(names, ", "))
+		}
+	}
+	out := cmd.OutOrStdout()
+	if asJSON {
+		return json.NewEncoder(out).Encode(containers)
+	}
+	if wantsColour(out) && cmd.Flag("watch").Changed { // a screen: the list stands in one place
+		fmt.Fprint(out, "\x1b[H\x1b[2J")
+	}
+	if err := printContainers(out, containers, time.Now()); err != nil {
+		return err
+	}
+	tellLostLines(cmd, control)
+	return nil
 }
 
 // tellLostLines says what the audit lacks. An older agent does not know.

@@ -156,7 +156,7 @@ func (a *Agent) serve(s *served) {
 	own := s.slot.template.Attach(s.listener, s.SeesLandlock)
 	own.Log = a.Log.With("container", s.Container)
 	own.Pool = a.pool
-	observers := audit.Several{&s.tally, a.Metrics}
+	observers := audit.Several{&s.tally, a.Metrics.Of(s.Policy)}
 	if a.Audit != nil {
 		lines := a.Audit.Of(s.Container)
 		defer lines.Close()

@@ -25,19 +25,20 @@ type Calls struct {
 	counters sync.Map // kind to *count
 	times    [shim.PathCount]*times
 	rules    bounded
+	policies bounded
 }
 
 // kind is what the counter of calls tells apart.
 type kind struct {
-	syscall, verdict, path, abi, guard, rule string
-	errno                                    unix.Errno
+	syscall, verdict, path, abi, guard, rule, policy string
+	errno                                            unix.Errno
 }
 
 // New makes the counters, and those of the process itself.
 func New() *Calls {
-	c := &Calls{rules: bounded{limit: maxRules}}
+	c := &Calls{rules: bounded{limit: maxRules}, policies: bounded{limit: maxPolicies}}
 	c.calls = c.families.add("pidfd_shim_calls_total", counter,
-		"Calls answered. errno is empty for success and where the kernel gave the answer itself, rule where no policy's rule decided.")
+		"Calls answered. errno is empty for success and where the kernel gave the answer itself, rule where no policy's rule decided, policy under run.")
 	latency := c.families.add("pidfd_shim_call_seconds", histogram, "Time from a call's receipt to its answer.")
 	for path := range c.times {
 		c.times[path] = get(latency, labels("path", shim.Path(path).String()), func() *times { return new(times) })
@@ -75,9 +76,26 @@ func (c *Calls) Before(*shim.Call, shim.Verdict) {}
 
 // After implements shim.Observer.
 func (c *Calls) After(call *shim.Call, v shim.Verdict, answered error) {
+	c.count(call, v, answered, "")
+}
+
+// Of is the observer of the containers that ask for a policy.
+func (c *Calls) Of(policy string) shim.Observer { return &ofPolicy{c, policy} }
+
+type ofPolicy struct {
+	*Calls
+	policy string
+}
+
+// After implements shim.Observer.
+func (o *ofPolicy) After(call *shim.Call, v shim.Verdict, answered error) {
+	o.count(call, v, answered, o.policy)
+}
+
+func (c *Calls) count(call *shim.Call, v shim.Verdict, answered error, policy string) {
 	r := &call.Record
 	k := kind{
-		syscall: call.What.String(), verdict: "allow", path: r.Path.String(), abi: call.ABI.String(), guard: r.Guard.String(), rule: r.Rule,
+		syscall: call.What.String(), verdict: "allow", path: r.Path.String(), abi: call.ABI.String(), guard: r.Guard.String(), rule: r.Rule, policy: policy,
 	}
 	if v.Kind == shim.KindFail {
 		k.verdict, k.errno = "error", v.Errno
@@ -107,17 +125,20 @@ func (c *Calls) counter(k kind) *count {
 	if known, ok := c.counters.Load(k); ok {
 		return known.(*count)
 	}
-	rule := c.rules.name(k.rule)
+	rule, policy := c.rules.name(k.rule), c.policies.name(k.policy)
 	n := get(c.calls, labels("syscall", k.syscall, "verdict", k.verdict, "path", k.path, "abi", k.abi,
-		"errno", nameOf(k.errno), "guard", k.guard, "rule", rule), newCount)
-	if rule == k.rule { // one over the limit is looked up each time: nothing grows by it
+		"errno", nameOf(k.errno), "guard", k.guard, "rule", rule, "policy", policy), newCount)
+	if rule == k.rule && policy == k.policy { // one over the limit is looked up each time: nothing grows by it
 		c.counters.Store(k, n)
 	}
 	return n
 }
 
-// maxRules is how many rules' names are told apart: policies may have thousands.
-const maxRules = 200
+// How many names are told apart: they come from files, and from whoever starts containers.
+const (
+	maxRules    = 200
+	maxPolicies = 200
+)
 
 // bounded lets through the first so many different words, and calls the others by one name.
 type bounded struct {
