@@ -75,6 +75,11 @@ func stageSystemd(t *testing.T) string {
 	plain.notify("/run/pidfd-shim/agent.sock", "", "landlock_restrict_self")
 	text, err = json.Marshal(plain.spec)
 	stageFile(t, filepath.Join(stage, "test/under.json"), text, err)
+	for _, policy := range []string{"good", "bad"} {
+		plain.notify("/run/pidfd-shim/agent.sock", "policy="+policy)
+		text, err = json.Marshal(plain.spec)
+		stageFile(t, filepath.Join(stage, "test", policy+".json"), text, err)
+	}
 
 	archive := stage + ".cpio"
 	cmd := exec.Command("sh", "-c", `find . -mindepth 1 | cpio --quiet -o -H newc -R 0:0 >"$0"`, archive)

@@ -41,6 +41,7 @@ func TestSystemd(t *testing.T) {
 		t.Run("rows-"+mode, func(t *testing.T) { seen.judgeRows(t, mode) })
 		t.Run("load-"+mode, func(t *testing.T) { seen.judgeLoad(t, mode) })
 	}
+	t.Run("bad-policy", seen.judgeBadPolicy)
 	t.Run("given-up", seen.judgeGivenUp)
 	t.Run("journal", seen.judgeJournal)
 	t.Run("security", seen.judgeExposure)
@@ -125,12 +126,20 @@ func (s inside) judgeLoad(t *testing.T, mode string) {
 			t.Errorf("%s: want it active with %d descriptors kept:\n%s", name, kept, text)
 		}
 	}
-	var sum loadResult
+	s.judgeCalls(t, mode)
+}
+
+// judgeCalls wants each call of two containers answered, and its signal to come once, or to be
+// told of as unknown.
+func (s inside) judgeCalls(t *testing.T, mode string) (sum loadResult) {
+	t.Helper()
 	loads, containers := s.section(t, "loads "+mode), 0
 	for line := range strings.Lines(loads) {
 		if strings.HasPrefix(line, "calls=") {
 			containers++
-			sum.add(readLoad(t, line))
+			l := readLoad(t, line)
+			sum.add(l)
+			sum.slowest = max(sum.slowest, l.slowest)
 		}
 	}
 	var found remains
@@ -140,10 +149,34 @@ func (s inside) judgeLoad(t *testing.T, mode string) {
 	}
 	found.add(t, log)
 	lost := sum.calls - sum.got
-	t.Logf("mode %s, %d events: %d calls answered, %d ENOSYS or other errors, %d signals came, %d twice, %d lost, %d callers died; found by successors: %+v",
-		mode, events, sum.calls, sum.errors, sum.got, sum.doubled, lost, sum.died, found)
+	t.Logf("mode %s: %d calls answered, the slowest after %d ms, %d ENOSYS or other errors, %d signals came, %d twice, %d lost, %d callers died; found by successors: %+v",
+		mode, sum.calls, sum.slowest/1000, sum.errors, sum.got, sum.doubled, lost, sum.died, found)
 	if containers != 2 || sum.calls == 0 || sum.errors > 0 || sum.died > 0 || sum.doubled > 0 || lost > found.unknown || lost < 0 || mode == "caller" && found.unknown > 0 {
 		t.Errorf("the containers' last words:\n%s", loads)
+	}
+	return sum
+}
+
+// longestWait is what a call may wait for an agent that was restarted or killed, in
+// microseconds.
+const longestWait = 2_000_000
+
+// judgeBadPolicy wants a file that is no policy to be felt by the container that asks for it
+// alone, which is denied, while the agent is restarted, killed and upgraded; and by who reloads.
+func (s inside) judgeBadPolicy(t *testing.T) {
+	s.has(t, "reload", "status 1")
+	s.has(t, "containers", "bad (bad)")
+	if sum := s.judgeCalls(t, "bad"); sum.slowest > longestWait {
+		t.Errorf("a call waited %d ms", sum.slowest/1000)
+	}
+	var other loadResult
+	for line := range strings.Lines(s.section(t, "loads other")) {
+		if strings.HasPrefix(line, "calls=") {
+			other = readLoad(t, line)
+		}
+	}
+	if other.calls == 0 || other.errors != other.calls || other.errno != int(unix.EPERM) || other.got > 0 || other.died > 0 {
+		t.Errorf("want each call of the bad policy's container denied: %+v", other)
 	}
 }
 

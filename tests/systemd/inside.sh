@@ -80,9 +80,9 @@ rows() {
 	$1 run --bundle rows rows
 }
 
-# load RUNTIME ID: a container whose callers call until SIGUSR1.
+# load RUNTIME ID [PROFILE]: a container whose callers call until SIGUSR1.
 load() {
-	bundle $2 under.json /container-load --queue 4 -1
+	bundle $2 ${3:-under.json} /container-load --queue 4 -1
 	$1 run --bundle $2 $2 >$2.out 2>&1 &
 }
 
@@ -178,6 +178,36 @@ under_load() {
 	journal $mode
 }
 
+# bad_policy: one file is no policy; its container is denied, and nobody else feels it while the
+# agent is restarted, crashes again and again and is upgraded. A reload is refused.
+bad_policy() {
+	mode=bad
+	journal before-bad
+	printf 'version: 1\nsyscalls: all\nrules:\n  - {name: no-init, action: deny, match: {target: {relation: [init]}}}\n' >/etc/pidfd-shim/policies/good.yaml
+	printf 'version: 1\nrules: [\n' >/etc/pidfd-shim/policies/bad.yaml
+	serve_as auto
+	load runc load-a good.json
+	load crun load-b good.json
+	load runc other bad.json
+	until_true called
+	section reload
+	systemctl reload $unit
+	echo "status $?"
+	happens restart systemctl restart $unit
+	for _ in {1..6}; do
+		happens crash crash
+	done
+	happens upgrade dpkg -i pidfd-shim.deb
+	section containers
+	pidfd-shim ps
+	runc kill other USR1
+	end_loads bad
+	section loads other
+	cat other.out
+	journal bad
+	rm /etc/pidfd-shim/policies/*.yaml
+}
+
 # crash_for_good crashes the agent until systemd has had enough of it.
 crash_for_good() {
 	{ kill -KILL $(<$group/cgroup.procs); } 2>/dev/null
@@ -230,6 +260,7 @@ for mode in forward caller emulate; do
 	under_load $mode restart crash
 done
 
+bad_policy
 given_up
 
 section security
