@@ -129,6 +129,10 @@ func replaceFile(name string, text []byte) error {
 	next := name + ".new"
 	if err := os.WriteFile(next, text, mode); err != nil {
 		_ = os.Remove(next)
+		var path *os.PathError
+		if errors.As(err, &path) {
+			path.Path = name
+		}
 		return err
 	}
 	if info != nil {

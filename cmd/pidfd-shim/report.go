@@ -14,19 +14,21 @@ import (
 
 func newReportCommand() *cobra.Command {
 	var output string
+	var only auditreport.Filter
 	cmd := &cobra.Command{
-		Use:   "report AUDIT.jsonl [-o FILE]",
+		Use:   "report AUDIT.jsonl [-o FILE] [--container ID] [--verdict WORD] [--rule NAME]",
 		Short: "Draw an audit file as one HTML page",
 		Long: `report reads what "run --audit" or "serve" wrote, and draws it as one HTML page that
 needs nothing but itself: what was denied, who signalled whom, when, and how the calls
 were answered. Lines that cannot be read are named on stderr and on the page, and do not
-count. A file of any size will do: sums are kept, not lines.`,
+count. A file of any size will do: sums are kept, not lines. Equal denials are one row; where
+programs repeat their names stand without their pids.`,
 		Example: "  pidfd-shim run --audit=a.jsonl -- COMMAND\n" +
 			"  pidfd-shim report a.jsonl -o report.html\n" +
 			"  zcat old.jsonl.gz | pidfd-shim report - -o report.html",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := makeReport(cmd, args[0], output); err != nil {
+			if err := makeReport(cmd, only, args[0], output); err != nil {
 				return fmt.Errorf("report: %w", err)
 			}
 			return nil
@@ -34,15 +36,19 @@ count. A file of any size will do: sums are kept, not lines.`,
 	}
 	cmd.ValidArgsFunction = completeArgs{first: auditEndings}.complete
 	cmd.Flags().StringVarP(&output, "output", "o", "-", "write the page to `FILE`; - is stdout")
+	cmd.Flags().StringVar(&only.Container, "container", "", "only calls of containers whose ids begin with `ID`")
+	cmd.Flags().StringVar(&only.Verdict, "verdict", "", "only calls with this verdict: allow, deny, log or error")
+	cmd.Flags().StringVar(&only.Rule, "rule", "", "only calls that the rule `NAME` decided")
+	completeFlag(cmd, "verdict", []string{"allow", "deny", "log", "error"})
 	return cmd
 }
 
 // makeReport writes nothing before the page is whole.
-func makeReport(cmd *cobra.Command, input, output string) error {
+func makeReport(cmd *cobra.Command, only auditreport.Filter, input, output string) error {
 	if err := differ(input, output); err != nil {
 		return err
 	}
-	r, err := readAudit(cmd.InOrStdin(), input)
+	r, err := readAudit(cmd.InOrStdin(), only, input)
 	if err != nil {
 		return err
 	}
@@ -55,19 +61,19 @@ func makeReport(cmd *cobra.Command, input, output string) error {
 		_, err = cmd.OutOrStdout().Write(page.Bytes())
 		return err
 	}
-	return os.WriteFile(output, page.Bytes(), 0o600) // as private as the audit
+	return os.WriteFile(output, page.Bytes(), 0o666) //nolint:gosec // the umask says who may read it
 }
 
-func readAudit(stdin io.Reader, input string) (*auditreport.Report, error) {
+func readAudit(stdin io.Reader, only auditreport.Filter, input string) (*auditreport.Report, error) {
 	if input == "-" {
-		return auditreport.Read("stdin", stdin)
+		return only.Read("stdin", stdin)
 	}
 	file, err := os.Open(input)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
-	return auditreport.Read(input, file)
+	return only.Read(input, file)
 }
 
 // differ keeps a page from being written over its audit.

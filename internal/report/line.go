@@ -23,6 +23,7 @@ type line struct {
 	Path      string  `json:"path"`
 	Guard     string  `json:"guard"`
 	Errno     string  `json:"errno"`
+	Latency   int64   `json:"latency_us"`
 	Args      struct {
 		Pidfd *int64      `json:"pidfd"`
 		Arg0  json.Number `json:"arg0"`
@@ -78,6 +79,17 @@ func (l *line) clean() {
 	}
 }
 
+// targetComm is the same without a process's number.
+func (l *line) targetComm() string {
+	switch {
+	case l.Target != nil:
+		return l.Target.comm()
+	case l.Args.Pidfd != nil:
+		return fmt.Sprintf("descriptor %d", *l.Args.Pidfd)
+	}
+	return l.target()
+}
+
 // target is how whom the call was for is called on the page. What is decided by
 // registers alone is not looked up: then it is what the caller wrote there.
 func (l *line) target() string {
@@ -118,6 +130,13 @@ func (p *party) name() string {
 		name += " and its group"
 	}
 	return name
+}
+
+func (p *party) comm() string {
+	if p == nil || p.Comm == nil {
+		return "?"
+	}
+	return *p.Comm
 }
 
 func (p *party) exe() string {

@@ -3,6 +3,7 @@ package report
 import (
 	_ "embed"
 	"io"
+	"strings"
 	"time"
 )
 
@@ -53,6 +54,9 @@ func (r *Report) summary(m markup) {
 		m.put(` class="denied"`)
 	}
 	m.put("><b>%d</b>denied</div>\n</div>", r.Denials.Total())
+	if len(r.Only) > 0 {
+		m.put("\n<p class=\"quiet\">Only calls with %s.</p>", strings.Join(r.Only, ", "))
+	}
 	if r.Missing > 0 {
 		m.put("\n<p class=\"warn\">Lines that are missing, by their numbers: %d. They were dropped when the audit's queue was full, or are in another file.</p>", r.Missing)
 	}
@@ -81,21 +85,21 @@ func (d *denials) write(m markup) {
 	}
 	m.put("\n</table></div>")
 	if d.More > 0 {
-		m.put("\n<p class=\"warn\">%d later denials are counted, but not listed.</p>", d.More)
+		m.put("\n<p class=\"warn\">%d later denials, unlike these, are counted, but not listed.</p>", d.More)
 	}
 }
 
 func (d *Denial) write(m markup) {
 	m.put(`
-<tr><td class="time">%s<small class="name">seq %d</small></td>
-<td><span class="name">%s</span><small class="name">%s</small>`, d.Time, d.Seq, d.Caller, d.CallerExe)
+<tr><td class="time">%s<small class="name">%s</small></td>
+<td><span class="name">%s</span><small class="name">%s</small>`, d.Time, d.times(), d.Caller, d.CallerExe)
 	if d.Container != "" {
 		m.put(`<small class="name">in %s</small>`, d.Container)
 	}
 	m.put(`</td>
 <td><span class="name">%s</span><small class="name">%s</small></td>
 <td>%s<small class="name">%s</small></td><td class="name">%s</td><td>%s</td></tr>`,
-		d.Target, d.TargetExe, d.Signal, d.Syscall, d.Rule, d.Errno)
+		d.Target, d.TargetExe, d.Signal, d.SyscallName, d.Rule, d.Errno)
 }
 
 func (g *Graph) write(m markup) {

@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"slices"
+	"strings"
 )
 
 // pairs count who signalled whom.
@@ -49,28 +50,39 @@ type link struct {
 }
 
 // links are the pairs with denials first, then those with most calls. If there are
-// more callers than fit and they are in containers, a container is one caller.
+// more callers than fit and they are in containers, a container is one caller; else processes
+// of one name are one.
 func (p *pairs) links() []link {
-	callers, containers := map[[2]string]bool{}, false
+	callers, targets, containers := map[[2]string]bool{}, map[string]bool{}, false
 	for key := range p.known {
 		callers[[2]string{key.container, key.caller}] = true
+		targets[key.target] = true
 		containers = containers || key.container != ""
 	}
 	byContainer := containers && len(callers) > maxNodes
 	sum := map[[2]string]counts{}
 	for key, c := range p.known {
-		from := key.caller
+		from, to := named(key.caller, len(callers)), named(key.target, len(targets))
 		switch {
 		case byContainer && key.container != "":
 			from = "container " + key.container
 		case key.container != "":
-			from = key.container + ": " + key.caller
+			from = key.container + ": " + from
 		}
-		total := sum[[2]string{from, key.target}]
+		total := sum[[2]string{from, to}]
 		total.add(*c)
-		sum[[2]string{from, key.target}] = total
+		sum[[2]string{from, to}] = total
 	}
 	return sortLinks(sum)
+}
+
+// named leaves the pid of comm[pid] out where there are more processes than fit: one program's
+// are one then.
+func named(process string, processes int) string {
+	if at := strings.LastIndexByte(process, '['); at > 0 && processes > maxNodes {
+		return process[:at]
+	}
+	return process
 }
 
 func sortLinks(sum map[[2]string]counts) []link {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 )
 
@@ -18,11 +19,14 @@ type Report struct {
 	Missing uint64 // lines that their numbers tell of, but the file does not have
 	Bad     int    // lines that could not be read
 	BadList []BadLine
+	Only    []string // what is asked of calls: see Filter
 
 	Denials denials
 	pairs   pairs
 	buckets buckets
 	totals  totals
+	filter  Filter
+	good    int // lines, of whatever calls
 }
 
 // BadLine is a line that could not be read.
@@ -39,8 +43,28 @@ const (
 // Read sums up an audit. A line that it cannot read is counted, never an error: a
 // program that is killed leaves half a line. Only if every line is bad is the file
 // something else, and an error.
-func Read(name string, in io.Reader) (*Report, error) {
-	r := &Report{Name: name}
+func Read(name string, in io.Reader) (*Report, error) { return Filter{}.Read(name, in) }
+
+// Filter is what calls must have to count; "" is anything. A container's is the beginning.
+type Filter struct{ Container, Verdict, Rule string }
+
+func (f Filter) takes(l *line) bool {
+	return strings.HasPrefix(l.Container, f.Container) && (f.Verdict == "" || f.Verdict == l.Verdict) && (f.Rule == "" || f.Rule == or(l.Rule, ""))
+}
+
+func (f Filter) words() (words []string) {
+	for _, w := range [][2]string{{"container", f.Container}, {"verdict", f.Verdict}, {"rule", f.Rule}} {
+		if w[1] != "" {
+			clean(&w[1], maxName)
+			words = append(words, w[0]+" "+w[1])
+		}
+	}
+	return words
+}
+
+// Read is Read of some lines.
+func (f Filter) Read(name string, in io.Reader) (*Report, error) {
+	r := &Report{Name: name, Only: f.words(), filter: f}
 	clean(&r.Name, maxPath)
 	lines := bufio.NewReaderSize(in, 1<<16)
 	var buffer []byte
@@ -60,7 +84,7 @@ func Read(name string, in io.Reader) (*Report, error) {
 			break
 		}
 	}
-	if r.Calls == 0 && r.Bad > 0 {
+	if r.good == 0 && r.Bad > 0 {
 		first := r.BadList[0]
 		return nil, fmt.Errorf("%s:%d: %w; no other line is readable either: is it an audit?", r.Name, first.Number, first.Err)
 	}
@@ -85,7 +109,10 @@ func (r *Report) line(number int, text []byte, whole bool, seq *uint64) {
 		r.Missing += l.Seq - *seq - 1
 	}
 	*seq = l.Seq // a lower one is another run, appended
-	r.add(l)
+	r.good++
+	if r.filter.takes(l) {
+		r.add(l)
+	}
 }
 
 func (r *Report) add(l *line) {

@@ -193,3 +193,30 @@ func pageOf(t *testing.T, r *Report) string {
 	}
 	return page.String()
 }
+
+// TestEqualDenialsAreOneRow groups calls that differ by time and process, and a filter leaves out
+// the others.
+func TestEqualDenialsAreOneRow(t *testing.T) {
+	var text strings.Builder
+	for i := range 40 {
+		fmt.Fprintf(&text, `{"time":"2026-02-03T03:05:%02dZ","seq":%d,"syscall":"kill","container":"c%d","caller":{"pid":%d,"comm":"sh"},`+
+			`"target":{"pid":2,"comm":"init"},"signal":"SIGTERM","verdict":"deny","rule":"r%d"}`+"\n", i, i+1, i%2, 100+i, i%2)
+	}
+	r := read(t, text.String())
+	if len(r.Denials.List) != 2 || r.Denials.Total() != 40 {
+		t.Fatalf("%d rows of %d denials", len(r.Denials.List), r.Denials.Total())
+	}
+	d := r.Denials.List[0]
+	if d.Calls != 20 || d.Caller != "sh (several)" || d.Target != "init[2]" || d.times() != "seq 1, and 19 more until 2026-02-03 03:05:38.000000" {
+		t.Errorf("%+v: %s", d, d.times())
+	}
+	for _, f := range []Filter{{Container: "c1"}, {Rule: "r1"}} {
+		only, err := f.Read("a", strings.NewReader(text.String()))
+		if err != nil || only.Calls != 20 || len(only.Denials.List) != 1 || !strings.Contains(pageOf(t, only), "Only calls with ") {
+			t.Errorf("%+v: %v, %d calls", f, err, only.Calls)
+		}
+	}
+	if none, err := (Filter{Verdict: "allow"}).Read("a", strings.NewReader(text.String())); err != nil || none.Calls != 0 {
+		t.Errorf("nothing left: %v", err)
+	}
+}

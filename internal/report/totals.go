@@ -4,11 +4,31 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"time"
 )
 
 // totals count calls by the values of some fields.
 type totals struct {
-	verdict, path, guard, signal, errno, rule, syscall tally
+	verdict, path, guard, signal, errno, rule, syscall, container tally
+
+	latency [len(latencies) + 1]int
+}
+
+// latencies are the bounds of the table of waiting times, in microseconds.
+var latencies = [...]int64{10, 20, 50, 100, 1000, 10_000, 100_000}
+
+func (t *totals) latencyTable() Total {
+	table := Total{Title: "answered within"}
+	for i, calls := range t.latency {
+		value := "longer"
+		if i < len(latencies) {
+			value = (time.Duration(latencies[i]) * time.Microsecond).String()
+		}
+		if calls > 0 {
+			table.Rows = append(table.Rows, TotalRow{value, calls})
+		}
+	}
+	return table
 }
 
 func (t *totals) add(l *line) {
@@ -19,6 +39,9 @@ func (t *totals) add(l *line) {
 	t.errno.count(or(&l.Errno, "none"))
 	t.rule.count(or(l.Rule, "none"))
 	t.syscall.count(l.Syscall)
+	t.container.count(l.Container)
+	at, _ := slices.BinarySearch(latencies[:], l.Latency)
+	t.latency[at]++
 }
 
 // tally counts by value. A file may hold any number of values: those that come after
@@ -68,8 +91,13 @@ func (t *tally) table(title string) Total {
 // Totals are the tables in the order of the page.
 func (r *Report) Totals() []Total {
 	t := &r.totals
-	return []Total{
+	all := []Total{
 		t.verdict.table("verdict"), t.path.table("path"), t.guard.table("guard"), t.signal.table("signal"),
 		t.errno.table("errno"), t.rule.table("rule"), t.syscall.table("syscall"),
+		t.latencyTable(),
 	}
+	if len(t.container.known) > 1 || t.container.known[""] == 0 && r.Calls > 0 {
+		all = append(all, t.container.table("container"))
+	}
+	return all
 }
