@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestAgentIsKilled kills the agent again and again while containers send signals: no call
@@ -164,4 +166,43 @@ func TestAgentUpgrade(t *testing.T) {
 	if left, _ := filepath.Glob(agent.socket + "*"); len(left) > 0 {
 		t.Errorf("%v is left", left)
 	}
+}
+
+// TestBadPolicyIsItsOwn has one file that is no policy while the agent crashes again and again
+// and is restarted, and containers call all the time: the one that asks for it is denied, and the
+// others' calls all come, none of them after 2 seconds (of a host that has time: make soak).
+func TestBadPolicyIsItsOwn(t *testing.T) {
+	const longest = 2_000_000
+	m := newManager(t)
+	flags := []string{"--policy-dir", policyDir(t, map[string]string{"good": denyParent, "bad": "rules: ["})}
+	m.start(flags...)
+	good, beginGood := startLoadersAs(t, m.socket, `policy=good\nnotifies=landlock_restrict_self`, 2, "--queue", "4", "-1")
+	bad, beginBad := startLoadersAs(t, m.socket, `policy=bad\nnotifies=landlock_restrict_self`, 1, "--queue", "4", "-1")
+	m.await("listeners to be kept", func() bool { return len(m.kept) == 3 })
+	beginGood()
+	beginBad()
+	found := remains{}
+	for round := range soak(5, 100) {
+		m.progress(2)
+		if round%5 == 4 {
+			m.agent.stop()
+		} else {
+			m.kill()
+		}
+		m.start(flags...)
+		m.agent.log.await(t, "msg=ready")
+		found.add(t, m.agent.log)
+	}
+	m.progress(1)
+	for _, l := range append(good, bad...) {
+		_ = l.cmd.Process.Signal(syscall.SIGUSR1)
+	}
+	for _, l := range good {
+		l.wait(t)
+		t.Logf("%+v", l.loadResult)
+		if l.errors > 0 || l.died > 0 || l.doubled > 0 || l.calls-l.got > found.unknown || l.slowest > soak(30*longest, longest) {
+			t.Errorf("%+v; %+v", l.loadResult, found)
+		}
+	}
+	bad[0].expect(t, "the container of the bad policy", unix.EPERM)
 }

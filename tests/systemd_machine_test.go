@@ -32,7 +32,8 @@ func bootSystemd(t *testing.T, image, root string) inside {
 	}
 	err = machine{
 		image: image, base: base, cpus: vmCPUs(t, number), memory: "2G",
-		line: bootLine + " rdinit=/init systemd.wants=inside.service systemd.show_status=no",
+		accel: os.Getenv("SYSTEMD_ACCEL"),
+		line:  bootLine + " rdinit=/init systemd.wants=inside.service systemd.show_status=no",
 	}.run(t)
 	console, _ := os.ReadFile(base + ".console")
 	text, readErr := os.ReadFile(base + ".out")

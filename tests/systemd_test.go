@@ -158,7 +158,8 @@ func (s inside) judgeCalls(t *testing.T, mode string) (sum loadResult) {
 }
 
 // longestWait is what a call may wait for an agent that was restarted or killed, in
-// microseconds.
+// microseconds. It says nothing of an emulated machine, where a crash takes 3 seconds, and 15 on
+// a busy host: TestBadPolicyIsItsOwn has the same on the host. SYSTEMD_ACCEL=kvm has it here.
 const longestWait = 2_000_000
 
 // judgeBadPolicy wants a file that is no policy to be felt by the container that asks for it
@@ -166,7 +167,7 @@ const longestWait = 2_000_000
 func (s inside) judgeBadPolicy(t *testing.T) {
 	s.has(t, "reload", "status 1")
 	s.has(t, "containers", "bad (bad)")
-	if sum := s.judgeCalls(t, "bad"); sum.slowest > longestWait {
+	if sum := s.judgeCalls(t, "bad"); sum.slowest > longestWait && strings.Contains(s.section(t, "machine"), "kvm") {
 		t.Errorf("a call waited %d ms", sum.slowest/1000)
 	}
 	var other loadResult
@@ -244,6 +245,9 @@ func (s inside) judgeJournal(t *testing.T) {
 			case strings.HasPrefix(line.Message, "msg=ready "):
 				readies++
 				dumped = false
+			}
+			if strings.HasPrefix(line.Message, "/etc/pidfd-shim/policies") {
+				continue // what "policy check" says before a reload
 			}
 			levels[line.Priority]++
 			if line.Priority == "4" && strings.HasPrefix(line.Message, slowness) {

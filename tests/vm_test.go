@@ -5,6 +5,7 @@ package tests
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"encoding/binary"
@@ -69,6 +70,7 @@ type machine struct {
 	image, base  string
 	cpus         int
 	memory, line string
+	accel        string // "": emulated, which is what every host can do
 }
 
 // run boots it and returns when it has turned itself off.
@@ -78,7 +80,7 @@ func (m machine) run(t *testing.T) error {
 	if err := os.RemoveAll(m.base + ".out"); err != nil {
 		return err
 	}
-	out, err := exec.CommandContext(ctx, "qemu-system-x86_64", "-accel", "tcg", "-cpu", "max",
+	out, err := exec.CommandContext(ctx, "qemu-system-x86_64", "-accel", cmp.Or(m.accel, "tcg"), "-cpu", "max",
 		"-smp", strconv.Itoa(m.cpus), "-m", m.memory, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
 		"-kernel", m.image, "-initrd", m.base+".cpio", "-append", m.line,
 		"-serial", "file:"+m.base+".console", "-serial", "file:"+m.base+".out").CombinedOutput()

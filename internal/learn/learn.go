@@ -116,7 +116,7 @@ func (r *rule) add(line *Line, signal int32) {
 // by the value or the scope alone.
 func (l *Learned) order() {
 	slices.SortFunc(l.rules, func(a, b rule) int {
-		return cmp.Or(cmp.Compare(a.purpose.order, b.purpose.order), cmp.Compare(a.key(), b.key()))
+		return cmp.Or(cmp.Compare(a.order, b.order), cmp.Compare(a.key(), b.key()))
 	})
 	l.rules = joined(l.rules, func(r rule) string { r.value = ""; return fmt.Sprint(r.purpose, r.signals) }, func(into *rule, r rule) {
 		into.values = append(into.values, r.values...)

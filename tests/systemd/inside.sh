@@ -230,6 +230,9 @@ given_up() {
 	show recovered
 }
 
+section machine
+systemd-detect-virt
+
 section install
 dpkg -i pidfd-shim.deb
 systemctl is-enabled pidfd-shim.socket $unit
