@@ -27,6 +27,12 @@ func startHolder() *holder {
 		return nil
 	}
 	h.tid = int32(tid)
+	holders.mu.Lock()
+	defer holders.mu.Unlock()
+	if holders.living == nil {
+		holders.living = map[*holder]struct{}{}
+	}
+	holders.living[h] = struct{}{}
 	return h
 }
 

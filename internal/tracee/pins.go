@@ -14,13 +14,15 @@ import (
 // it would have to stop.
 //
 // The tasks are none of the Go runtime's, which would abort where one cannot be had. One is
-// kept ready, for then a pin costs neither a clone nor, where all are taken, a call.
-type Pins struct {
-	Held *Held
+// kept ready, for then a pin costs neither a clone nor, where all are taken, a call. They are
+// the process's: whoever pins next takes what somebody else has left.
+type Pins struct{ Held *Held }
 
-	mu    sync.Mutex // guards below
-	ready []*holder
-	late  []*holder // told to end, and not seen to
+// holders are the process's tasks that pin.
+var holders struct {
+	mu     sync.Mutex           // guards below
+	living map[*holder]struct{} // each reads its struct until it has ended: the collector must not have that
+	ready  []*holder
 }
 
 // Pin is one task that keeps its number.
@@ -72,20 +74,16 @@ func (p *Pin) Release() {
 	if p == nil || p.by == nil {
 		return
 	}
-	if !p.by.end() {
-		p.pins.mu.Lock()
-		p.pins.late = append(p.pins.late, p.by) // its memory stays
-		p.pins.mu.Unlock()
-	}
+	p.by.end()
 	p.by = nil
 	p.pins.Held.drop(p.tid, hasNews(p.tid))
 }
 
 // Stock makes a task ready for the next pin, if there is none.
 func (p *Pins) Stock() {
-	p.mu.Lock()
-	stocked := len(p.ready) > 0
-	p.mu.Unlock()
+	holders.mu.Lock()
+	stocked := len(holders.ready) > 0
+	holders.mu.Unlock()
 	if stocked {
 		return
 	}
@@ -95,14 +93,14 @@ func (p *Pins) Stock() {
 }
 
 func (p *Pins) take() (*holder, unix.Errno) {
-	p.mu.Lock()
-	if last := len(p.ready) - 1; last >= 0 {
-		h := p.ready[last]
-		p.ready = p.ready[:last]
-		p.mu.Unlock()
+	holders.mu.Lock()
+	if last := len(holders.ready) - 1; last >= 0 {
+		h := holders.ready[last]
+		holders.ready = holders.ready[:last]
+		holders.mu.Unlock()
 		return h, 0
 	}
-	p.mu.Unlock()
+	holders.mu.Unlock()
 	if h := startHolder(); h != nil {
 		return h, 0
 	}
@@ -110,9 +108,9 @@ func (p *Pins) take() (*holder, unix.Errno) {
 }
 
 func (p *Pins) put(h *holder) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.ready = append(p.ready, h)
+	holders.mu.Lock()
+	defer holders.mu.Unlock()
+	holders.ready = append(holders.ready, h)
 }
 
 // What a holder does next, or has done.
@@ -139,18 +137,20 @@ func (h *holder) seize(tid int32) unix.Errno {
 }
 
 // end returns when the holder is gone: it leaves the process's list of threads right after
-// it has let go of its tracees (kernel/exit.c, exit_notify). False: it does not get to run,
-// or another thread of ours has its number by now.
-func (h *holder) end() (gone bool) {
+// it has let go of its tracees (kernel/exit.c, exit_notify). If it does not get to run, or
+// another thread of ours has its number by now, it stays among the living.
+func (h *holder) end() {
 	h.tell(holderEnds)
 	pid := unix.Getpid()
 	for try := range endTries {
 		if unix.Tgkill(pid, int(h.tid), 0) != nil {
-			return true
+			holders.mu.Lock()
+			defer holders.mu.Unlock()
+			delete(holders.living, h)
+			return
 		}
 		giveWay(try)
 	}
-	return false
 }
 
 // endTries are some seconds.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -56,8 +57,34 @@ func TestPinIsGoneWhenReleased(t *testing.T) {
 			p.Stock()
 		}
 	}
-	if len(p.late) > 0 || p.Held.Traces(pid) {
-		t.Errorf("%d are late, traced: %t", len(p.late), p.Held.Traces(pid))
+	if late := len(holders.living) - len(holders.ready); late > 0 || p.Held.Traces(pid) {
+		t.Errorf("%d are late, traced: %t", late, p.Held.Traces(pid))
+	}
+}
+
+// TestPinsOfManySessions: each has one made ready, and ends. No task is left of it, and none
+// loses its memory to somebody else.
+func TestPinsOfManySessions(t *testing.T) {
+	pid := int32(sleeper(t).Process.Pid)
+	for i := range 300 {
+		p := &Pins{Held: &Held{}}
+		p.Stock()
+		pin, errno := p.Pin(pid)
+		if errno != 0 {
+			t.Fatalf("session %d: %v", i, errno)
+		}
+		pin.Release()
+		p.Stock()
+		if i%20 == 0 {
+			runtime.GC()
+		}
+	}
+	tasks, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(tasks) > 100 {
+		t.Errorf("%d tasks after 300 sessions", len(tasks))
 	}
 }
 
@@ -107,8 +134,8 @@ func TestPinRefused(t *testing.T) {
 			t.Fatalf("nobody: %v", errno)
 		}
 	}
-	if len(p.ready) != 1 {
-		t.Errorf("%d tasks for one pin at a time", len(p.ready))
+	if len(holders.ready) != 1 {
+		t.Errorf("%d tasks for one pin at a time", len(holders.ready))
 	}
 	pid := int32(sleeper(t).Process.Pid)
 	var both sync.WaitGroup
