@@ -32,6 +32,10 @@ const (
 	Pipe2
 	Read
 	Close
+	Open
+	Openat
+	Dup3
+	MemfdCreate
 
 	// SyscallCount is the size of a table that has a place for each.
 	SyscallCount
@@ -42,6 +46,6 @@ func (s Syscall) String() string {
 	return [...]string{
 		"unknown", "pidfd_send_signal", "kill", "tkill", "tgkill",
 		"rt_sigqueueinfo", "rt_tgsigqueueinfo", "unshare", "setns", "landlock_restrict_self", "prctl", "seccomp", "ptrace",
-		"pidfd_open", "pidfd_getfd", "wait4", "waitid", "clone", "clone3", "ioctl", "mmap", "munmap", "pipe2", "read", "close",
+		"pidfd_open", "pidfd_getfd", "wait4", "waitid", "clone", "clone3", "ioctl", "mmap", "munmap", "pipe2", "read", "close", "open", "openat", "dup3", "memfd_create",
 	}[s]
 }

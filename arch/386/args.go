@@ -18,6 +18,8 @@ func Syscall(nr uint32) arch.Syscall {
 	switch nr {
 	case 3:
 		return arch.Read
+	case 5:
+		return arch.Open
 	case 6:
 		return arch.Close
 	case 7, 114: // waitpid, and wait4 itself
@@ -44,8 +46,12 @@ func Syscall(nr uint32) arch.Syscall {
 		return arch.Tgkill
 	case 284:
 		return arch.Waitid
+	case 295:
+		return arch.Openat
 	case 310:
 		return arch.Unshare
+	case 330:
+		return arch.Dup3
 	case 331:
 		return arch.Pipe2
 	case 335:
@@ -54,6 +60,8 @@ func Syscall(nr uint32) arch.Syscall {
 		return arch.Setns
 	case 354:
 		return arch.Seccomp
+	case 356:
+		return arch.MemfdCreate
 	case 424:
 		return arch.PidfdSendSignal
 	case 434:

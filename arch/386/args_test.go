@@ -31,7 +31,7 @@ func TestSyscall(t *testing.T) {
 		37: arch.Kill, 178: arch.RtSigqueueinfo, 238: arch.Tkill, 270: arch.Tgkill,
 		335: arch.RtTgsigqueueinfo, 424: arch.PidfdSendSignal,
 		310: arch.Unshare, 346: arch.Setns, 446: arch.LandlockRestrictSelf, 172: arch.Prctl, 354: arch.Seccomp, 26: arch.Ptrace,
-		434: arch.PidfdOpen, 438: arch.PidfdGetfd, 435: arch.Clone3, 120: arch.Clone, 7: arch.Wait4, 114: arch.Wait4, 284: arch.Waitid, 54: arch.Ioctl,
+		434: arch.PidfdOpen, 5: arch.Open, 295: arch.Openat, 330: arch.Dup3, 356: arch.MemfdCreate, 438: arch.PidfdGetfd, 435: arch.Clone3, 120: arch.Clone, 7: arch.Wait4, 114: arch.Wait4, 284: arch.Waitid, 54: arch.Ioctl,
 		3: arch.Read, 6: arch.Close, 192: arch.Mmap, 91: arch.Munmap, 331: arch.Pipe2,
 	}
 	for nr := range uint32(1024) {

@@ -15,5 +15,6 @@ func Number(s arch.Syscall) uint64 {
 		arch.LandlockRestrictSelf: 446, arch.Prctl: 172, arch.Seccomp: 354, arch.Ptrace: 26,
 		arch.PidfdOpen: 434, arch.PidfdGetfd: 438, arch.Wait4: 114, arch.Waitid: 284, arch.Clone: 120, arch.Clone3: 435, arch.Ioctl: 54,
 		arch.Mmap: 192, arch.Munmap: 91, arch.Pipe2: 331, arch.Read: 3, arch.Close: 6,
+		arch.Open: 5, arch.Openat: 295, arch.Dup3: 330, arch.MemfdCreate: 356,
 	}[s]
 }

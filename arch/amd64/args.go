@@ -11,6 +11,8 @@ func Syscall(nr uint32) arch.Syscall {
 	switch nr {
 	case 0:
 		return arch.Read
+	case 2:
+		return arch.Open
 	case 3:
 		return arch.Close
 	case 9:
@@ -37,8 +39,12 @@ func Syscall(nr uint32) arch.Syscall {
 		return arch.Tgkill
 	case 247:
 		return arch.Waitid
+	case 257:
+		return arch.Openat
 	case 272:
 		return arch.Unshare
+	case 292:
+		return arch.Dup3
 	case 293:
 		return arch.Pipe2
 	case 297:
@@ -47,6 +53,8 @@ func Syscall(nr uint32) arch.Syscall {
 		return arch.Setns
 	case 317:
 		return arch.Seccomp
+	case 319:
+		return arch.MemfdCreate
 	case 424:
 		return arch.PidfdSendSignal
 	case 434:

@@ -32,14 +32,14 @@ func TestSyscall(t *testing.T) {
 		62: arch.Kill, 129: arch.RtSigqueueinfo, 200: arch.Tkill, 234: arch.Tgkill,
 		297: arch.RtTgsigqueueinfo, 424: arch.PidfdSendSignal,
 		272: arch.Unshare, 308: arch.Setns, 446: arch.LandlockRestrictSelf, 157: arch.Prctl, 317: arch.Seccomp, 101: arch.Ptrace,
-		434: arch.PidfdOpen, 438: arch.PidfdGetfd, 435: arch.Clone3, 56: arch.Clone, 61: arch.Wait4, 0: arch.Read, 3: arch.Close, 9: arch.Mmap, 11: arch.Munmap, 293: arch.Pipe2,
+		434: arch.PidfdOpen, 2: arch.Open, 257: arch.Openat, 292: arch.Dup3, 319: arch.MemfdCreate, 438: arch.PidfdGetfd, 435: arch.Clone3, 56: arch.Clone, 61: arch.Wait4, 0: arch.Read, 3: arch.Close, 9: arch.Mmap, 11: arch.Munmap, 293: arch.Pipe2,
 		247: arch.Waitid, 16: arch.Ioctl,
 	}
 	x32 := map[uint32]arch.Syscall{
 		62: arch.Kill, 524: arch.RtSigqueueinfo, 200: arch.Tkill, 234: arch.Tgkill,
 		536: arch.RtTgsigqueueinfo, 424: arch.PidfdSendSignal,
 		272: arch.Unshare, 308: arch.Setns, 446: arch.LandlockRestrictSelf, 157: arch.Prctl, 317: arch.Seccomp, 521: arch.Ptrace,
-		434: arch.PidfdOpen, 438: arch.PidfdGetfd, 435: arch.Clone3, 56: arch.Clone, 61: arch.Wait4, 0: arch.Read, 3: arch.Close, 9: arch.Mmap, 11: arch.Munmap, 293: arch.Pipe2,
+		434: arch.PidfdOpen, 2: arch.Open, 257: arch.Openat, 292: arch.Dup3, 319: arch.MemfdCreate, 438: arch.PidfdGetfd, 435: arch.Clone3, 56: arch.Clone, 61: arch.Wait4, 0: arch.Read, 3: arch.Close, 9: arch.Mmap, 11: arch.Munmap, 293: arch.Pipe2,
 		529: arch.Waitid, 514: arch.Ioctl,
 	}
 	for nr := range uint32(1024) {

@@ -103,7 +103,7 @@ func (m *maker) piped(result int64) shim.Step {
 		m.errno = unix.ENFILE
 		return m.call(arch.Close, m.undo, uint64(m.write))
 	}
-	return m.made()
+	return m.cover(m.made)
 }
 
 // undo takes the descriptor away, too.

@@ -16,6 +16,9 @@ type Table struct {
 	// Own is our pid namespace.
 	Own proc.NSID
 
+	// Opens is the filter by which callers that have descriptors come to us to open files.
+	Opens []unix.SockFilter
+
 	// Traced tells whether a task's end is the tracer's to see before anybody else's.
 	Traced func(tid int32) bool
 

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
+	"github.com/pidfd-shim/pidfd-shim/internal/family"
 	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
 	"github.com/pidfd-shim/pidfd-shim/notify"
 	"github.com/pidfd-shim/pidfd-shim/policy"
@@ -148,6 +149,23 @@ var familyCalls = []notify.Rule{
 		Syscall: arch.Clone,
 		When:    []notify.Cond{{Arg: 0, Mask: unix.CLONE_PIDFD, In: []notify.Range{{Low: 1, High: ^uint32(0)}}}},
 	},
+}
+
+// opens is the filter that callers add who have process descriptors: their fdinfo is only read.
+func (s *Session) opens() notify.Filter {
+	f := notify.Filter{Syscalls: []arch.Syscall{arch.Open, arch.Openat, arch.Seccomp}, Default: unix.SECCOMP_RET_ALLOW}
+	f.Rules = append(f.Rules, notify.Rule{
+		Syscall: arch.Seccomp, Then: unix.SECCOMP_RET_ERRNO | uint32(family.CoveredAnswer),
+		When: []notify.Cond{{Arg: 1, In: []notify.Range{{Low: family.CoveredAsk, High: family.CoveredAsk}}}},
+	})
+	for _, o := range []struct {
+		syscall arch.Syscall
+		flags   int
+	}{{arch.Open, 1}, {arch.Openat, 2}} {
+		reads := notify.Cond{Arg: o.flags, Mask: unix.O_ACCMODE | unix.O_CREAT | unix.O_DIRECTORY | unix.O_PATH, In: []notify.Range{{}}}
+		f.Rules = append(f.Rules, s.intercept(notify.Rule{Syscall: o.syscall, When: []notify.Cond{reads}})...)
+	}
+	return f
 }
 
 // notOwn tells waits from those of our own threads, by their options.

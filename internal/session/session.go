@@ -209,6 +209,7 @@ func (s *Session) Serve() error {
 		}
 		if s.family != nil {
 			handlers[arch.PidfdOpen], handlers[arch.Clone] = calls.PidfdOpen, calls.Clone
+			handlers[arch.Open], handlers[arch.Openat] = calls.Open, calls.Open
 			handlers[arch.Wait4], handlers[arch.Waitid] = calls.Wait, calls.Wait
 		}
 		return handlers

@@ -69,6 +69,9 @@ func (s *Session) ServeTraced(pid int32, seized func(error)) error {
 			return fmt.Errorf("keep process descriptors: %w", err)
 		}
 		s.tracer.Ends = s.family
+		if s.family.Opens, err = notify.Compile(s.opens()); err != nil {
+			return err
+		}
 	}
 	if s.Pool, err = shim.NewPool(tracerThreads()); err != nil {
 		return err

@@ -232,6 +232,55 @@ static void travels(void)
 	close(fd);
 }
 
+/* Whom it means, as procfs says; pos, flags, Pid and NSpid alone: some kernels say more. */
+static void fdinfo(const char *what, const char *dir, int fd, pid_t pid)
+{
+	char path[64], line[256];
+	int number;
+	snprintf(path, sizeof path, "/proc/%s/fdinfo/%d", dir, fd);
+	int info = open(path, O_RDONLY | O_CLOEXEC);
+	FILE *f = fdopen(info, "r");
+	printf("%s: fd %d cloexec %d", what, info, fcntl(info, F_GETFD));
+	while (f && fgets(line, sizeof line, f)) {
+		line[strcspn(line, "\n")] = 0;
+		if (sscanf(line, "Pid: %d", &number) == 1 || sscanf(line, "NSpid: %d", &number) == 1)
+			printf(" %.5s %d", line, number == pid ? 0x70696466 : number);
+		else if (strncmp(line, "pos", 3) == 0 || strncmp(line, "flags", 5) == 0)
+			printf(" %s", line);
+	}
+	printf("\n");
+	if (f)
+		fclose(f);
+}
+static void fdinfos(void)
+{
+	int go;
+	char own[16];
+	pid_t pid = child(&go, 5);
+	int fd = opened(pid, 0), other = opened(pid, O_NONBLOCK);
+	snprintf(own, sizeof own, "%d", getpid());
+	fdinfo("fdinfo", "self", fd, pid);
+	fdinfo("not blocking", own, other, pid);
+	fdinfo("by a thread", "thread-self", other, pid);
+	fdinfo("of a pipe", "self", go, pid);
+	fdinfo("of none", "self", 99, pid);
+	close(go);
+	fdinfo("ended", "self", fd, pid);
+	ready(fd, 5000);
+	fdinfo("zombie", "self", fd, pid);
+	waitpid(pid, NULL, 0);
+	fdinfo("reaped", "self", fd, pid);
+	fflush(stdout);
+	if (fork() == 0) {
+		fd = opened(getppid(), 0);
+		fdinfo("in a child", "self", fd, getppid());
+		fflush(stdout);
+		_exit(0);
+	}
+	wait(NULL);
+	close(fd), close(other);
+}
+
 /* Two ways to hear of it at once, and the signal that a wait is interrupted by. */
 static volatile sig_atomic_t heard;
 static void hears(int sig) { heard = sig; }
@@ -328,6 +377,7 @@ int main(int argc, char **argv)
 	cloned("detached", 0x400000);
 	badly();
 	travels();
+	fdinfos();
 	interrupted(0, "no restart");
 	printf("rows end\n");
 	return 0;
