@@ -38,6 +38,7 @@ type Pool struct {
 	toReceive []*source     // wanted: a worker that receives from it
 	trying    int           // calls that were put off and are being tried
 	waiters   int           // workers that read the pipe, or are about to
+	toWake    int           // of them, when mu is released: see unlock
 	stopped   bool          // see Stop
 	closed    bool
 	looking   *sync.Cond // the watch: somebody is served
@@ -90,18 +91,19 @@ func spare(running *sync.WaitGroup) {
 func (p *Pool) Close() {
 	p.mu.Lock()
 	p.closed = true
-	_ = unix.Close(p.sleep[1])
+	p.toWake, p.waiters = p.toWake+p.waiters, 0
 	p.looking.Broadcast()
-	p.mu.Unlock()
+	p.unlock()
 	p.ended.Wait()
 	_ = unix.Close(p.sleep[0])
+	_ = unix.Close(p.sleep[1])
 	p.shared.close()
 }
 
 // add begins to serve a supervisor.
 func (p *Pool) add(s *Supervisor) error {
 	p.mu.Lock()
-	defer p.mu.Unlock()
+	defer p.unlock()
 	if p.stopped {
 		return ErrStopped
 	}
@@ -213,7 +215,7 @@ func (p *Pool) take(c *Call) (s *Supervisor, from *source, what job) {
 		if what == jobNone {
 			p.waiters++
 		}
-		p.mu.Unlock()
+		p.unlock()
 		if what != jobNone {
 			return s, from, what
 		}
@@ -252,10 +254,22 @@ func (p *Pool) list(s *Supervisor) {
 	p.wakeOne()
 }
 
-// wakeOne has somebody look for work. Precondition: mu is held.
+// wakeOne has somebody look for work, from when mu is released. Precondition: mu is held.
 func (p *Pool) wakeOne() {
 	if p.waiters > 0 {
 		p.waiters--
+		p.toWake++
+	}
+}
+
+// unlock releases mu and wakes whom that was wanted of. Not before: who is woken often runs at
+// once in the place of who wakes it, and would find mu held. A locked goroutine that waits for a
+// mutex comes back through two other threads (runtime/proc.go, stoplockedm, startlockedm).
+func (p *Pool) unlock() {
+	wake := p.toWake
+	p.toWake = 0
+	p.mu.Unlock()
+	for range wake {
 		_, _ = unix.Write(p.sleep[1], one[:])
 	}
 }
@@ -265,7 +279,7 @@ var one = [1]byte{1}
 // done is the end of a job that take has given.
 func (p *Pool) done(s *Supervisor, what job) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
+	defer p.unlock()
 	s.running--
 	s.idle.Broadcast()
 	if what != jobPutOff {
@@ -298,7 +312,7 @@ func (p *Pool) serveLeft(w *Worker, s *Supervisor, c *Call) {
 
 func (p *Pool) lookForLeft(s *Supervisor) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
+	defer p.unlock()
 	if _, ok := p.served[s]; ok {
 		s.left = true
 		p.list(s)

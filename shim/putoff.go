@@ -27,7 +27,7 @@ func (o *putOff) ready(p *Pool) bool {
 // postpone keeps a copy of the call to be tried again.
 func (s *Supervisor) postpone(c *Call) {
 	s.Pool.mu.Lock()
-	defer s.Pool.mu.Unlock()
+	defer s.Pool.unlock()
 	if !c.Slow {
 		s.off.fresh.push(c)
 		s.off.resting = false
@@ -43,7 +43,7 @@ func (s *Supervisor) postpone(c *Call) {
 
 func (s *Supervisor) endRest() {
 	s.Pool.mu.Lock()
-	defer s.Pool.mu.Unlock()
+	defer s.Pool.unlock()
 	s.off.resting = false
 	s.Pool.list(s)
 }

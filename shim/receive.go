@@ -79,7 +79,7 @@ func (w *Worker) giveAway() {
 	}
 	p := f.pool
 	p.mu.Lock()
-	defer p.mu.Unlock()
+	defer p.unlock()
 	p.toReceive = append(p.toReceive, f)
 	p.wakeOne()
 }
