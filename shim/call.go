@@ -23,7 +23,8 @@ type Call struct {
 	Record   Record
 
 	// Settled, if set by the handler, is told how the answer was received: the
-	// ledger of restarts lives by it.
+	// ledger of restarts lives by it. Where calls are made again (Supervisor.Restarts) the
+	// thread's next call waits for that.
 	Settled func(c *Call, v Verdict, answered error)
 
 	// Runner, if set by a handler that answers Run, holds the caller for it: under a

@@ -185,7 +185,7 @@ func TestNextCallWaitsForSettled(t *testing.T) {
 			t.Error("the second call of a thread was served before the first had been settled")
 		}
 		return byID(c)
-	})
+	}, func(s *shim.Supervisor) { s.Restarts = true })
 	r.call(1)
 	r.expect(1, shim.Return(1))
 	r.arrivals <- arrival{id: 2, tid: 1}

@@ -11,6 +11,8 @@ import (
 // signal, and their next call, which another worker may have by then, may be the same one made
 // again: whether it is can be told only when the first has been settled.
 type settling struct {
+	needed bool // somebody remembers answers, or watches
+
 	count atomic.Int32 // of those below, so that nobody locks without need
 
 	mu    sync.Mutex // guards below
@@ -20,6 +22,9 @@ type settling struct {
 
 // mark adds the call that the worker is at, once.
 func (t *settling) mark(w *Worker) {
+	if !t.needed {
+		return
+	}
 	v := w.serving.Load()
 	if v == 0 || v&marked != 0 {
 		return

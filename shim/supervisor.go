@@ -99,6 +99,7 @@ func (s *Supervisor) Serve() error {
 	s.done = make(chan error, 1)
 	s.pause = cmp.Or(s.pause, tick)
 	s.idle = sync.NewCond(&s.Pool.mu)
+	s.settling.needed = s.Restarts || s.Observe != nil
 	if err := s.Pool.add(s); err != nil {
 		return err
 	}
