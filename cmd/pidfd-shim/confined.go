@@ -15,6 +15,7 @@ import (
 
 	"github.com/pidfd-shim/pidfd-shim/internal/confine"
 	"github.com/pidfd-shim/pidfd-shim/internal/proc"
+	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
 // procfsVariable has the number of the descriptor by which serve, executed again without
@@ -70,11 +71,20 @@ func executeConfined(network bool) error {
 		}
 		name = strconv.Itoa(fd)
 	}
+	runSoon()
 	if err := confine.Thread(network); err != nil {
 		return err
 	}
 	err = syscall.Exec(selfExe, os.Args, append(os.Environ(), procfsVariable+"="+name))
 	return &os.PathError{Op: "execute", Path: selfExe, Err: err}
+}
+
+// runSoon is what workers do for themselves where they may (shim.Urgency): an agent may not any
+// more. Nor may one that systemd has started, whose unit says so.
+func runSoon() {
+	if now, err := unix.Getpriority(unix.PRIO_PROCESS, 0); err == nil {
+		_ = unix.Setpriority(unix.PRIO_PROCESS, 0, max(20-now-shim.Urgency, -20)) // the raw call says 20 less it
+	}
 }
 
 // ownName is what the kernel called this process when it was first executed.
