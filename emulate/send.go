@@ -80,6 +80,9 @@ func (h *SendSignal) forward(a *attempt, handle int, flags uint32) unix.Errno {
 	if err != nil {
 		return errnoOf(err)
 	}
+	if h.Ledger == nil && info == nil && a.req.sig != 0 {
+		a.call.Worker().HandOff() // what it does to a child of the caller's is told to the caller, and comes into its next call
+	}
 	if !a.commit() {
 		return 0
 	}
