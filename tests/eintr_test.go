@@ -18,12 +18,75 @@ func TestKillIsNotInterrupted(t *testing.T) {
 				argv := underPolicy(t, mode, width, file, "eintr", "rounds="+strconv.Itoa(rounds), "restart="+strconv.Itoa(restart))
 				got := attackNumbers(t, argv)
 				expect(t, argv, got, map[string]int{"wrong": 0, "late": 0})
-				// 95 in a hundred where one worker does everything; wanted is one. Seen are 0 to 7: who
-				// receives is woken late on a machine with other things to do.
-				if got["interrupted"] > rounds/8 || restart == 1 && got["interrupted"] > 0 {
-					t.Errorf("%d of %d rounds interrupted: %s", got["interrupted"], rounds, shellLine(argv))
-				}
+				notInterrupted(t, argv, got["interrupted"], rounds, restart == 1)
 				t.Logf("%d of %d rounds interrupted", got["interrupted"], rounds)
+			})
+		}
+	}
+}
+
+// notInterrupted bounds what is seen of a caller whose signal comes before its call has been received.
+// It was 95 in a hundred where one worker did everything, and 1 to 4 with a worker that was not soon in
+// RECV again. Seen now are 0 to 1 of 300 rounds, and 3 where we may not have more weight than others;
+// the limit leaves room for a machine that does not run who receives.
+func notInterrupted(t *testing.T, argv []string, interrupted, rounds int, restart bool) {
+	t.Helper()
+	if interrupted > rounds/20 || restart && interrupted > 0 {
+		t.Errorf("%d of %d rounds interrupted: %s", interrupted, rounds, shellLine(argv))
+	}
+}
+
+// Programs that kill their children by hand, one after the other, and hear of each end.
+var killers = map[string][]string{
+	"python3": {"python3", "-c", `
+import os, signal, sys, time
+interrupted, rounds = 0, int(sys.argv[1])
+signal.signal(signal.SIGCHLD, lambda *_: None)
+for _ in range(rounds):
+    children = []
+    for _ in range(2):
+        pid = os.fork()
+        if pid == 0:
+            signal.pause()
+        children.append(pid)
+    for pid in children:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except InterruptedError:
+            interrupted += 1
+            os.kill(pid, signal.SIGKILL)
+    for pid in children:
+        os.waitpid(pid, 0)
+print("interrupted=%d" % interrupted)
+`},
+	"dash": {"dash", "-c", `
+trap : CHLD
+n=0 i=0
+while [ $i -lt $1 ]; do
+	sleep 60 & a=$!
+	sleep 60 & b=$!
+	for child in $a $b; do
+		kill -9 $child 2>/dev/null || { n=$((n+1)); kill -9 $child; }
+	done
+	wait $a $b 2>/dev/null
+	i=$((i+1))
+done
+echo interrupted=$n
+`, "dash"},
+}
+
+// TestKillersAreNotInterrupted has them run under a policy that asks of each target.
+func TestKillersAreNotInterrupted(t *testing.T) {
+	rounds := soak(60, 500)
+	for name, program := range killers {
+		for _, mode := range []string{"auto", "caller"} {
+			t.Run(name+"/"+mode, func(t *testing.T) {
+				file := policyFile(t, &guardedProcess{}, guardedPolicies["relation"])
+				argv := underPolicy(t, mode, "m64", file)
+				argv = append(argv[:len(argv)-1], append(program, strconv.Itoa(rounds))...)
+				got := attackNumbers(t, argv)
+				notInterrupted(t, argv, got["interrupted"], 2*rounds, false)
+				t.Logf("%d of %d kills interrupted", got["interrupted"], 2*rounds)
 			})
 		}
 	}
