@@ -88,7 +88,7 @@ func table() []trial {
 		{Feature{"TSYNC_ESRCH", "5.7", "a listener over all threads of an agent"}, plain(TsyncEsrch)},
 		{Feature{"ID_VALID (new)", "5.9", "asks whether a caller still waits"}, plain(IDValidNew)},
 		{Feature{"ADDFD", "5.9", "descriptors into a caller"}, plain(AddFD)},
-		{Feature{"WAIT_KILLABLE_RECV", "5.19", "exactly once: a received call is not interrupted"}, plain(WaitKillableRecv)},
+		{Feature{"WAIT_KILLABLE_RECV", "5.19", "exactly once: a received call is not interrupted; one that is not yet can say EINTR (SA_RESTART or ptrace help)"}, plain(WaitKillableRecv)},
 		{Feature{"WAIT_KILLABLE holds", "6.18", "and an answered one is not made again: else a ledger"}, plain(WaitKillableHolds)},
 		{Feature{"SYNC_WAKE_UP", "6.6", "answers nine times faster on an idle machine"}, plain(SyncWakeUp)},
 
