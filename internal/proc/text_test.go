@@ -58,7 +58,7 @@ func TestParseStatusIncomplete(t *testing.T) {
 
 func TestParseStat(t *testing.T) {
 	rest := " S 5 6 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 123456789 4096 1\n"
-	want := Stat{State: 'S', PPid: 5, Pgrp: 6, Session: 7, Start: 123456789}
+	want := Stat{State: 'S', PPid: 5, Pgrp: 6, Session: 7, Threads: 1, Start: 123456789}
 	for _, comm := range []string{"cat", "", ")", "a) R 1 1 1 (", "a\nb", ") Z 1 2 3\n", " "} {
 		var got Stat
 		if text := "4711 (" + comm + ")" + rest; !got.parse([]byte(text)) || got != want {
