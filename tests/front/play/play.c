@@ -179,14 +179,14 @@ static volatile sig_atomic_t got[65];
 
 static void count(int sig) { got[sig]++; }
 
-// count FILE: ends gracefully some time after the first signal, and writes how many of which
+// count FILE [MILLISECONDS]: ends gracefully some time after the first signal, and writes how many of which
 // it got.
 static int part_count(char **argv) {
 	struct sigaction act = {.sa_handler = count};
 	for (int sig = 1; sig < 65; sig++)
 		sigaction(sig, &act, NULL);
 	ready();
-	for (int any = 0; !any; rest(500))
+	for (int any = 0; !any; rest(argv[1] ? atoi(argv[1]) : 500))
 		for (int sig = 1; sig < 65; sig++)
 			any |= got[sig];
 	FILE *f = fopen(argv[0], "w");
