@@ -329,6 +329,7 @@ int main(int argc, char **argv)
 	rows_scope();
 	rows_thread();
 	rows_storm();
+	rows_wait();
 	rows_around();
 	printf("ROWS %d\n", rows);
 	return 0;

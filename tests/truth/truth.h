@@ -172,6 +172,7 @@ void rows_ns(void);
 void rows_scope(void);
 void rows_thread(void);
 void rows_storm(void);
+void rows_wait(void);
 void rows_around(void);
 
 #endif
