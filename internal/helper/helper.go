@@ -90,12 +90,13 @@ func (h *Helper) start() error {
 		return err
 	}
 	theirs := os.NewFile(uintptr(other), "helper")
-	defer theirs.Close()
 	if err := errors.Join(setPatience(ours, unix.SO_SNDTIMEO, h.Deadline), setPatience(ours, unix.SO_RCVTIMEO, startPatience)); err != nil {
-		_ = unix.Close(ours)
+		_, _ = unix.Close(ours), theirs.Close()
 		return err
 	}
-	if h.process, err = h.Command(theirs); err != nil {
+	h.process, err = h.Command(theirs)
+	_ = theirs.Close() // one that dies before it has said anything is not waited for
+	if err != nil {
 		_ = unix.Close(ours)
 		h.process = nil
 		return err

@@ -1,6 +1,7 @@
 package helper
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"syscall"
@@ -35,4 +36,21 @@ func TestSlowStart(t *testing.T) {
 		t.Errorf("%d %v %q after %d starts", n, err, answer, starts)
 	}
 	h.stop()
+}
+
+// TestDeadOnArrival has helpers die before they say anything, as where there is no memory for
+// them: nobody waits for what will not be said.
+func TestDeadOnArrival(t *testing.T) {
+	h := Helper{Deadline: time.Second, All: &All{}, Command: func(*os.File) (*os.Process, error) {
+		cmd := exec.Command("false")
+		if err := cmd.Start(); err != nil {
+			return nil, err
+		}
+		return cmd.Process, nil
+	}}
+	began := time.Now()
+	_, err := h.Ask([]byte("a"), make([]byte, 1))
+	if waited := time.Since(began); !errors.Is(err, ErrLate) || waited > startPatience/2 {
+		t.Errorf("%v after %v", err, waited)
+	}
 }
