@@ -56,6 +56,7 @@ const leastWorkers = 3
 
 // NewPool starts the threads. It returns when all run.
 func NewPool(n Threads) (*Pool, error) {
+	haveRoom()
 	workers := max(n.Workers, leastWorkers)
 	p := &Pool{served: map[*Supervisor]struct{}{}}
 	p.shared.epoll, p.looking = -1, sync.NewCond(&p.mu)
@@ -77,6 +78,18 @@ func NewPool(n Threads) (*Pool, error) {
 	p.ended.Go(p.watch)
 	return p, nil
 }
+
+// haveRoom has the heap grow beforehand, for the same reason as threads: what is freed stays
+// mapped, and is taken again. It is not touched, and costs no memory.
+func haveRoom() {
+	roomTaken = make([]byte, room)
+	roomTaken = nil
+}
+
+// room is several times what a supervisor in a storm of calls has.
+const room = 32 << 20
+
+var roomTaken []byte // a global, so that it is not left out
 
 // spare has a thread started and leaves it to the runtime, which keeps it: each goroutine that
 // is locked has one of its own, and all of them run before one ends.
