@@ -141,5 +141,8 @@ type Config struct {
 	// that is whoever descends from the supervisor.
 	Sandbox *Sandbox
 
+	// Known, if not nil, are all handlers of the process.
+	Known *Known
+
 	Log *slog.Logger
 }

@@ -56,6 +56,8 @@ func (h *SendSignal) checkPermissionOutside(a *attempt) unix.Errno {
 	switch {
 	case errors.Is(err, unix.ESRCH), errors.Is(err, unix.ENOENT):
 		return unix.ESRCH
+	case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE):
+		return unix.EMFILE // see isShort
 	case err != nil:
 		h.Log.Error("cannot judge a call: it gets ENOSYS", "tid", a.call.Tid, "error", err)
 		return unix.ENOSYS

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -24,6 +25,7 @@ type SendSignal struct {
 	pinner  *Pinner // Config's
 	hopper  Hopper  // nil where the backend rewrites calls
 	after   func(*shim.Worker)
+	busy    atomic.Bool // at a call: see Known
 
 	between func(moment) // tests only: see pause
 
@@ -40,11 +42,15 @@ func New(config Config) *SendSignal {
 		h.hopper = config.Hopper()
 	}
 	h.after = h.letGo
+	h.Known.add(h)
 	return h
 }
 
 // Close lets go of the callers that were seen. Precondition: no call is under way.
-func (h *SendSignal) Close() { h.callers.dropAll() }
+func (h *SendSignal) Close() {
+	h.Known.remove(h)
+	h.callers.dropAll()
+}
 
 // end lets go of what the call had open.
 func (h *SendSignal) end(a *attempt) {
@@ -69,6 +75,8 @@ func (h *SendSignal) Handle(c *shim.Call) shim.Verdict {
 	if c.ABI == arch.X32 && !h.Features.X32 { // the mark of an ABI that this kernel lacks
 		return shim.Fail(unix.ENOSYS)
 	}
+	h.begin()
+	defer h.busy.Store(false)
 	h.Ledger.Heard(c)
 	a := &h.current
 	*a = attempt{call: c, req: requestOf(c), policy: h.Policy.Current()}
@@ -105,6 +113,9 @@ func (h *SendSignal) Handle(c *shim.Call) shim.Verdict {
 	if v, cut := cutShort(a.cut); cut {
 		return v
 	}
+	if h.isShort(a, errno) {
+		return shim.Later()
+	}
 	if errno != 0 {
 		return h.fail(a, errno)
 	}
@@ -114,6 +125,9 @@ func (h *SendSignal) Handle(c *shim.Call) shim.Verdict {
 		return shim.Gone()
 	}
 	v := h.Send(a)
+	if v.Kind == shim.KindFail && h.isShort(a, v.Errno) {
+		return shim.Later()
+	}
 	if v.Kind == shim.KindFail {
 		c.Record.Check = h.refusedBy(a, v.Errno)
 	}
@@ -276,7 +290,7 @@ func (h *SendSignal) unserved(a *attempt, err error) outcome {
 	case errors.Is(err, helper.ErrLate):
 		return later
 	case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE), errors.Is(err, unix.ENOMEM):
-		h.callers.dropAll() // and wait until others have given something back
+		h.giveBack() // and wait until others have given something back
 		return later
 	case h.Backend.Blocked(a.call) != nil:
 		return gone

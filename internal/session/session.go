@@ -61,6 +61,7 @@ type Session struct {
 	siblings bool
 
 	helpers  *helper.All
+	known    *emulate.Known // of all that are attached, too
 	held     *tracee.Held
 	pins     *tracee.Pins
 	attached bool // see Attach
@@ -102,7 +103,7 @@ func New(o Options, f kernel.Features, log *slog.Logger) (*Session, error) {
 	}
 	log.Info("chose how calls are answered", "backend", plan.Backend, "mode", plan.Mode, "why", plan.Why)
 	s := &Session{
-		Plan: plan, Features: f, Proc: fs, Log: log, self: self, helpers: &helper.All{}, held: &tracee.Held{},
+		Plan: plan, Features: f, Proc: fs, Log: log, self: self, helpers: &helper.All{}, known: &emulate.Known{}, held: &tracee.Held{},
 		options: o, policy: o.policy, live: policy.NewLive(o.policy), siblings: o.siblings(),
 	}
 	s.pins = &tracee.Pins{Held: s.held}
@@ -304,7 +305,7 @@ func (s *Session) config(supervisor *shim.Supervisor) emulate.Config {
 		Continues:  traced || s.Features.Continue,
 		MayPass: s.Features.SendSignal && (traced || s.Features.Continue) &&
 			s.Plan.Rules == emulate.NativeRules(s.Features),
-		Policy: s.live, Unsafe: s.Plan.Unsafe, Family: s.family, Root: s.root, Ours: s.ours, Sandbox: s.sandbox,
+		Policy: s.live, Unsafe: s.Plan.Unsafe, Family: s.family, Root: s.root, Ours: s.ours, Sandbox: s.sandbox, Known: s.known,
 		Log: s.Log,
 	}
 	switch {
