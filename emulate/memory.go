@@ -60,25 +60,24 @@ func decodeSiginfo(abi arch.ABI, user []byte) (arch.Siginfo, unix.Errno) {
 // readMemory copies what is readable of the siginfo, up to len(into): 0 bytes where nothing
 // is. The worker reads itself until a read has been seen to block. From then on reads
 // are made by a process that can be killed, and what is not present in memory, and so
-// might block, goes to the slow lane first.
+// might block, goes to the slow lane first: so it always does where nobody can take the worker's
+// place. There such a process alone reads it: a try that never ends would be the last.
 func (h *SendSignal) readMemory(a *attempt, into []byte, native bool) (int, error) {
 	c, addr := a.call, a.req.info
-	if h.NeverBlock && !c.Slow {
-		if !h.present(a, len(into)) {
+	byHelper := h.Suspicious()
+	if h.NeverBlock || byHelper {
+		present := h.present(a, len(into))
+		if !present && !c.Slow {
 			return 0, helper.ErrLate
 		}
-		return Memory{h.Proc}.ReadSiginfo(c.Tid, addr, into, native)
+		byHelper = byHelper || !present
 	}
-	if !h.Suspicious() {
-		c.Worker().Enter()
-		n, err := Memory{h.Proc}.ReadSiginfo(c.Tid, addr, into, native)
-		c.Worker().Leave()
-		return n, err
+	if byHelper {
+		return h.reader.Read(c.Tid, addr, into, native)
 	}
-	if !c.Slow && !h.present(a, len(into)) {
-		return 0, helper.ErrLate
-	}
-	return h.reader.Read(c.Tid, addr, into, native)
+	c.Worker().Enter()
+	defer c.Worker().Leave()
+	return Memory{h.Proc}.ReadSiginfo(c.Tid, addr, into, native)
 }
 
 // present tells whether every page of the siginfo is in memory (proc(5), pagemap, bit 63).
