@@ -72,12 +72,19 @@ func (h *Hopper) Hold(c *shim.Call, target int32) (held, pinned bool) {
 	return h.hold(c.Tid, target)
 }
 
-// hold can wait for a task that is in an execve of its own.
+// hold can wait for a task that is in an execve of its own. Where there are no more tasks for a pin
+// the caller is not seized either: it would
+// be let go of without having done anything, and may be in its next call by then, whose answer it
+// and we would wait for.
 func (h *Hopper) hold(caller, target int32) (held, pinned bool) {
 	h.caller, h.target = caller, nil
 	h.at(Asked)
 	if target != 0 {
-		h.target, _ = h.Pins.Pin(target)
+		pin, errno := h.Pins.Pin(target)
+		if errno == unix.EAGAIN {
+			return false, false
+		}
+		h.target = pin
 	}
 	if h.Set.Seize(caller, unix.PTRACE_O_TRACESYSGOOD) != 0 {
 		h.unpin()
