@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,104 +17,92 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/pidfd-shim/pidfd-shim/notify/ptrace"
 )
 
-// callSteps are the places between two steps of a call at which test builds can wait.
-var callSteps = []string{"received", "checked", "answering", "answered"}
-
-// death is one row: who is killed, alone, and where a call is at the time.
+// death is one row: who is killed or deprived of something, alone, how, and where a call is at
+// the time.
 type death struct {
-	mode, killed, step, width string
-	ptrace                    bool
+	backend                        string // notify, ptrace, serve, or kept: serve with a keeper of its descriptors
+	mode, killed, how, step, width string
 }
 
 func (d death) name() string {
-	backend := "notify"
-	if d.ptrace {
-		backend = "ptrace"
-	}
-	return fmt.Sprintf("%s/%s/%s/%s/%s", backend, d.mode, d.killed, d.step, d.width)
+	return strings.Join([]string{d.backend, d.mode, d.killed, d.how, d.step, d.width}, "/")
 }
 
 // toll is what a death came to. All but the attempts must be 0.
 type toll struct{ attempts, through, hung int }
 
-// deaths are all rows, or in the short form every mode and victim, with the steps in turn.
-func deaths() (rows []death) {
-	turn := 0
-	add := func(d death, steps []string) {
-		for i, step := range steps {
-			if !soaking && i != turn%len(steps) {
-				continue
-			}
-			d.step, d.width = step, widths[len(rows)%len(widths)]
-			rows = append(rows, d)
-		}
-		turn++
-	}
-	for _, mode := range []string{"auto", "forward", "caller", "emulate"} {
-		for _, killed := range []string{"supervisor", "front"} {
-			add(death{mode: mode, killed: killed}, callSteps)
-		}
-		for _, killed := range []string{"supervisor", "tracer", "front"} {
-			add(death{mode: mode, killed: killed, ptrace: true}, callSteps)
-		}
-		if mode == "caller" || mode == "auto" {
-			add(death{mode: mode, killed: "supervisor"}, ptrace.Steps[:])
-		}
-	}
-	return rows
-}
-
 // TestBoundaryDeath: after the death of any process of ours, wherever a call is, nothing is
 // let through that is not allowed, nothing at all when nobody is left to judge, and nobody
-// hangs or stays stopped. What the victims do meanwhile is attack/survive.c.
+// hangs or stays stopped. One that is out of memory, descriptors or tasks lives, and serves on.
+// What the victims do meanwhile is attack/survive.c.
 func TestBoundaryDeath(t *testing.T) {
-	table := []string{"BACKEND/MODE/KILLED/STEP/WIDTH  attempts  through  hung"}
-	sum := toll{}
-	for _, d := range deaths() {
+	table := []string{"BACKEND/MODE/KILLED/HOW/STEP/WIDTH  attempts  through  hung"}
+	sum, rows := toll{}, deaths()
+	for _, d := range rows {
 		t.Run(d.name(), func(t *testing.T) {
 			got := d.run(t)
-			table = append(table, fmt.Sprintf("%-45s %d  %d  %d", d.name(), got.attempts, got.through, got.hung))
+			table = append(table, fmt.Sprintf("%-50s %d  %d  %d", d.name(), got.attempts, got.through, got.hung))
 			sum.attempts, sum.through, sum.hung = sum.attempts+got.attempts, sum.through+got.through, sum.hung+got.hung
 			if got.through != 0 || got.hung != 0 || got.attempts == 0 {
 				t.Errorf("%+v", got)
 			}
 		})
 	}
-	t.Logf("%s\nall: %d attempts, %d calls through, %d callers hung", strings.Join(table, "\n"), sum.attempts, sum.through, sum.hung)
+	t.Logf("%s\nall: %d rows, %d attempts, %d calls through, %d callers hung",
+		strings.Join(table, "\n"), len(rows), sum.attempts, sum.through, sum.hung)
 }
 
 func (d death) run(t *testing.T) toll {
 	t.Helper()
 	s := newSurvival(t)
+	if d.backend == "serve" || d.backend == "kept" {
+		return d.serve(t, s)
+	}
 	p := newPauser(t, shortDir(t))
+	p.forEverybody()
 	how := []string{"run", "--log-level", "error", "--policy", policyFile(t, s.guarded, guardedPolicies["uid"]),
-		"--mode", d.mode, "--pause", d.step + ":" + p.path}
-	if d.ptrace {
-		how = append(how, "--backend", "ptrace")
+		"--mode", d.mode, "--backend", d.backend, "--pause", d.step + ":" + p.path}
+	argv := append(append([]string{buildTestShim(t)}, append(how, "--")...), s.command(d.width, d.words()...)...)
+	front := s.start(append(d.as(), argv...))
+	release := d.await(p)
+	ours := map[string]*process{"front": front, "supervisor": awaitChildNamed(t, front.pid, "__supervise")}
+	serves := ours["supervisor"]
+	if d.backend == "ptrace" {
+		serves = awaitChildNamed(t, serves.pid, "__tracer")
+		ours["tracer"] = serves
 	}
-	argv := append(append([]string{buildTestShim(t)}, append(how, "--")...), s.command(d.width)...)
-	front := s.start(argv)
-	conn := p.wait()
-	ours := map[string]*process{"front": front}
-	ours["supervisor"] = childNamed(t, front.pid, "__supervise")
-	if d.ptrace {
-		ours["tracer"] = childNamed(t, ours["supervisor"].pid, "__tracer")
+	if d.killed == "reader" {
+		ours["reader"] = awaitChildNamed(t, serves.pid, "__reader")
 	}
-	ours[d.killed].kill()
-	_ = conn.Close()
-	closed := d.killed != "front"
-	s.hung += ours[d.killed].awaitEnd()
-	if d.ptrace && closed {
+	closed := d.strike(s, ours[d.killed], release)
+	if d.backend == "ptrace" && closed {
 		s.hung += ours["tracer"].awaitEnd()
 	}
 	got := s.end(closed)
 	s.hung += front.awaitEnd()
 	got.hung = s.hung
+	said, _ := os.ReadFile(s.said.Name())
+	s.noTrace(string(said))
 	return got
+}
+
+// strike brings the process's end about, or takes something from it, and lets the call go on.
+// It tells whether nobody is left who could let calls through.
+func (d death) strike(s *survival, victim *process, release func()) (closed bool) {
+	d.deprive(s.t, victim)
+	release()
+	switch {
+	case !d.deadly() && d.killed != "reader":
+		s.servesOn(victim)
+		return false
+	case d.killed == "front", d.killed == "reader", d.killed == "hopper":
+		s.hung += victim.awaitEnd()
+		return false
+	}
+	s.hung += victim.awaitEnd()
+	return true
 }
 
 // TestBoundaryDeathAtStart: COMMAND is stopped for a tracer who never comes, or whose answer
@@ -142,12 +131,13 @@ func TestBoundaryDeathAtStart(t *testing.T) {
 }
 
 // deathDeadline is for what follows a death at once: reaching it means that somebody hangs.
-const deathDeadline = 20 * time.Second
+const deathDeadline = time.Minute
 
 // survival is attack/survive.c at work.
 type survival struct {
 	t       *testing.T
 	guarded *guardedProcess
+	said    *os.File // its standard error
 	counts  *os.File
 	pipe    *os.File // at its end when no caller is left
 	theirs  *os.File
@@ -158,6 +148,7 @@ type survival struct {
 const (
 	countAttempts = 0
 	countThrough  = 1
+	countFriendly = 3
 	countClosed   = 5
 	countStop     = 6
 	countWords    = 7
@@ -168,10 +159,16 @@ func newSurvival(t *testing.T) *survival {
 	s := &survival{t: t, guarded: startGuarded(t)}
 	var err error
 	if s.counts, err = os.Create(filepath.Join(t.TempDir(), "counts")); err == nil {
-		err = s.counts.Truncate(4 * countWords)
+		err = errors.Join(s.counts.Truncate(4*countWords), s.counts.Chmod(0o666))
+	}
+	if err == nil {
+		s.said, err = os.Create(filepath.Join(t.TempDir(), "stderr"))
 	}
 	if err == nil {
 		s.pipe, s.theirs, err = os.Pipe()
+	}
+	if err == nil { // whoever the supervisor is reads files of the test's
+		err = os.Chmod(filepath.Dir(t.TempDir()), 0o755)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -180,7 +177,7 @@ func newSurvival(t *testing.T) *survival {
 		for _, pid := range s.holders() {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
-		_, _, _ = s.counts.Close(), s.pipe.Close(), s.theirs.Close()
+		_, _, _, _ = s.counts.Close(), s.said.Close(), s.pipe.Close(), s.theirs.Close()
 	})
 	return s
 }
@@ -192,7 +189,7 @@ func (s *survival) command(width string, more ...string) []string {
 func (s *survival) start(argv []string) *process {
 	s.t.Helper()
 	cmd := exec.Command(argv[0], argv[1:]...)
-	cmd.ExtraFiles = []*os.File{s.guarded.pidfd, s.theirs}
+	cmd.ExtraFiles, cmd.Stderr = []*os.File{s.guarded.pidfd, s.theirs}, s.said
 	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
@@ -215,7 +212,7 @@ func (s *survival) end(closed bool) toll {
 	if closed {
 		s.tell(countClosed)
 	}
-	const more = 200
+	more := soak(50, 200)
 	s.await(func() bool { return s.count(countAttempts) >= more })
 	start := s.count(countAttempts)
 	s.await(func() bool { return s.count(countAttempts) >= start+more })
@@ -277,17 +274,39 @@ func openProcess(t *testing.T, pid int) *process {
 	return &process{t, pid, fd}
 }
 
+// awaitChildNamed is childNamed for one that is yet to be started.
+func awaitChildNamed(t *testing.T, parent int, role string) *process {
+	t.Helper()
+	for end := time.Now().Add(deathDeadline); time.Now().Before(end); runtime.Gosched() {
+		if pid := findChild(parent, role); pid != 0 {
+			if fd, err := unix.PidfdOpen(pid, 0); err == nil {
+				t.Cleanup(func() { _ = unix.Close(fd) })
+				return &process{t, pid, fd}
+			}
+		}
+	}
+	t.Fatalf("process %d starts no %s", parent, role)
+	return nil
+}
+
 // childNamed is the child of a process that was started in a role.
 func childNamed(t *testing.T, parent int, role string) *process {
 	t.Helper()
+	pid := findChild(parent, role)
+	if pid == 0 {
+		t.Fatalf("process %d has no %s", parent, role)
+	}
+	return openProcess(t, pid)
+}
+
+func findChild(parent int, role string) int {
 	for _, pid := range childrenOf(parent) {
 		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 		if strings.Contains(string(text), role+"\x00") || strings.HasSuffix(string(text), role) {
-			return openProcess(t, pid)
+			return pid
 		}
 	}
-	t.Fatalf("process %d has no %s", parent, role)
-	return nil
+	return 0
 }
 
 func (p *process) kill() { _ = unix.PidfdSendSignal(p.fd, unix.SIGKILL, nil, 0) }

@@ -3,95 +3,73 @@ package tests
 import (
 	"bytes"
 	"encoding/binary"
-	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
-	"syscall"
 	"testing"
 
-	"github.com/pidfd-shim/pidfd-shim/notify/ptrace"
 	"github.com/pidfd-shim/pidfd-shim/policy"
 	"github.com/pidfd-shim/pidfd-shim/policy/oci"
 	"github.com/pidfd-shim/pidfd-shim/tests/skip"
 )
 
-// TestBoundaryDeathServe is TestBoundaryDeath for an agent: with nobody who keeps its
-// listeners every policed call of a container is ENOSYS for good, whatever the container does;
-// with a keeper its successor judges on; and so it does when the hopper dies alone.
-func TestBoundaryDeathServe(t *testing.T) {
-	table := []string{"MODE/KILLED/STEP/WIDTH  attempts  through  hung"}
-	sum := toll{}
-	turn := 0
-	for _, mode := range []string{"auto", "forward", "caller", "emulate"} {
-		for _, killed := range []string{"agent", "kept-agent", "hopper"} {
-			steps := callSteps
-			if killed == "hopper" {
-				steps = ptrace.Steps[:]
-			}
-			if killed == "hopper" && mode != "caller" {
-				continue // auto has hops for some calls alone
-			}
-			for i, step := range steps {
-				if !soaking && i != turn%len(steps) {
-					continue
-				}
-				d := death{mode: mode, killed: killed, step: step, width: widths[(turn+i)/2%len(widths)]}
-				name := fmt.Sprintf("%s/%s/%s/%s", d.mode, d.killed, d.step, d.width)
-				t.Run(name, func(t *testing.T) {
-					got := d.serve(t)
-					table = append(table, fmt.Sprintf("%-45s %d  %d  %d", name, got.attempts, got.through, got.hung))
-					sum.attempts, sum.through, sum.hung = sum.attempts+got.attempts, sum.through+got.through, sum.hung+got.hung
-					if got.through != 0 || got.hung != 0 || got.attempts == 0 {
-						t.Errorf("%+v", got)
-					}
-				})
-			}
-			turn++
-		}
-	}
-	t.Logf("%s\nall: %d attempts, %d calls through, %d callers hung", strings.Join(table, "\n"), sum.attempts, sum.through, sum.hung)
-}
-
 const servedPolicy = "version: 1\nsyscalls: all\nerrno: EACCES\n"
 
-func (d death) serve(t *testing.T) toll {
+// serve is run for an agent: with nobody who keeps its listeners every policed call of a
+// container is ENOSYS for good after its death, whatever the container does; with a keeper its
+// successor judges on; and so it does when a helper of its dies alone.
+func (d death) serve(t *testing.T, s *survival) toll {
 	t.Helper()
-	s, p := newSurvival(t), newPauser(t, shortDir(t))
+	p := newPauser(t, shortDir(t))
 	text := servedPolicy + guardedPolicies["uid"]
 	flags := []string{"--mode", d.mode, "--policy-dir", servedPolicies(t, text), "--default-policy", "guard"}
 	paused := append(flags, "--pause", d.step+":"+p.path)
 	m := newManager(t)
 	m.shim = buildTestShim(t)
 	agent := &serving{t: t, shim: m.shim, socket: filepath.Join(shortDir(t), "agent.sock")}
-	if d.killed == "agent" {
+	tasks := limited{}
+	if d.how == "tasks" {
+		tasks = limitTasks(t)
+		agent.wrap = tasks.wrap
+	}
+	if d.backend == "serve" {
 		agent.start(paused...)
 	} else {
 		m.start(paused...)
 		agent = m.agent
 	}
-	container := s.start(s.command(d.width, "agent="+agent.socket, "program="+profileProgram(t, text, agent.socket), "metadata=policy=guard"))
-	conn := p.wait()
+	words := append(d.words(), "agent="+agent.socket, "program="+profileProgram(t, text, agent.socket), `metadata=policy=guard\nnotifies=landlock_restrict_self`)
+	container := s.start(s.command(d.width, words...))
+	release := d.await(p)
+	tasks.allow(t, agent, 0)
+	closed := false
 	switch d.killed {
-	case "hopper":
-		hopper := openProcess(t, openHopper(t, agent.cmd.Process.Pid).pid)
-		hopper.kill()
-		s.hung += hopper.awaitEnd()
-	case "kept-agent":
-		m.await("the listener to be kept", func() bool { return len(m.kept) == 1 })
-		m.kill()
-		m.start(flags...)
+	case "hopper", "reader":
+		d.strike(s, awaitChildNamed(t, agent.cmd.Process.Pid, "__"+d.killed), release)
 	default:
-		for _, pid := range childrenOf(agent.cmd.Process.Pid) { // those end with it, and with their call
-			defer func(p *process) { s.hung += p.awaitEnd() }(openProcess(t, pid))
+		closed = d.strikeAgent(s, m, agent, release) && d.backend == "serve"
+		if d.deadly() && d.backend == "kept" {
+			m.start(flags...)
 		}
-		_ = agent.cmd.Process.Signal(syscall.SIGKILL)
-		_ = agent.cmd.Wait()
 	}
-	_ = conn.Close()
-	got := s.end(d.killed == "agent")
+	got := s.end(closed)
 	got.hung = s.hung + container.awaitEnd()
+	s.noTrace(agent.log.String())
 	return got
+}
+
+// strikeAgent is strike for the agent itself, whose helpers end with it and their call.
+func (d death) strikeAgent(s *survival, m *manager, agent *serving, release func()) (closed bool) {
+	victim := openProcess(s.t, agent.cmd.Process.Pid)
+	if d.deadly() {
+		if d.backend == "kept" {
+			m.await("the listener to be kept", func() bool { return len(m.kept) == 1 })
+		}
+		for _, pid := range childrenOf(victim.pid) {
+			defer func(p *process) { s.hung += p.awaitEnd() }(openProcess(s.t, pid))
+		}
+		defer func() { _ = agent.cmd.Wait() }()
+	}
+	return d.strike(s, victim, release)
 }
 
 // servedPolicies is a directory with the one policy.

@@ -5,6 +5,8 @@ package main
 import (
 	"net"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -40,11 +42,18 @@ func pauses(words []string) func(ptrace.Step) {
 	}
 }
 
+// waited is set once nobody listens any more.
+var waited atomic.Bool
+
 // waitFor waits until whoever listens on the socket has accepted and closed; nobody
-// listens: it goes on.
+// listens: it goes on, and so does whoever comes after it.
 func waitFor(path string) {
+	if waited.Load() {
+		return
+	}
 	conn, err := net.Dial("unix", path)
 	if err != nil {
+		waited.Store(true)
 		return
 	}
 	defer conn.Close()
@@ -109,6 +118,22 @@ func (p *pausing) Postponed(c *shim.Call) {
 	if b, ok := p.Backend.(shim.Postponer); ok {
 		b.Postponed(c)
 	}
+}
+
+// Descriptor implements shim.Shared.
+func (p *pausing) Descriptor() int {
+	if b, ok := p.Backend.(shim.Shared); ok {
+		return b.Descriptor()
+	}
+	return -1
+}
+
+// Left implements shim.Heir.
+func (p *pausing) Left(c *shim.Call) (found bool, again time.Duration) {
+	if b, ok := p.Backend.(shim.Heir); ok {
+		return b.Left(c)
+	}
+	return false, 0
 }
 
 func addPauseSwitch(cmd *cobra.Command) {

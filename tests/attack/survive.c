@@ -6,6 +6,8 @@
  *
  * Descriptor 4 is a pipe's: its end is theirs.
  *
+ * With silent=N so many more hand in memory that never answers.
+ *
  * With agent=SOCKET it is its own container: it installs the filter in the file program=PATH,
  * and hands the listener over as runc does.
  */
@@ -40,6 +42,14 @@ static int calls(void *arg)
 	strike_all(&victim, counted, 1);
 	listeners();
 	_exit(0);
+}
+
+static void waits_silently(void *arg)
+{
+	(void)arg;
+	strike(BY_LIBC, SEND, &victim, RT, 0);
+	for (;;)
+		send_signal(friend.fd, RT, silent_page(), 0);
 }
 
 static void install_and_hand_over(const char *agent)
@@ -81,6 +91,8 @@ int survive(void)
 	victim.fd = 3;
 	for (int i = 0; i < UNTRACED; i++)
 		must(clone(calls, (char *)malloc((size_t)stack) + stack, CLONE_UNTRACED | SIGCHLD, NULL) > 0, "clone");
+	for (long i = option("silent", 0); i > 0; i--)
+		start(waits_silently, NULL);
 	for (int i = 0; i < CALLERS; i++) {
 		pid_t pid = fork(); /* they are to live on without us */
 		must(pid >= 0, "fork");
