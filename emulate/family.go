@@ -17,6 +17,8 @@ import (
 
 // PidfdOpen handles pidfd_open (kernel/pid.c).
 func (h *SendSignal) PidfdOpen(c *shim.Call) shim.Verdict {
+	h.begin()
+	defer h.busy.Store(false)
 	pid, flags := c.Args.Int(0), c.Args.Uint(1)
 	switch {
 	case c.ABI == arch.X32 && !h.Features.X32:
@@ -89,6 +91,8 @@ const (
 // Wait handles wait4 and waitid. What they do is the kernel's; but a caller who was woken by
 // a descriptor, and asks at once, is held here until its child can be waited for.
 func (h *SendSignal) Wait(c *shim.Call) shim.Verdict {
+	h.begin()
+	defer h.busy.Store(false)
 	options := c.Args.Uint(3)
 	if c.What != arch.Waitid || c.Args.Int(0) != idPidfd || options&^waitOptions != 0 || options&waitKinds == 0 || c.Args.Int(1) < 0 {
 		c.Record.Quiet = true
@@ -125,6 +129,8 @@ const cloneDetached = 0x400000
 
 // Clone handles clone with CLONE_PIDFD (kernel/fork.c, copy_process).
 func (h *SendSignal) Clone(c *shim.Call) shim.Verdict {
+	h.begin()
+	defer h.busy.Store(false)
 	switch flags := c.Args.Uint(0); {
 	case flags&unix.CLONE_PIDFD == 0:
 		return shim.Pass()

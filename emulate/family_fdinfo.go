@@ -16,6 +16,8 @@ import (
 // Open handles open and openat of callers that have process descriptors: of one's own fdinfo
 // the caller gets what that of a real one says.
 func (h *SendSignal) Open(c *shim.Call) shim.Verdict {
+	h.begin()
+	defer h.busy.Store(false)
 	at := 0
 	if c.What == arch.Openat {
 		at = 1

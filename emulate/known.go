@@ -56,7 +56,8 @@ func (h *SendSignal) giveBack() {
 	h.Known.giveBack()
 }
 
-// begin marks the handler as at a call. It waits for who drops what the handler knows.
+// begin marks the handler as at a call: each of its entries does. It waits for who drops what the
+// handler knows.
 func (h *SendSignal) begin() {
 	for !h.busy.CompareAndSwap(false, true) {
 		runtime.Gosched()
