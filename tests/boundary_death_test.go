@@ -94,8 +94,11 @@ func (d death) strike(s *survival, victim *process, release func()) (closed bool
 	d.deprive(s.t, victim)
 	release()
 	switch {
-	case !d.deadly() && d.killed != "reader":
-		s.servesOn(victim)
+	case !d.deadly():
+		s.servesOn()
+		if d.killed != "reader" { // which another takes the place of
+			victim.lives()
+		}
 		return false
 	case d.killed == "front", d.killed == "reader", d.killed == "hopper":
 		s.hung += victim.awaitEnd()
@@ -310,6 +313,14 @@ func findChild(parent int, role string) int {
 }
 
 func (p *process) kill() { _ = unix.PidfdSendSignal(p.fd, unix.SIGKILL, nil, 0) }
+
+func (p *process) lives() {
+	p.t.Helper()
+	fds := []unix.PollFd{{Fd: int32(p.fd), Events: unix.POLLIN}}
+	if n, _ := unix.Poll(fds, 0); n != 0 {
+		p.t.Errorf("process %d has ended", p.pid)
+	}
+}
 
 // awaitEnd is 1 if it does not end.
 func (p *process) awaitEnd() int {
