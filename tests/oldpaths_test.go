@@ -32,7 +32,7 @@ func TestOldPaths(t *testing.T) {
 	shim := buildTestShim(t)
 	truth := append([]string{buildTruth(t, "truth", "m64")}, rowsWanted()...)
 	for _, mode := range []string{"forward", "emulate"} {
-		run := []string{shim, "run", "--mode", mode, "--semantics", "mainline", "--pretend"}
+		run := []string{shim, "run", "--backend", "notify", "--mode", mode, "--semantics", "mainline", "--pretend"}
 		// Calls that the kernel may run in the caller would be: it has other rules there.
 		here := inBoth(runTruth(t, slices.Concat(run, []string{"nocontinue", "--"}, truth)...))
 		for _, old := range oldKernels {

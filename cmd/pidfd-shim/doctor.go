@@ -47,6 +47,7 @@ type report struct {
 	Kernel   string            `json:"kernel"`
 	Features []finding         `json:"features"`
 	Run      way               `json:"run"`
+	Lacks    bool              `json:"-"` // the kernel has no pidfd_open
 	Ways     []way             `json:"ways"`
 	Reach    []reach           `json:"reach"`
 	Serve    limits            `json:"serve"`
@@ -127,7 +128,7 @@ func examine(f kernel.Features, o session.Options) report {
 	order, _ := set.Find("trace order")
 	f.OldTraceOrder = f.OldTraceOrder || order.State() == kernel.Absent
 	all := ways(f, o, seize.Err == nil)
-	r := report{Kernel: release(), Ways: all, Run: all[0], Reach: reaches()}
+	r := report{Kernel: release(), Ways: all, Run: all[0], Lacks: !f.PidfdOpen, Reach: reaches()}
 	for _, result := range set {
 		found := finding{
 			Name: result.Name, Since: result.Since, What: result.What,
@@ -196,6 +197,15 @@ func (r report) printVerdict(w io.Writer) {
 		return
 	}
 	say("run works here")
+	switch {
+	case r.Run.Family:
+		say("process descriptors, which this kernel lacks (pidfd_open, Linux 5.3), are given by --family auto: programs that ask for them " +
+			"(Go, CPython, systemd, crun, util-linux) work as on a newer kernel, traced: some 100 us to get one, and a stop of " +
+			"some 10 us for a wait, or for an open of who has had one; --family off keeps from it")
+	case r.Lacks:
+		say("process descriptors, which this kernel lacks (pidfd_open, Linux 5.3), are given under --backend ptrace alone: " +
+			"else only programs that open /proc/PID are served")
+	}
 	say(fmt.Sprintf("run would use: backend %s, mode %s, guard %s (%s)", r.Run.Backend, r.Run.Mode, r.Run.Guard, r.Run.Why))
 	say("a program may notice: " + r.Run.Fidelity)
 }

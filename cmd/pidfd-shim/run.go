@@ -74,7 +74,7 @@ func (c *runConfig) addFlags(cmd *cobra.Command) {
 		"how calls are answered: "+words(session.Modes)+"; auto takes the cheapest that is exact")
 	f.StringVar(&c.Session.Semantics, "semantics", "native",
 		"the rules that COMMAND meets: "+words(session.Semantics)+"; original takes no flags, as first posted")
-	f.StringVar(&c.Session.Family, "family", "off",
+	f.StringVar(&c.Session.Family, "family", "auto",
 		"give COMMAND process descriptors (pidfd_open and what goes with it): "+words(session.Families)+
 			"; auto does so where the kernel has none, by --backend ptrace (docs/FIDELITY.md has what differs)")
 	f.StringVar(&c.Session.PolicyFile, "policy", "", "allow and deny calls by the rules of `FILE` (docs/POLICY.md); without it nothing is denied")

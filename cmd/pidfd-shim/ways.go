@@ -17,6 +17,7 @@ type way struct {
 	Backend   string `json:"backend"`
 	Mode      string `json:"mode"`
 	Available bool   `json:"available"`
+	Family    bool   `json:"family"`          // gives process descriptors, which the kernel lacks
 	Guard     string `json:"guard,omitempty"` // what keeps the target's number its own
 	Why       string `json:"why"`
 	Fidelity  string `json:"fidelity,omitempty"` // what a program may notice
@@ -61,7 +62,7 @@ func wayOf(f kernel.Features, o session.Options, traceable bool, backend, mode s
 		w.Why = "PTRACE_SEIZE does not work here: Yama, or a lack of privilege"
 		return w
 	}
-	w.Backend, w.Available, w.Why = plan.Backend, true, plan.Why
+	w.Backend, w.Available, w.Why, w.Family = plan.Backend, true, plan.Why, plan.Family
 	w.Guard = guardOf(plan, traceable).String()
 	w.Fidelity = fidelity[plan.Mode]
 	if plan.Mode != emulate.ModeContinue && kernel.ProcessVMReadv() != nil {

@@ -10,8 +10,8 @@ import (
 
 // Kernels of the matrix, as far as Resolve looks.
 var (
-	modern = kernel.Features{SendSignal: true, Notify: true, Continue: true, SignalFlags: 7, SelfThread: -10000, SelfGroup: -10001}
-	v510   = kernel.Features{SendSignal: true, Notify: true, Continue: true}
+	modern = kernel.Features{SendSignal: true, Notify: true, Continue: true, PidfdOpen: true, SignalFlags: 7, SelfThread: -10000, SelfGroup: -10001}
+	v510   = kernel.Features{SendSignal: true, Notify: true, Continue: true, PidfdOpen: true}
 	v51    = kernel.Features{SendSignal: true, Notify: true}
 	v50    = kernel.Features{Notify: true}
 	v419   = kernel.Features{}
@@ -45,6 +45,11 @@ func TestResolve(t *testing.T) {
 		{"5.0", v50, Options{}, "notify", emulate.ModeCaller, false, ""},
 		{"5.0 continue", v50, Options{Mode: "continue"}, "", 0, false, "Linux 5.1"},
 		{"5.0 forward", v50, Options{Mode: "forward"}, "", 0, false, "Linux 5.1"},
+		{"5.0 with descriptors", v50, Options{Family: "auto"}, "ptrace", emulate.ModeCaller, false, ""},
+		{"5.1 with descriptors", v51, Options{Family: "auto"}, "ptrace", emulate.ModeCaller, false, ""},
+		{"5.10 has its own", v510, Options{Family: "auto"}, "notify", emulate.ModeContinue, true, ""},
+		{"modern, asked for", modern, Options{Family: "on"}, "ptrace", emulate.ModeCaller, false, ""},
+		{"modern, by notify", modern, Options{Family: "on", Backend: "notify"}, "", 0, false, "--backend ptrace"},
 		{"4.19", v419, Options{}, "ptrace", emulate.ModeCaller, false, ""},
 		{"4.19 notify", v419, Options{Backend: "notify"}, "", 0, false, "--backend ptrace"},
 	} {
