@@ -18,6 +18,7 @@ type steps struct {
 	before   arch.Regs // at the stop in which it began
 	begun    bool      // the call at whose stop that was has been used
 	entering bool      // the next stop is at a call's entry
+	opens    bool      // from where on signals do not wait
 	mask     uint64    // the tracee's own
 	closed   bool      // every signal is blocked
 	awaits   bool      // the call that is made may have a child
@@ -52,7 +53,7 @@ func (t *Tracer) advance(tid int32, task *member, result int64) {
 		t.endSteps(tid, task, step.Value)
 		return
 	}
-	s.close(tid, !step.Waits)
+	s.close(tid, !step.Waits || s.begun)
 	regs := s.before
 	order := amd64.ArgumentRegs
 	if s.abi == arch.I386 {
@@ -63,7 +64,7 @@ func (t *Tracer) advance(tid int32, task *member, result int64) {
 	if s.begun {
 		regs[arch.RegRIP] -= callInstruction
 		regs[arch.RegRAX], regs[arch.RegOrigRAX] = step.Call.Nr, ^uint64(0) // no restart of what was
-		s.entering = true
+		s.entering, s.opens = true, step.Waits                              // before its entry a handler would begin with our registers
 	}
 	s.begun = true
 	_ = setRegs(tid, &regs) // one that was killed ends
@@ -90,6 +91,7 @@ func (t *Tracer) stepped(tid int32, task *member) {
 	s := task.steps
 	if s.entering {
 		s.entering = false
+		s.close(tid, !s.opens)
 		t.resume(unix.PTRACE_SYSCALL, tid, 0)
 		return
 	}

@@ -15,6 +15,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <pthread.h>
 #include <unistd.h>
@@ -185,6 +186,28 @@ static void badly(void)
 	if (pid == 0)
 		_exit(0);
 	printf("clone into nowhere: %s, lowest %d\n", name(pid), dup(0));
+}
+
+/* A signal that comes while a child is being made is handled before or after. */
+static void hears(int sig);
+static void disturbed(void)
+{
+	struct sigaction act = {.sa_handler = hears, .sa_flags = SA_RESTART};
+	struct itimerval often = {{0, 4000}, {0, 4000}}, never = {{0, 0}, {0, 0}};
+	int good = 0;
+	sigaction(SIGPROF, &act, NULL);
+	setitimer(ITIMER_PROF, &often, NULL);
+	for (int i = 0; i < 100; i++) {
+		int fd = -1;
+		siginfo_t info;
+		long pid = syscall(SYS_clone, WITH_PIDFD | SIGCHLD, 0, &fd, 0, 0);
+		if (pid == 0)
+			_exit(0);
+		good += pid > 0 && syscall(SEND, fd, 0, NULL, 0) == 0 && waits(fd, WEXITED, &info) == 0 && info.si_pid == pid;
+		close(fd);
+	}
+	setitimer(ITIMER_PROF, &never, NULL);
+	printf("disturbed: %d\n", good);
 }
 
 /* It goes where descriptors go. */
@@ -376,6 +399,7 @@ int main(int argc, char **argv)
 	cloned("settid", CLONE_PARENT_SETTID);
 	cloned("detached", 0x400000);
 	badly();
+	disturbed();
 	travels();
 	fdinfos();
 	interrupted(0, "no restart");
