@@ -192,10 +192,12 @@ func (p *Pool) work(w *Worker, running func()) {
 			from.receive(w)
 		case jobLeft:
 			p.serveLeft(w, s, c)
-			p.done(s, what)
+			p.done(s)
 		default:
+			w.tries = s
 			s.serve(w, c)
-			p.done(s, what)
+			p.endTry(w)
+			p.done(s)
 		}
 		w.putHandlers()
 	}
@@ -290,14 +292,23 @@ func (p *Pool) unlock() {
 var one = [1]byte{1}
 
 // done is the end of a job that take has given.
-func (p *Pool) done(s *Supervisor, what job) {
+func (p *Pool) done(s *Supervisor) {
 	p.mu.Lock()
 	defer p.unlock()
 	s.running--
 	s.idle.Broadcast()
-	if what != jobPutOff {
+}
+
+// endTry is when a call that was put off has its answer, or is put off again. Its worker may be
+// at it for longer: to let go of a caller whose next call is put off, too, by then.
+func (p *Pool) endTry(w *Worker) {
+	s := w.tries
+	if s == nil {
 		return
 	}
+	w.tries = nil
+	p.mu.Lock()
+	defer p.unlock()
 	s.off.trying = false
 	p.trying--
 	for other := range p.served { // who has waited for its turn

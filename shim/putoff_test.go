@@ -50,6 +50,29 @@ func TestStuckWorkerHoldsUpNobody(t *testing.T) {
 	}
 }
 
+// A worker that has answered a call that was put off, and has yet to let go of its caller, does not
+// keep the next one that was put off from being tried: that may be this caller's.
+func TestTryEndsWithItsAnswer(t *testing.T) {
+	letGo := make(chan struct{})
+	r := serve(t, func(c *shim.Call) shim.Verdict {
+		if !c.Slow {
+			return shim.Later()
+		}
+		if c.ID == 1 {
+			c.After = func(*shim.Worker) { <-letGo }
+		}
+		return byID(c)
+	})
+	r.call(1)
+	r.expect(1, shim.Return(1))
+	r.call(2)
+	r.expect(2, shim.Return(2))
+	close(letGo)
+	if err := r.end(); err != nil {
+		t.Error(err)
+	}
+}
+
 // However many calls there are that may take for ever, only some of them may, and the others
 // are served meanwhile. No thread is started for any of it.
 func TestCallsThatMayWaitAreBounded(t *testing.T) {

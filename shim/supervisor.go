@@ -333,9 +333,13 @@ func (s *Supervisor) answer(c *Call, v Verdict) {
 	if err != nil && !errors.Is(err, ErrGone) {
 		s.Log.Error("answer", "tid", c.Tid, "verdict", v, "error", err)
 	}
-	if c.After != nil {
-		c.After(c.worker)
+	if c.After == nil {
+		return
 	}
+	if c.worker != nil {
+		s.Pool.endTry(c.worker)
+	}
+	c.After(c.worker)
 }
 
 // Monotonic is a clock in ns that nobody sets, read without a system call.

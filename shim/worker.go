@@ -20,6 +20,7 @@ type Worker struct {
 
 	stuck   atomic.Pointer[Supervisor] // it counts among those whose caller holds them up
 	mayWait bool                       // it counts among those whose call may take for ever
+	tries   *Supervisor                // whose call, that was put off, it tries
 	call    Call
 	seen    sight // the watch's
 

@@ -32,12 +32,6 @@ type mortal struct {
 	hows, steps, modes []string
 }
 
-// livesInHops tells of six callers who go on to have one target signalled by hops: on a machine with
-// many more runners than processors they can hold each other up for longer than a test may take.
-func (m mortal) livesInHops(how, mode string) bool {
-	return m.backend == "notify" && mode == "caller" && (m.killed != "supervisor" || !slices.Contains(deadly, how))
-}
-
 // mortals are all processes of ours, and what may befall each. The front makes no use of its
 // seconds.
 var mortals = []mortal{
@@ -66,7 +60,7 @@ func deaths() (rows []death) {
 		for i, v := range mortals {
 			for j, how := range v.hows {
 				for k, mode := range v.modes {
-					if !soaking && (k != (i+j)%len(v.modes) && (how != "kill" || i%2 == 0) || v.livesInHops(how, mode)) {
+					if !soaking && k != (i+j)%len(v.modes) && (how != "kill" || i%2 == 0) {
 						continue
 					}
 					for l, step := range v.steps {
