@@ -6,8 +6,6 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
 )
 
 // noteSize is what the handler writes for a signal: one siginfo_t.
@@ -130,7 +128,8 @@ func queueinfo(pid int, sig unix.Signal, info *note) error {
 	return nil
 }
 
-// nextChild waits for an event of a child and leaves it there to be taken.
+// nextChild waits for an event of a child and leaves it there to be taken. Not of the witness: that
+// has no signal of its end, and its number is its own until it is stopped.
 func nextChild(flags int) (pid int, err error) {
 	return child(unix.WEXITED | unix.WSTOPPED | unix.WCONTINUED | flags)
 }
@@ -141,7 +140,7 @@ func child(flags int) (pid int, err error) {
 	var info note
 	for {
 		_, _, errno := unix.Syscall6(unix.SYS_WAITID, unix.P_ALL, 0, uintptr(unsafe.Pointer(&info)),
-			uintptr(flags|unix.WNOWAIT|kernel.OwnWait), 0, 0)
+			uintptr(flags|unix.WNOWAIT), 0, 0)
 		switch errno {
 		case 0:
 			return int(info.pid()), nil

@@ -6,8 +6,6 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
 )
 
 // command is COMMAND as its parent has it: the supervisor, or the front if the
@@ -104,7 +102,7 @@ func (c *command) watch(report func(message), alone func()) error {
 
 // wait takes an event of child pid.
 func (c *command) wait(pid int, status *unix.WaitStatus, options int) (got int, err error) {
-	take := func() { got, err = unix.Wait4(pid, status, options|unix.WNOHANG|kernel.OwnWait, nil) }
+	take := func() { got, err = unix.Wait4(pid, status, options|unix.WNOHANG, nil) }
 	if c.reap == nil {
 		take()
 	} else {
