@@ -48,7 +48,7 @@ func (h *SendSignal) runByCaller(a *attempt, what arch.Syscall, args [6]uint64) 
 		h.drop(a)
 		return shim.Fail(unix.ESRCH), true
 	}
-	if a.call.Record.Guard == shim.GuardNarrowed && (h.mayPass(a) || a.policy != nil || unseen(a.req.sig) && !a.group()) {
+	if a.call.Record.Guard == shim.GuardNarrowed && h.needsPin(a) {
 		h.drop(a)
 		a.call.Record.Guard = shim.GuardNone
 		return shim.Verdict{}, false // something better can be had from outside
@@ -137,12 +137,21 @@ func (h *SendSignal) hopped(c *shim.Call, _ shim.Verdict, answered error) {
 	h.Ledger.hopped(c.Tid, answered == nil)
 }
 
-// toPin is the target that the hopper is to pin.
+// toPin is the target that the hopper is to pin: below 0 if without that the caller is not to send.
 func (h *SendSignal) toPin(a *attempt) int32 {
 	if h.staysItself(a, &a.target) {
 		return 0
 	}
+	if h.needsPin(a) {
+		return -a.target.pid
+	}
 	return a.target.pid
+}
+
+// needsPin tells of a call for which something better can be had from outside than a number
+// that nothing keeps.
+func (h *SendSignal) needsPin(a *attempt) bool {
+	return h.mayPass(a) || a.policy != nil || unseen(a.req.sig) && !a.group()
 }
 
 // staysItself tells of a target whose number is its own while the caller calls: the caller's

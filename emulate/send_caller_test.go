@@ -19,7 +19,7 @@ type holder struct {
 
 func (h *holder) Hold(c *shim.Call, target int32) (held, pinned bool) {
 	h.held++
-	h.pin, _ = h.pinner.seize(c, target)
+	h.pin, _ = h.pinner.seize(c, max(target, -target)) // below 0: see toPin
 	return true, h.pin != nil
 }
 

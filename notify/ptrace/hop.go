@@ -72,16 +72,18 @@ func (h *Hopper) Hold(c *shim.Call, target int32) (held, pinned bool) {
 	return h.hold(c.Tid, target)
 }
 
-// hold can wait for a task that is in an execve of its own. Where there are no more tasks for a pin
-// the caller is not seized either: it would
-// be let go of without having done anything, and may be in its next call by then, whose answer it
-// and we would wait for.
+// hold can wait for a task that is in an execve of its own. Where there are no more tasks for a pin,
+// or the target has to be pinned and cannot be, the caller is not seized either: it would be let go
+// of without having done anything, and may be in its next call by then, whose answer it and we would
+// wait for.
+//
+// A target below 0 is one that has to be pinned.
 func (h *Hopper) hold(caller, target int32) (held, pinned bool) {
 	h.caller, h.target = caller, nil
 	h.at(Asked)
 	if target != 0 {
-		pin, errno := h.Pins.Pin(target)
-		if errno == unix.EAGAIN {
+		pin, errno := h.Pins.Pin(max(target, -target))
+		if errno == unix.EAGAIN || errno != 0 && target < 0 {
 			return false, false
 		}
 		h.target = pin
