@@ -84,6 +84,7 @@ func NewPool(n Threads) (*Pool, error) {
 func haveRoom() {
 	roomTaken = make([]byte, room)
 	roomTaken = nil
+	runtime.GC() // else the next collection comes when there is twice as much
 }
 
 // room is several times what a supervisor in a storm of calls has.
