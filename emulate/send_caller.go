@@ -4,8 +4,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
-	i386 "github.com/pidfd-shim/pidfd-shim/arch/386"
-	"github.com/pidfd-shim/pidfd-shim/arch/amd64"
 	"github.com/pidfd-shim/pidfd-shim/internal/proc"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
@@ -63,7 +61,7 @@ func (h *SendSignal) runByCaller(a *attempt, what arch.Syscall, args [6]uint64) 
 	}
 	r := &a.call.Record
 	r.Path, r.Sent = shim.PathCaller, sentAs(what)
-	return shim.Run(shim.Rewrite{Nr: numberOf(what, a.call.ABI), Args: args, Hold: a.hold}), true
+	return shim.Run(shim.Rewrite{Nr: shim.NumberOf(what, a.call.ABI), Args: args, Hold: a.hold}), true
 }
 
 // inNumbers says a call with numbers, as the caller's pid namespace counts. False: it
@@ -206,16 +204,6 @@ func (h *SendSignal) numberFor(c *caller, pid int32) (int32, bool) {
 		return 0, false
 	}
 	return status.NSpid[c.depth-1], true
-}
-
-func numberOf(what arch.Syscall, abi arch.ABI) uint64 {
-	switch abi {
-	case arch.I386:
-		return i386.Number(what)
-	case arch.X32:
-		return amd64.NumberX32(what)
-	}
-	return amd64.Number(what)
 }
 
 func sentAs(what arch.Syscall) shim.Sent {

@@ -33,3 +33,14 @@ func (c *Call) decode() arch.Syscall {
 	c.Args = amd64.Args(c.Frame)
 	return amd64.Syscall(c.Nr)
 }
+
+// NumberOf is a system call's number in an ABI, as its rax has it (arch/x86/entry/syscalls).
+func NumberOf(what arch.Syscall, abi arch.ABI) uint64 {
+	switch abi {
+	case arch.I386:
+		return i386.Number(what)
+	case arch.X32:
+		return amd64.NumberX32(what)
+	}
+	return amd64.Number(what)
+}

@@ -6,8 +6,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
-	i386 "github.com/pidfd-shim/pidfd-shim/arch/386"
-	"github.com/pidfd-shim/pidfd-shim/arch/amd64"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
@@ -49,19 +47,9 @@ func (m *maker) errnoOf(result int64) (unix.Errno, bool) {
 // call is a step, after which then is asked.
 func (m *maker) call(what arch.Syscall, then func(int64) shim.Step, args ...uint64) shim.Step {
 	m.then = then
-	step := shim.Step{Call: shim.Rewrite{Nr: number(what, m.abi)}}
+	step := shim.Step{Call: shim.Rewrite{Nr: shim.NumberOf(what, m.abi)}}
 	copy(step.Call.Args[:], args)
 	return step
-}
-
-func number(what arch.Syscall, abi arch.ABI) uint64 {
-	switch abi {
-	case arch.I386:
-		return i386.Number(what)
-	case arch.X32:
-		return amd64.NumberX32(what)
-	}
-	return amd64.Number(what)
 }
 
 // Next implements shim.Program.

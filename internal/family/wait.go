@@ -28,7 +28,7 @@ func Wait(abi arch.ABI, pid int32, m Meaning, args [6]uint64, errno unix.Errno) 
 			w.empty = unix.EAGAIN
 		}
 	}
-	w.call = shim.Rewrite{Nr: number(arch.Waitid, abi), Args: args}
+	w.call = shim.Rewrite{Nr: shim.NumberOf(arch.Waitid, abi), Args: args}
 	return w
 }
 
