@@ -16,7 +16,7 @@ func (p *Policy) Call(words map[string]string) (*Query, error) {
 	}
 	r := &reporter{}
 	e := &example{}
-	newDecoder(r).call(e, call, p)
+	exampleDecoder{newDecoder(r), p}.call(e, call)
 	if len(r.list) > 0 {
 		return nil, errors.New(r.list[0].What)
 	}

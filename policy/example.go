@@ -31,7 +31,7 @@ func (p *Policy) Test() []Error {
 	var failures []Error
 	for i := range p.examples {
 		e := &p.examples[i]
-		if what := p.run(e); what != "" {
+		if what := e.run(p); what != "" {
 			failures = append(failures, Error{p.name, e.at.line, e.at.column, e.title(i) + ": " + what})
 		}
 	}
@@ -46,7 +46,7 @@ func (e *example) title(i int) string {
 }
 
 // run returns what is wrong, or "".
-func (p *Policy) run(e *example) string {
+func (e *example) run(p *Policy) string {
 	q := e.query
 	s := source{example: e}
 	v, steps := p.explain(&q, &s, nil)
@@ -115,19 +115,25 @@ func callKeys() []string {
 	return []string{"syscall", "signal", "scope", "abi", "code", "value"}
 }
 
-func (d decoder) examples(n *node, p *Policy) []example {
+// exampleDecoder reads the examples of a policy whose rules have been read.
+type exampleDecoder struct {
+	decoder
+	p *Policy
+}
+
+func (d exampleDecoder) examples(n *node) []example {
 	if n.kind != list {
 		d.fail(n.at, "tests: %s is no list of examples", n.quoted())
 		return nil
 	}
 	all := make([]example, 0, len(n.items))
 	for _, item := range n.items {
-		all = append(all, d.example(item, p))
+		all = append(all, d.example(item))
 	}
 	return all
 }
 
-func (d decoder) example(n *node, p *Policy) example {
+func (d exampleDecoder) example(n *node) example {
 	e := example{at: n.at}
 	keys, ok := d.object(n, "a test", testKeys())
 	if !ok {
@@ -141,14 +147,14 @@ func (d decoder) example(n *node, p *Policy) example {
 	}
 	d.lacking(n, "a test", keys, "call", "expect")
 	if call := keys["call"]; call != nil {
-		d.call(&e, call, p)
+		d.call(&e, call)
 	}
-	d.exampleParties(&e, keys)
-	d.expectation(&e, keys, p)
+	d.parties(&e, keys)
+	d.expectation(&e, keys)
 	return e
 }
 
-func (d decoder) expectation(e *example, keys map[string]*node, p *Policy) {
+func (d exampleDecoder) expectation(e *example, keys map[string]*node) {
 	if expect := keys["expect"]; expect != nil {
 		e.want.Allow, e.want.Log = d.action(expect, "expect")
 	}
@@ -160,8 +166,8 @@ func (d decoder) expectation(e *example, keys map[string]*node, p *Policy) {
 	}
 	if rule := keys["rule"]; rule != nil {
 		names := []string{defaultRule}
-		for i := range p.rules {
-			names = append(names, p.rules[i].name)
+		for i := range d.p.rules {
+			names = append(names, d.p.rules[i].name)
 		}
 		e.rule, _ = d.word(rule, "rule", names)
 	}
@@ -169,16 +175,16 @@ func (d decoder) expectation(e *example, keys map[string]*node, p *Policy) {
 
 // call reads the registers of an example. What is not written is the usual: the first
 // ABI, no siginfo where the call can do without, the call's narrowest common scope.
-func (d decoder) call(e *example, n *node, p *Policy) {
+func (d exampleDecoder) call(e *example, n *node) {
 	keys, ok := d.object(n, "call", callKeys())
 	if !ok {
 		return
 	}
 	d.lacking(n, "a call", keys, "signal")
 	q := &e.query
-	q.ABI, q.Syscall, q.Scope = arch.AMD64, p.exampleSyscall(), ScopeProcess
+	q.ABI, q.Syscall, q.Scope = arch.AMD64, d.usualSyscall(), ScopeProcess
 	if s := keys["syscall"]; s != nil {
-		q.Syscall = d.exampleSyscall(s, p)
+		q.Syscall = d.syscall(s)
 	}
 	if abi := keys["abi"]; abi != nil {
 		q.ABI = arch.ABI(d.place(abi, "abi", abiNames())) + arch.AMD64
@@ -190,27 +196,28 @@ func (d decoder) call(e *example, n *node, p *Policy) {
 		}
 		q.Signal = int32(s.low)
 	}
-	d.exampleScope(q, keys["scope"])
-	d.exampleInfo(e, keys["code"], keys["value"])
+	d.scope(q, keys["scope"])
+	d.siginfo(e, keys["code"], keys["value"])
 }
 
-func (p *Policy) exampleSyscall() arch.Syscall {
-	if len(p.syscalls) == 0 { // an error that has been reported
+// usualSyscall is what an example calls that does not say so.
+func (d exampleDecoder) usualSyscall() arch.Syscall {
+	if len(d.p.syscalls) == 0 { // an error that has been reported
 		return arch.PidfdSendSignal
 	}
-	return p.syscalls[0]
+	return d.p.syscalls[0]
 }
 
-func (d decoder) exampleSyscall(n *node, p *Policy) arch.Syscall {
+func (d exampleDecoder) syscall(n *node) arch.Syscall {
 	s := allSyscalls()[d.place(n, "syscall", syscallNames())]
-	if !p.Covers(s) && n.kind == text && n.text == s.String() {
+	if !d.p.Covers(s) && n.kind == text && n.text == s.String() {
 		d.fail(n.at, "syscall: %q is not among the policy's syscalls", n.text)
 	}
 	return s
 }
 
 // place finds a word among known, and takes the first for one that is not.
-func (d decoder) place(n *node, key string, known []string) int {
+func (d exampleDecoder) place(n *node, key string, known []string) int {
 	word, ok := d.word(n, key, known)
 	for i, name := range known {
 		if ok && name == word {
@@ -220,7 +227,7 @@ func (d decoder) place(n *node, key string, known []string) int {
 	return 0
 }
 
-func (d decoder) exampleScope(q *Query, n *node) {
+func (d exampleDecoder) scope(q *Query, n *node) {
 	l := layoutOf(q.Syscall)
 	if l.fixed != ScopeByDescriptor {
 		q.Scope = l.fixed
@@ -235,7 +242,7 @@ func (d decoder) exampleScope(q *Query, n *node) {
 	q.Scope = scope
 }
 
-func (d decoder) exampleInfo(e *example, code, value *node) {
+func (d exampleDecoder) siginfo(e *example, code, value *node) {
 	q := &e.query
 	l := layoutOf(q.Syscall)
 	q.HasInfo = l.info != none && l.flags == none

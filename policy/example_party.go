@@ -5,24 +5,24 @@ import (
 	"slices"
 )
 
-// exampleParties reads what an example says of caller and target.
-func (d decoder) exampleParties(e *example, keys map[string]*node) {
+// parties reads what an example says of caller and target.
+func (d exampleDecoder) parties(e *example, keys map[string]*node) {
 	if n := keys["caller"]; n != nil {
 		values, _ := d.object(n, "caller", callerKeys()[:6])
 		for k := keyCallerUID; k <= keyCallerGID; k++ {
-			d.exampleFact(e, k, values[shortName(k)])
+			d.fact(e, k, values[shortName(k)])
 		}
 		for k := keyCallerComm; k <= keyCallerCgroup; k++ {
-			d.exampleFact(e, k, values[shortName(k)])
+			d.fact(e, k, values[shortName(k)])
 		}
 	}
 	if n := keys["target"]; n != nil {
 		values, _ := d.object(n, "target", targetKeys())
 		for k := keyTargetPid; k <= keyRelation; k++ {
-			d.exampleFact(e, k, values[shortName(k)])
+			d.fact(e, k, values[shortName(k)])
 		}
 		for k := keyTargetComm; k <= keyTargetCgroup; k++ {
-			d.exampleFact(e, k, values[shortName(k)])
+			d.fact(e, k, values[shortName(k)])
 		}
 	}
 	if n := keys["unknown"]; n != nil {
@@ -36,7 +36,7 @@ func shortName(k key) string {
 	return name[slices.Index([]byte(name), '.')+1:]
 }
 
-func (d decoder) exampleFact(e *example, k key, n *node) {
+func (d exampleDecoder) fact(e *example, k key, n *node) {
 	if n == nil {
 		return
 	}
@@ -54,32 +54,32 @@ func (d decoder) exampleFact(e *example, k key, n *node) {
 	case keyTargetUID:
 		f.Target.UID = d.oneID(n, k)
 	case keyRelation:
-		f.Relations = d.exampleRelations(n)
+		f.Relations = d.relations(n)
 	case keyCallerComm:
-		f.Caller.Comm = d.exampleText(n, k)
+		f.Caller.Comm = d.text(n, k)
 	case keyCallerExe:
-		f.Caller.Exe = d.exampleText(n, k)
+		f.Caller.Exe = d.text(n, k)
 	case keyCallerCgroup:
-		f.Caller.Cgroup = d.exampleText(n, k)
+		f.Caller.Cgroup = d.text(n, k)
 	case keyTargetComm:
-		f.Target.Comm = d.exampleText(n, k)
+		f.Target.Comm = d.text(n, k)
 	case keyTargetExe:
-		f.Target.Exe = d.exampleText(n, k)
+		f.Target.Exe = d.text(n, k)
 	case keyTargetCgroup:
-		f.Target.Cgroup = d.exampleText(n, k)
+		f.Target.Cgroup = d.text(n, k)
 	}
 }
 
-// exampleRelations reads the relations that hold; all others do not, so that an empty
+// relations reads the relations that hold; all others do not, so that an empty
 // list says that none does.
-func (d decoder) exampleRelations(n *node) Relation {
+func (d exampleDecoder) relations(n *node) Relation {
 	if n.kind != list {
 		d.fail(n.at, "target.relation: %s is no list: write [...]", n.quoted())
 	}
 	return Relation(d.bits(n.items, keyRelation, relationNames()))
 }
 
-func (d decoder) exampleText(n *node, k key) []byte {
+func (d exampleDecoder) text(n *node, k key) []byte {
 	if n.kind != text {
 		d.fail(n.at, "%v: %s is no text: put it in quotes", k, n.quoted())
 	}
@@ -87,7 +87,7 @@ func (d decoder) exampleText(n *node, k key) []byte {
 }
 
 // unknown reads the keys whose facts cannot be had.
-func (d decoder) unknown(e *example, n *node) {
+func (d exampleDecoder) unknown(e *example, n *node) {
 	var names []string
 	for k := range keyCount {
 		if k.fact() != 0 && k != keyScope {

@@ -81,7 +81,7 @@ func (d decoder) policy(root *node) *Policy {
 	}
 	p.index = newIndex(p.rules)
 	if n := top["tests"]; n != nil {
-		p.examples = d.examples(n, p)
+		p.examples = exampleDecoder{d, p}.examples(n)
 	}
 	return p
 }

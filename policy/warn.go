@@ -20,41 +20,55 @@ func Kinds() []string { return []string{"free", "open", "values", "unreached", "
 // Warnings are what is allowed in the file and probably not meant, less those that it
 // silences, which are counted.
 func (p *Policy) Warnings() (list []Warning, silenced int) {
-	p.doubts(func(w Warning) {
-		if p.silences(w) {
-			silenced++
-			return
-		}
-		list = append(list, w)
-	})
-	return list, silenced
+	r := review{p: p}
+	r.file()
+	for i := range p.rules {
+		r.rule(i)
+	}
+	return r.list, r.silenced
 }
 
-func (p *Policy) doubts(tell func(Warning)) {
-	add := func(kind string, at position, format string, args ...any) {
-		tell(Warning{Error{p.name, at.line, at.column, fmt.Sprintf(format, args...)}, kind})
+// review collects what is doubtful in a policy.
+type review struct {
+	p        *Policy
+	list     []Warning
+	silenced int
+}
+
+func (r *review) doubt(kind string, at position, format string, args ...any) {
+	w := Warning{Error{r.p.name, at.line, at.column, fmt.Sprintf(format, args...)}, kind}
+	if r.silences(w) {
+		r.silenced++
+		return
 	}
-	if free := p.free(); p.Denies() && len(free) > 0 {
-		add("free", position{1, 1}, "syscalls leaves %s free: what this policy denies can be done by %s", join(free, "and"), free[0])
+	r.list = append(r.list, w)
+}
+
+// file doubts what holds for the whole file.
+func (r *review) file() {
+	if free := r.free(); r.p.Denies() && len(free) > 0 {
+		r.doubt("free", position{1, 1}, "syscalls leaves %s free: what this policy denies can be done by %s", join(free, "and"), free[0])
 	}
-	if !p.Denies() && !p.defaulted {
-		add("open", position{1, 1}, "nothing is denied: no rule denies, and without default: what no rule matches is allowed")
+	if !r.p.Denies() && !r.p.defaulted {
+		r.doubt("open", position{1, 1}, "nothing is denied: no rule denies, and without default: what no rule matches is allowed")
 	}
-	for i := range p.rules {
-		r := &p.rules[i]
-		if r.never() {
-			add("values", r.at, "rule %q never matches: it wants values of calls that have no siginfo", r.name)
-		}
-		if j := p.before(i); j >= 0 {
-			add("unreached", r.at, "rule %q is never reached: rule %q in line %d catches all its calls", r.name, p.rules[j].name, p.rules[j].at.line)
-		}
-		for _, c := range r.checks {
-			switch c.key {
-			case keyCallerComm, keyTargetComm:
-				add("comm", r.at, "rule %q asks for %v: any process can choose its own name", r.name, c.key)
-			case keyCallerExe, keyTargetExe:
-				add("exe", r.at, "rule %q asks for %v: files can be moved and linked, and an interpreter runs any script", r.name, c.key)
-			}
+}
+
+func (r *review) rule(i int) {
+	rules := r.p.rules
+	own := &rules[i]
+	if own.never() {
+		r.doubt("values", own.at, "rule %q never matches: it wants values of calls that have no siginfo", own.name)
+	}
+	if j := r.before(i); j >= 0 {
+		r.doubt("unreached", own.at, "rule %q is never reached: rule %q in line %d catches all its calls", own.name, rules[j].name, rules[j].at.line)
+	}
+	for _, c := range own.checks {
+		switch c.key {
+		case keyCallerComm, keyTargetComm:
+			r.doubt("comm", own.at, "rule %q asks for %v: any process can choose its own name", own.name, c.key)
+		case keyCallerExe, keyTargetExe:
+			r.doubt("exe", own.at, "rule %q asks for %v: files can be moved and linked, and an interpreter runs any script", own.name, c.key)
 		}
 	}
 }
@@ -79,8 +93,8 @@ func silencesIn(text []byte) map[int][]string {
 	return found
 }
 
-func (p *Policy) silences(w Warning) bool {
-	for line, kinds := range p.silenced {
+func (r *review) silences(w Warning) bool {
+	for line, kinds := range r.p.silenced {
 		of := w.Kind == "free" || w.Kind == "open" || line == w.Line || line == w.Line-1
 		if of && slices.Contains(kinds, w.Kind) {
 			return true
@@ -90,15 +104,16 @@ func (p *Policy) silences(w Warning) bool {
 }
 
 // before finds the first rule that catches all that rule i could, or -1.
-func (p *Policy) before(i int) int {
-	return slices.IndexFunc(p.rules[:i], func(earlier rule) bool { return earlier.covers(&p.rules[i]) })
+func (r *review) before(i int) int {
+	rules := r.p.rules
+	return slices.IndexFunc(rules[:i], func(earlier rule) bool { return earlier.covers(&rules[i]) })
 }
 
 // free are the signal calls that the policy does not cover.
-func (p *Policy) free() []string {
+func (r *review) free() []string {
 	var names []string
 	for _, s := range allSyscalls() {
-		if !p.Covers(s) {
+		if !r.p.Covers(s) {
 			names = append(names, s.String())
 		}
 	}
