@@ -83,7 +83,7 @@ func (h *SendSignal) asksFdinfo(c *shim.Call, addr uint64) (fd int32, ok bool) {
 		if !h.present(&attempt{call: c, req: request{info: at}}, len(part)) {
 			return 0, false
 		}
-		got, err := Memory{h.Proc}.Read(c.Tid, at, part)
+		got, err := callerMemory{h.Proc}.Read(c.Tid, at, part)
 		if err != nil || got < len(part) {
 			return 0, false
 		}

@@ -77,7 +77,7 @@ func (h *SendSignal) readMemory(a *attempt, into []byte, native bool) (int, erro
 	}
 	c.Worker().Enter()
 	defer c.Worker().Leave()
-	return Memory{h.Proc}.ReadSiginfo(c.Tid, addr, into, native)
+	return callerMemory{h.Proc}.ReadSiginfo(c.Tid, addr, into, native)
 }
 
 // present tells whether every page of the siginfo is in memory (proc(5), pagemap, bit 63).
@@ -109,7 +109,7 @@ func (h *SendSignal) openPagemap(a *attempt) (int, error) {
 // ReadSiginfo reads a thread's memory as the kernel would for siginfo: of a 64-bit
 // caller whose record is split by a page end, the second page is touched only if the
 // code asks for it.
-func (m Memory) ReadSiginfo(tid int32, addr uint64, into []byte, native bool) (int, error) {
+func (m callerMemory) ReadSiginfo(tid int32, addr uint64, into []byte, native bool) (int, error) {
 	first := len(into)
 	if native && addr%page+uint64(len(into)) > page {
 		first = arch.RecordSize

@@ -25,7 +25,7 @@ const (
 	readAnswer   = readHeader + arch.SiginfoSize
 )
 
-// Read is Memory.ReadSiginfo in the helper, or helper.ErrLate.
+// Read is callerMemory.ReadSiginfo in the helper, or helper.ErrLate.
 func (r *Reader) Read(tid int32, addr uint64, into []byte, native bool) (int, error) {
 	var question [readQuestion]byte
 	binary.LittleEndian.PutUint32(question[0:], uint32(tid))
@@ -47,7 +47,7 @@ func (r *Reader) Read(tid int32, addr uint64, into []byte, native bool) (int, er
 
 // ServeReads is the helper process's side of Reader.
 func ServeReads(socket *os.File) error {
-	var memory Memory // with procfs from the first page on that asks for it
+	var memory callerMemory // with procfs from the first page on that asks for it
 	return helper.Serve(socket, readQuestion, readAnswer, func(question, into []byte) int {
 		tid := int32(binary.LittleEndian.Uint32(question[0:]))
 		addr := binary.LittleEndian.Uint64(question[8:])

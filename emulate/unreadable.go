@@ -6,9 +6,9 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/internal/proc"
 )
 
-// Memory reads a thread's memory as the kernel would for the thread itself. It may be used
+// callerMemory reads a thread's memory as the kernel would for the thread itself. It may be used
 // by several goroutines at once.
-type Memory struct {
+type callerMemory struct {
 	fs *proc.FS
 }
 
@@ -20,7 +20,7 @@ const page = 4096
 // kernel's own copy goes by the page table, in which x86 has no page that can be written or
 // executed and not read. So where the former fails the mapping is looked at; and where it is
 // refused, by a filter around us, that is the only way.
-func (m Memory) Read(tid int32, addr uint64, into []byte) (n int, err error) {
+func (m callerMemory) Read(tid int32, addr uint64, into []byte) (n int, err error) {
 	for n < len(into) {
 		got, errno := processVMReadv(tid, addr+uint64(n), into[n:])
 		refused := errno == unix.ENOSYS || errno == unix.EPERM
@@ -47,7 +47,7 @@ func (m Memory) Read(tid int32, addr uint64, into []byte) (n int, err error) {
 
 // readMapped reads within one page of a mapping that has no PROT_READ, but may be written
 // or executed, or of any that may be read. /proc/TID/mem would read PROT_NONE, too.
-func (m Memory) readMapped(tid int32, addr uint64, into []byte, readable bool) (int, error) {
+func (m callerMemory) readMapped(tid int32, addr uint64, into []byte, readable bool) (int, error) {
 	if m.fs == nil || addr >= 1<<47 {
 		return 0, nil
 	}

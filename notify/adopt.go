@@ -11,8 +11,8 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
-// ErrNoListener says that a descriptor is not a seccomp listener.
-var ErrNoListener = errors.New("not a seccomp listener")
+// errNoListener says that a descriptor is not a seccomp listener.
+var errNoListener = errors.New("not a seccomp listener")
 
 // Adopt makes a Listener of one that another program installed and handed over. It takes
 // ownership of the file, also where it refuses it. How that program's filter waits
@@ -40,7 +40,7 @@ func checkListener(file *os.File) error {
 		return fmt.Errorf("look at a descriptor: %w", err)
 	}
 	if link != "anon_inode:seccomp notify" {
-		return fmt.Errorf("%w: %.64q", ErrNoListener, link)
+		return fmt.Errorf("%w: %.64q", errNoListener, link)
 	}
 	var none uint64
 	errno := idValid(fd, unix.SECCOMP_IOCTL_NOTIF_ID_VALID, &none)
@@ -48,7 +48,7 @@ func checkListener(file *os.File) error {
 		errno = idValid(fd, idValidWrongDir, &none)
 	}
 	if errno != 0 && errno != unix.ENOENT {
-		return fmt.Errorf("%w: %w", ErrNoListener, errno)
+		return fmt.Errorf("%w: %w", errNoListener, errno)
 	}
 	return nil
 }

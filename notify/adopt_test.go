@@ -95,8 +95,8 @@ func TestAdoptRefusesOtherDescriptors(t *testing.T) {
 
 func refused(t *testing.T, file *os.File) {
 	t.Helper()
-	if _, err := Adopt(file); !errors.Is(err, ErrNoListener) {
-		t.Errorf("%s: %v, want ErrNoListener", file.Name(), err)
+	if _, err := Adopt(file); !errors.Is(err, errNoListener) {
+		t.Errorf("%s: %v, want errNoListener", file.Name(), err)
 	}
 	if _, err := file.Stat(); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("%s is still open", file.Name())

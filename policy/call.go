@@ -2,9 +2,6 @@ package policy
 
 import "errors"
 
-// CallKeys are the words of a call: those of `call` in a test.
-func CallKeys() []string { return callKeys() }
-
 // Call makes a query of words such as signal: SIGTERM, read as in a test of the file. A
 // code and a value that are given are facts already known.
 func (p *Policy) Call(words map[string]string) (*Query, error) {

@@ -34,7 +34,7 @@ func (c *check) killTerms() []term {
 	return []term{{when: []Cond{positive}}}
 }
 
-// flagTerms are for pidfd_send_signal, as ScopeOf reads it.
+// flagTerms are for pidfd_send_signal, as scopeOf reads it.
 func (c *check) flagTerms(arg int, anyway bool) []term {
 	flags := func(mask, value uint32) Cond {
 		return Cond{Arg: arg, Mask: mask, In: []Range{{value, value}}}

@@ -56,7 +56,7 @@ func QueryOf(s arch.Syscall, abi arch.ABI, args arch.Args) Query {
 	q := Query{Syscall: s, ABI: abi, Signal: args.Int(l.signal), Scope: l.fixed}
 	switch {
 	case l.flags != none:
-		q.Scope = ScopeOf(args.Int(0), args.Uint(l.flags))
+		q.Scope = scopeOf(args.Int(0), args.Uint(l.flags))
 		q.HasInfo = args.Pointer(l.info) != 0
 	case s == arch.Kill:
 		q.Scope = killScope(args.Int(0))
@@ -66,8 +66,8 @@ func QueryOf(s arch.Syscall, abi arch.ABI, args arch.Args) Query {
 	return q
 }
 
-// ScopeOf is the scope of a pidfd_send_signal as far as registers tell.
-func ScopeOf(pidfd int32, flags uint32) Scope {
+// scopeOf is the scope of a pidfd_send_signal as far as registers tell.
+func scopeOf(pidfd int32, flags uint32) Scope {
 	switch {
 	case flags&flagGroup != 0:
 		return ScopeGroup

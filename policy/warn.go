@@ -11,11 +11,8 @@ import (
 // Warning is something doubtful in a file.
 type Warning struct {
 	Error
-	Kind string // one of Kinds
+	Kind string // free, open, values, unreached, comm or exe: the word by which a comment silences it
 }
-
-// Kinds are the words by which a comment silences warnings.
-func Kinds() []string { return []string{"free", "open", "values", "unreached", "comm", "exe"} }
 
 // Warnings are what is allowed in the file and probably not meant, less those that it
 // silences, which are counted.

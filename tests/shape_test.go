@@ -25,12 +25,15 @@ type wholeSource struct {
 }
 
 // wholeSources are the files that are no tests.
-func wholeSources(t *testing.T) (all []wholeSource) {
+func wholeSources(t *testing.T) []wholeSource {
+	t.Helper()
+	return slices.DeleteFunc(parsedSources(t), func(s wholeSource) bool { return s.test || isTestCode(s.pkg) })
+}
+
+// parsedSources are all files with their bodies.
+func parsedSources(t *testing.T) (all []wholeSource) {
 	t.Helper()
 	for _, s := range sources(t) {
-		if s.test || isTestCode(s.pkg) {
-			continue
-		}
 		set := token.NewFileSet()
 		file, err := parser.ParseFile(set, filepath.Join("..", s.path), nil, parser.ParseComments)
 		if err != nil {

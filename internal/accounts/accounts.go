@@ -20,13 +20,13 @@ type Table struct {
 }
 
 // Users are those of passwd(5).
-func Users() (*Table, error) { return Read("/etc/passwd") }
+func Users() (*Table, error) { return readTable("/etc/passwd") }
 
 // Groups are those of group(5).
-func Groups() (*Table, error) { return Read("/etc/group") }
+func Groups() (*Table, error) { return readTable("/etc/group") }
 
-// Read takes a file whose lines are NAME:PASSWORD:NUMBER:...
-func Read(path string) (*Table, error) {
+// readTable takes a file whose lines are NAME:PASSWORD:NUMBER:...
+func readTable(path string) (*Table, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err

@@ -14,7 +14,7 @@ func TestRead(t *testing.T) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	table, err := Read(file)
+	table, err := readTable(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +29,7 @@ func TestRead(t *testing.T) {
 	if got := table.Name(0) + " " + table.Name(33) + table.Name(5); got != "root www-data" {
 		t.Errorf("numbers are called %q", got)
 	}
-	if _, err := Read(file + "x"); err == nil {
+	if _, err := readTable(file + "x"); err == nil {
 		t.Error("no error of a file that is not there")
 	}
 }

@@ -45,8 +45,8 @@ var Capabilities = []Capability{
 	},
 }
 
-// Kept is the set that a confined process has: those that are needed for good.
-func Kept() uint64 {
+// kept is the set that a confined process has: those that are needed for good.
+func kept() uint64 {
 	var set uint64
 	for _, c := range Capabilities {
 		if !c.AtStart {

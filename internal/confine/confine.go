@@ -24,10 +24,10 @@ func Thread(network bool) error {
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return os.NewSyscallError("prctl(PR_SET_NO_NEW_PRIVS)", err)
 	}
-	if err := limitBounding(Kept()); err != nil {
+	if err := limitBounding(kept()); err != nil {
 		return err
 	}
-	if err := limitSets(Kept()); err != nil {
+	if err := limitSets(kept()); err != nil {
 		return err
 	}
 	return refuse(network)

@@ -135,12 +135,12 @@ func TestLeft(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	set := ours.Permitted & Kept()
+	set := ours.Permitted & kept()
 	for word, ip := range map[string]string{"confine": "IP: operation not permitted", "confine with network": "IP: <nil>"} {
 		lines := try(t, word)
 		for _, want := range []string{
-			fmt.Sprintf("Effective:%d Permitted:%d Bounding:%d NoNewPrivs:true Filtered:true} <nil>", set, set, ours.Bounding&Kept()),
-			fmt.Sprintf("CapPrm:\t%016x CapEff:\t%016x CapBnd:\t%016x NoNewPrivs:\t1 Seccomp:\t2", set, set, ours.Bounding&Kept()),
+			fmt.Sprintf("Effective:%d Permitted:%d Bounding:%d NoNewPrivs:true Filtered:true} <nil>", set, set, ours.Bounding&kept()),
+			fmt.Sprintf("CapPrm:\t%016x CapEff:\t%016x CapBnd:\t%016x NoNewPrivs:\t1 Seccomp:\t2", set, set, ours.Bounding&kept()),
 			ip,
 		} {
 			if !slices.ContainsFunc(lines, func(line string) bool { return strings.Contains(line, want) }) {
@@ -160,7 +160,7 @@ func TestLeftWithoutSetpcap(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	set, bounding := ours.Permitted&Kept(), ours.Bounding&^(1<<unix.CAP_SETPCAP)
+	set, bounding := ours.Permitted&kept(), ours.Bounding&^(1<<unix.CAP_SETPCAP)
 	lines := try(t, "confine", "setpriv", "--bounding-set", "-setpcap")
 	want := fmt.Sprintf("CapPrm:\t%016x CapEff:\t%016x CapBnd:\t%016x NoNewPrivs:\t1 Seccomp:\t2", set, set, bounding)
 	if !slices.ContainsFunc(lines, func(line string) bool { return strings.Contains(line, want) }) {
@@ -170,8 +170,8 @@ func TestLeftWithoutSetpcap(t *testing.T) {
 
 // The set in numbers: CAP_DAC_READ_SEARCH is 2, CAP_KILL 5, CAP_SYS_PTRACE 19.
 func TestKept(t *testing.T) {
-	if Kept() != 0x80024 {
-		t.Errorf("%#x", Kept())
+	if kept() != 0x80024 {
+		t.Errorf("%#x", kept())
 	}
 	want := []string{"CAP_CHOWN", "CAP_DAC_READ_SEARCH", "CAP_KILL", "CAP_SYS_PTRACE", "CAP_SYS_ADMIN", "CAP_CHECKPOINT_RESTORE", "CAP_41", "CAP_63"}
 	if got := Names(1 | 0x80024 | 1<<21 | 1<<40 | 1<<41 | 1<<63); !slices.Equal(got, want) {

@@ -6,9 +6,9 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/notify"
 )
 
-// Group is some calls that the agent never makes, and what somebody who has taken it over
+// group is some calls that the agent never makes, and what somebody who has taken it over
 // would make them for.
-type Group struct {
+type group struct {
 	Name  string
 	Why   string
 	Calls []uint32
@@ -16,7 +16,7 @@ type Group struct {
 
 // Refused are groups and no list of what is allowed, because what the Go runtime and
 // libc call changes with their versions.
-var Refused = []Group{
+var Refused = []group{
 	{"mount", "other file systems, roots and namespaces", []uint32{
 		unix.SYS_MOUNT, unix.SYS_UMOUNT2, unix.SYS_PIVOT_ROOT, unix.SYS_CHROOT, unix.SYS_FSOPEN, unix.SYS_FSCONFIG,
 		unix.SYS_FSMOUNT, unix.SYS_FSPICK, unix.SYS_MOVE_MOUNT, unix.SYS_OPEN_TREE, unix.SYS_OPEN_TREE_ATTR,

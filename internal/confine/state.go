@@ -23,7 +23,7 @@ type State struct {
 }
 
 // Confined tells whether Thread has been at work in all of it.
-func (s State) Confined() bool { return s.Permitted&^Kept() == 0 && s.Filtered }
+func (s State) Confined() bool { return s.Permitted&^kept() == 0 && s.Filtered }
 
 // Missing are the capabilities that a confined process should have and has not.
 func (s State) Missing() []Capability {

@@ -30,9 +30,9 @@ func Openat2() error {
 	return answer("openat2(\"/\", RESOLVE_NO_XDEV)", err)
 }
 
-// DetachedProcfs asks for a procfs mount that is in no mount namespace. Linux 5.2.
+// detachedProcfs asks for a procfs mount that is in no mount namespace. Linux 5.2.
 // It takes CAP_SYS_ADMIN: EPERM is a lack of privilege, hence unknown.
-func DetachedProcfs() error {
+func detachedProcfs() error {
 	fs, err := unix.Fsopen("proc", unix.FSOPEN_CLOEXEC)
 	if err != nil {
 		return answer("fsopen(\"proc\")", err)

@@ -96,8 +96,8 @@ func info(pidfd int) error {
 // pidfdGetPidNamespace is PIDFD_GET_PID_NAMESPACE, _IO(0xFF, 5), of <linux/pidfd.h>.
 const pidfdGetPidNamespace = 0xff05
 
-// PidfdNamespaces asks for namespaces by pidfd. Linux 6.11.
-func PidfdNamespaces() error {
+// pidfdNamespaces asks for namespaces by pidfd. Linux 6.11.
+func pidfdNamespaces() error {
 	return withPidfd(func(pidfd int) error {
 		fd, err := ioctlValue(pidfd, pidfdGetPidNamespace, 0)
 		if err == nil {

@@ -11,7 +11,7 @@ import (
 // TestReach makes calls under filters of ours that answer first, as a sandbox around us would.
 func TestReach(t *testing.T) {
 	skip.If(t, Listener())
-	skip.If(t, PtraceSeize())
+	skip.If(t, ptraceSeize())
 	reaches := map[string]func(uint32) (Outcome, error){"notify": notifiedHere, "ptrace": tracedHere}
 	for name, reach := range reaches {
 		for _, row := range []struct {

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// UserNotif asks for the action SECCOMP_RET_USER_NOTIF. Linux 5.0.
-func UserNotif() error {
+// userNotif asks for the action SECCOMP_RET_USER_NOTIF. Linux 5.0.
+func userNotif() error {
 	err := seccompAction(unix.SECCOMP_RET_USER_NOTIF)
 	return answer("seccomp(GET_ACTION_AVAIL, RET_USER_NOTIF)", err, unix.EOPNOTSUPP, unix.EINVAL)
 }
@@ -30,8 +30,8 @@ func WaitKillableRecv() error {
 		seccompNull(unix.SECCOMP_SET_MODE_FILTER, flags), unix.EFAULT, unix.EINVAL)
 }
 
-// TsyncEsrch asks for SECCOMP_FILTER_FLAG_TSYNC_ESRCH. Linux 5.7.
-func TsyncEsrch() error {
+// tsyncEsrch asks for SECCOMP_FILTER_FLAG_TSYNC_ESRCH. Linux 5.7.
+func tsyncEsrch() error {
 	const flags = unix.SECCOMP_FILTER_FLAG_NEW_LISTENER | unix.SECCOMP_FILTER_FLAG_TSYNC | unix.SECCOMP_FILTER_FLAG_TSYNC_ESRCH
 	return refusal("seccomp(SET_MODE_FILTER, TSYNC_ESRCH, NULL)",
 		seccompNull(unix.SECCOMP_SET_MODE_FILTER, flags), unix.EFAULT, unix.EINVAL)
@@ -50,16 +50,16 @@ func IDValidNew() error {
 // idValidOld is SECCOMP_IOCTL_NOTIF_ID_VALID as 5.0 had it, _IOR('!', 2, __u64).
 const idValidOld = 0x80082102
 
-// IDValidOld asks for NOTIF_ID_VALID as _IOR, its first form. Linux 5.0.
-func IDValidOld() error {
+// oldIDValid asks for NOTIF_ID_VALID as _IOR, its first form. Linux 5.0.
+func oldIDValid() error {
 	return withListener(func(listener int) error { return listenerIDValid(listener, idValidOld) })
 }
 
 // SyncWakeUp asks for SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP. Linux 6.6.
 func SyncWakeUp() error { return withListener(listenerSyncWakeUp) }
 
-// AddFD asks for SECCOMP_IOCTL_NOTIF_ADDFD. Linux 5.9.
-func AddFD() error { return withListener(listenerAddFD) }
+// addFD asks for SECCOMP_IOCTL_NOTIF_ADDFD. Linux 5.9.
+func addFD() error { return withListener(listenerAddFD) }
 
 // A listener nobody waits on refuses every id with ENOENT, but only after it has
 // understood the request; what it does not know is EINVAL before that.

@@ -11,9 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// PtraceSeize asks for PTRACE_SEIZE of a child. Linux 3.4. EPERM is a policy's word
+// ptraceSeize asks for PTRACE_SEIZE of a child. Linux 3.4. EPERM is a policy's word
 // (Yama, a sandbox), hence unknown.
-func PtraceSeize() error {
+func ptraceSeize() error {
 	return withStoppedChild(func(child int) error {
 		// Let go of with SIGSTOP it runs no instruction, and is nobody's tracee when
 		// it is seized.
@@ -157,9 +157,9 @@ func ProcessVMReadv() error {
 // kcmpFiles is KCMP_FILES of <linux/kcmp.h>.
 const kcmpFiles = 2
 
-// KcmpFiles asks whether two tasks' descriptor tables can be compared. Linux 3.5,
+// comparesFiles asks whether two tasks' descriptor tables can be compared. Linux 3.5,
 // where the kernel was built with it.
-func KcmpFiles() error {
+func comparesFiles() error {
 	pid := uintptr(os.Getpid())
 	_, _, errno := unix.Syscall6(unix.SYS_KCMP, pid, pid, kcmpFiles, 0, 0, 0)
 	return answer("kcmp(own pid, own pid, KCMP_FILES)", errnoOf(errno), unix.EINVAL)

@@ -48,9 +48,9 @@ func x32InChild() error {
 	return answer("x32 getpid", errnoOf(unix.Errno(status.ExitStatus())))
 }
 
-// I386 asks for 32-bit programs by running the smallest one. 2.6 and before, where
+// runsI386 asks for 32-bit programs by running the smallest one. 2.6 and before, where
 // the kernel was built with IA32_EMULATION and it was not turned off at boot.
-func I386() error {
+func runsI386() error {
 	const done = 42
 	status, err := runProgram("a 32-bit program", elf32([]byte{
 		0xb8, 1, 0, 0, 0, // mov $1, %eax: exit is 1 on i386

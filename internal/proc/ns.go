@@ -73,18 +73,13 @@ func NSOf(fd int) (NSID, error) {
 // words: FROM takes a number of the namespace and gives ours, IN takes ours and
 // gives the namespace's. Since 6.12, and in stable kernels before.
 const (
-	NS_GET_PID_FROM_PIDNS  = 0x8004b706 // _IOR(0xb7, 0x6, int)
-	NS_GET_TGID_FROM_PIDNS = 0x8004b707
-	NS_GET_PID_IN_PIDNS    = 0x8004b708
-	NS_GET_TGID_IN_PIDNS   = 0x8004b709
+	NS_GET_PID_FROM_PIDNS = 0x8004b706 // _IOR(0xb7, 0x6, int)
+	NS_GET_PID_IN_PIDNS   = 0x8004b708
 )
 
 // NSParent opens the parent of a pid or user namespace. EPERM: it has none, or none
 // that we may see, being above our own. The caller closes the descriptor.
 func NSParent(fd int) (int, error) { return nsIoctl(fd, unix.NS_GET_PARENT, 0) }
-
-// NSUserns opens the user namespace that owns a namespace; EPERM as for NSParent.
-func NSUserns(fd int) (int, error) { return nsIoctl(fd, unix.NS_GET_USERNS, 0) }
 
 // NSOwnerUID is the uid that made a user namespace, as our own one numbers it.
 func NSOwnerUID(fd int) (uint32, error) {
@@ -98,19 +93,9 @@ func PidFromPidns(nsfd int, pid int32) (int32, error) {
 	return nsPid(nsfd, NS_GET_PID_FROM_PIDNS, pid)
 }
 
-// TgidFromPidns gives our number of that thread's process.
-func TgidFromPidns(nsfd int, pid int32) (int32, error) {
-	return nsPid(nsfd, NS_GET_TGID_FROM_PIDNS, pid)
-}
-
 // PidInPidns gives the number, in the namespace nsfd, of the thread that is pid to us.
 func PidInPidns(nsfd int, pid int32) (int32, error) {
 	return nsPid(nsfd, NS_GET_PID_IN_PIDNS, pid)
-}
-
-// TgidInPidns gives the number of that thread's process.
-func TgidInPidns(nsfd int, pid int32) (int32, error) {
-	return nsPid(nsfd, NS_GET_TGID_IN_PIDNS, pid)
 }
 
 func nsPid(fd int, request uintptr, pid int32) (int32, error) {

@@ -55,9 +55,7 @@ func directions(t *testing.T, ns int, pid int32) {
 		in, want int32
 	}{
 		{"PID_FROM", PidFromPidns, 1, pid},
-		{"TGID_FROM", TgidFromPidns, 1, pid},
 		{"PID_IN", PidInPidns, pid, 1},
-		{"TGID_IN", TgidInPidns, pid, 1},
 	} {
 		got, err := row.ask(ns, row.in)
 		if errors.Is(err, unix.ENOTTY) {
@@ -71,36 +69,8 @@ func directions(t *testing.T, ns int, pid int32) {
 		_, err = row.ask(ns, 1<<22+1)
 		wantErr(t, row.name+" of nobody", err, unix.ESRCH)
 	}
-	_, err := TgidInPidns(ns, int32(os.Getpid()))
-	wantErr(t, "TGID_IN of a process outside", err, unix.ESRCH)
-}
-
-// A thread's number and its process's are told apart.
-func TestTgidOfThread(t *testing.T) {
-	f := openFS(t)
-	onThread(t, func() {
-		tid := int32(unix.Gettid())
-		d, err := f.Dir(tid)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		defer d.Close()
-		ns, err := d.OpenNS("pid")
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		defer unix.Close(ns)
-		pid, err := PidFromPidns(ns, tid)
-		if errors.Is(err, unix.ENOTTY) {
-			return
-		}
-		tgid, err2 := TgidFromPidns(ns, tid)
-		if err != nil || err2 != nil || pid != tid || int(tgid) != os.Getpid() {
-			t.Errorf("thread %d: pid %d (%v), tgid %d (%v)", tid, pid, err, tgid, err2)
-		}
-	})
+	_, err := PidInPidns(ns, int32(os.Getpid()))
+	wantErr(t, "PID_IN of a process outside", err, unix.ESRCH)
 }
 
 func TestUserNamespace(t *testing.T) {
@@ -113,18 +83,10 @@ func TestUserNamespace(t *testing.T) {
 		Credential:  &syscall.Credential{},
 	})
 	d := openDir(t, f, c.pid)
-	user, err := d.NS("user")
+	user, err := d.OpenNS("user")
 	must(t, err)
-	pidns, err := d.OpenNS("pid")
-	must(t, err)
-	defer unix.Close(pidns)
-	owner, err := NSUserns(pidns)
-	must(t, err)
-	defer unix.Close(owner)
-	if got, err := NSOf(owner); err != nil || got != user {
-		t.Errorf("the pid namespace belongs to %v, %v, want %v", got, err, user)
-	}
-	if uid, err := NSOwnerUID(owner); err != nil || uid != 0 {
+	defer unix.Close(user)
+	if uid, err := NSOwnerUID(user); err != nil || uid != 0 {
 		t.Errorf("owner %d, %v, want root, who made it", uid, err)
 	}
 	var s Status

@@ -7,16 +7,16 @@ const maxDenials = 1000
 
 // denials are the first of them, equal ones together, and how many calls came after.
 type denials struct {
-	List []Denial
+	List []denialRow
 	More int
 
 	total  int
 	places map[denialKey]int // in List
 }
 
-// Denial is a row of the table: calls that differ by who of a program called, or was called,
+// denialRow is a row of the table: calls that differ by who of a program called, or was called,
 // and when.
-type Denial struct {
+type denialRow struct {
 	denialKey
 	Time, Last string // of the first and the last
 	Seq        uint64 // of the first
@@ -54,11 +54,11 @@ func (d *denials) add(l *line) {
 		d.places = make(map[denialKey]int)
 	}
 	d.places[key] = len(d.List)
-	d.List = append(d.List, Denial{denialKey: key, Time: l.Time, Last: l.Time, Seq: l.Seq, Calls: 1, Caller: l.Caller.name(), Target: l.target()})
+	d.List = append(d.List, denialRow{denialKey: key, Time: l.Time, Last: l.Time, Seq: l.Seq, Calls: 1, Caller: l.Caller.name(), Target: l.target()})
 }
 
 // again counts one more in. Numbers of processes are left out once there are several.
-func (d *Denial) again(l *line) {
+func (d *denialRow) again(l *line) {
 	d.Calls++
 	d.Last = l.Time
 	if d.Caller != l.Caller.name() {
@@ -70,7 +70,7 @@ func (d *Denial) again(l *line) {
 }
 
 // times says how often, if more than once.
-func (d *Denial) times() string {
+func (d *denialRow) times() string {
 	if d.Calls == 1 {
 		return fmt.Sprintf("seq %d", d.Seq)
 	}

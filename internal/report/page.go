@@ -89,7 +89,7 @@ func (d *denials) write(m markup) {
 	}
 }
 
-func (d *Denial) write(m markup) {
+func (d *denialRow) write(m markup) {
 	m.put(`
 <tr><td class="time">%s<small class="name">%s</small></td>
 <td><span class="name">%s</span><small class="name">%s</small>`, d.Time, d.times(), d.Caller, d.CallerExe)

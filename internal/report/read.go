@@ -40,11 +40,6 @@ const (
 	maxBadList = 20
 )
 
-// Read sums up an audit. A line that it cannot read is counted, never an error: a
-// program that is killed leaves half a line. Only if every line is bad is the file
-// something else, and an error.
-func Read(name string, in io.Reader) (*Report, error) { return Filter{}.Read(name, in) }
-
 // Filter is what calls must have to count; "" is anything. A container's is the beginning.
 type Filter struct{ Container, Verdict, Rule string }
 
@@ -62,7 +57,9 @@ func (f Filter) words() (words []string) {
 	return words
 }
 
-// Read is Read of some lines.
+// Read sums up the calls of an audit that the filter takes. A line that it cannot read is
+// counted, never an error: a program that is killed leaves half a line. Only if every line is
+// bad is the file something else, and an error.
 func (f Filter) Read(name string, in io.Reader) (*Report, error) {
 	r := &Report{Name: name, Only: f.words(), filter: f}
 	clean(&r.Name, maxPath)

@@ -122,7 +122,7 @@ func TestBadLines(t *testing.T) {
 			pageOf(t, r)
 		})
 	}
-	if _, err := Read("f", strings.NewReader("x\ny\n")); err == nil || !strings.HasPrefix(err.Error(), "f:1: it is not JSON") {
+	if _, err := (Filter{}).Read("f", strings.NewReader("x\ny\n")); err == nil || !strings.HasPrefix(err.Error(), "f:1: it is not JSON") {
 		t.Errorf("nothing readable: %v", err)
 	}
 }
@@ -178,7 +178,7 @@ func sample(seq int, verdict string) string {
 
 func read(t *testing.T, text string) *Report {
 	t.Helper()
-	r, err := Read("sample.jsonl", strings.NewReader(text))
+	r, err := Filter{}.Read("sample.jsonl", strings.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
 	}
