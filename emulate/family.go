@@ -8,6 +8,7 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/arch"
 	"github.com/pidfd-shim/pidfd-shim/internal/family"
 	"github.com/pidfd-shim/pidfd-shim/internal/proc"
+	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
@@ -112,7 +113,7 @@ func (h *SendSignal) Wait(c *shim.Call) shim.Verdict {
 	case !ours:
 		errno = unix.EBADF
 	case m.Dir >= 0:
-		closeAtOnce(m.Dir)
+		sys.Close(m.Dir)
 		if n, ok := h.numberFor(caller, m.Pid); ok {
 			number, visible = n, true
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/arch"
 	"github.com/pidfd-shim/pidfd-shim/internal/family"
 	"github.com/pidfd-shim/pidfd-shim/internal/proc"
+	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
@@ -34,7 +35,7 @@ func (h *SendSignal) Open(c *shim.Call) shim.Verdict {
 
 func (h *SendSignal) openFdinfo(c *shim.Call, fd int32, m family.Meaning, cloexec bool) shim.Verdict {
 	if m.Dir >= 0 {
-		defer closeAtOnce(m.Dir)
+		defer sys.Close(m.Dir)
 	}
 	caller, err := h.callers.sure(h, c.Tid)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/internal/proc"
+	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 	"github.com/pidfd-shim/pidfd-shim/policy"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
@@ -206,7 +207,7 @@ func (h *SendSignal) openTarget(t *target, pid int32) error {
 // hasOurRights tells whether the kernel would judge the caller as it judges us: the
 // same namespaces, and in them CAP_KILL, which decides every case.
 func (h *SendSignal) hasOurRights(a *attempt) bool {
-	if a.caller.nested || a.caller.labelled || h.Watch.mayBeConfined(a.caller) || !h.Self.MayKill || effectiveCaps(a.call.Tid)&(1<<unix.CAP_KILL) == 0 {
+	if a.caller.nested || a.caller.labelled || h.Watch.mayBeConfined(a.caller) || !h.Self.MayKill || sys.EffectiveCaps(a.call.Tid)&(1<<unix.CAP_KILL) == 0 {
 		return false
 	}
 	foreign, err := h.foreignUserns(a.caller)

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/internal/proc"
+	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 )
 
 // Self is what the supervisor has to know of itself.
@@ -42,7 +43,7 @@ func ReadSelf(fs *proc.FS) (Self, error) {
 	if s.Userns, err = dir.NS("user"); err != nil {
 		return s, fmt.Errorf("read our user namespace: %w", err)
 	}
-	s.MayKill = effectiveCaps(s.Pid)&(1<<unix.CAP_KILL) != 0
+	s.MayKill = sys.EffectiveCaps(s.Pid)&(1<<unix.CAP_KILL) != 0
 	s.Label = labelOf(dir)
 	text, err := dir.ReadText("uid_map")
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/internal/proc"
+	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
@@ -40,8 +41,8 @@ func (h *SendSignal) byOwner(t *target, n *number) (errno unix.Errno, held bool)
 	if unix.Pipe2(pipe[:], unix.O_CLOEXEC|unix.O_NONBLOCK) != nil {
 		return 0, false
 	}
-	defer closeAtOnce(pipe[1])
-	defer closeAtOnce(pipe[0]) // first: the other end's close is a reason to signal, too
+	defer sys.Close(pipe[1])
+	defer sys.Close(pipe[0]) // first: the other end's close is a reason to signal, too
 	switch aim(pipe[0], n) {
 	case 0:
 	case unix.ESRCH: // nobody has the number, so the target has been reaped
@@ -68,11 +69,11 @@ func (h *SendSignal) byOwner(t *target, n *number) (errno unix.Errno, held bool)
 // aim makes the task that has the number the owner of a descriptor, which does not signal
 // yet.
 func aim(fd int, n *number) unix.Errno {
-	owner := fownerPid
+	owner := sys.F_OWNER_PID
 	if n.scope == scopeThread {
-		owner = fownerTid
+		owner = sys.F_OWNER_TID
 	}
-	if errno := setOwner(fd, owner, n.pid); errno != 0 {
+	if errno := sys.SetOwner(fd, owner, n.pid); errno != 0 {
 		return errno
 	}
 	_, err := unix.FcntlInt(uintptr(fd), unix.F_SETSIG, int(n.sig))

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/internal/proc"
+	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 	"github.com/pidfd-shim/pidfd-shim/tests/skip"
 )
@@ -50,7 +51,7 @@ func TestExecInAThreadKeepsThePin(t *testing.T) {
 				}
 				kin.die(pid)
 			}
-			closeAtOnce(r.t.fd)
+			sys.Close(r.t.fd)
 		}
 		t.Logf("moment %d: %d tries, the pin was lost in %d, misdirected %d", at, n, lost, misdirected)
 		if lost != 0 || misdirected != 0 {
@@ -64,7 +65,7 @@ func TestExecInAThreadGoesOn(t *testing.T) {
 	kin := newNursery(t)
 	pid := kin.threaded()
 	r := aimed(t, pid, unix.SIGCONT)
-	defer closeAtOnce(r.t.fd)
+	defer sys.Close(r.t.fd)
 	pinner := newPinner()
 	r.h.pinner = pinner
 	r.h.between = func(now moment) {
@@ -110,7 +111,7 @@ func TestOwnerSendsToATracedTarget(t *testing.T) {
 			if r.errno != 0 || r.guard != shim.GuardOwner || r.n.sent != shim.SentKill {
 				t.Errorf("%v: errno %v, guard %v, sent %v", sig, r.errno, r.guard, r.n.sent)
 			}
-			closeAtOnce(r.t.fd)
+			sys.Close(r.t.fd)
 			status := nextStatus(t, pid)
 			if sig == unix.SIGKILL {
 				if !status.Signaled() || status.Signal() != unix.SIGKILL {
@@ -184,7 +185,7 @@ func TestStrictRefuses(t *testing.T) {
 		if errno != row.errno || guard != row.guard || row.errno != 0 && r.n.sent != shim.SentNone {
 			t.Errorf("%s: errno %v, guard %v, sent %v", row.name, errno, guard, r.n.sent)
 		}
-		closeAtOnce(r.t.fd)
+		sys.Close(r.t.fd)
 	}
 	kin.reap(pid)
 }
@@ -195,7 +196,7 @@ func TestOwnProcessIsNotPinned(t *testing.T) {
 	kin := newNursery(t)
 	pid := kin.born()
 	r := aimed(t, pid, unix.SIGUSR1)
-	defer closeAtOnce(r.t.fd)
+	defer sys.Close(r.t.fd)
 	r.a.caller.tgid = pid
 	r.h.between = func(now moment) {
 		if now == atChecked {
@@ -266,7 +267,7 @@ func TestOwnerIsNotForInit(t *testing.T) {
 	kin := newNursery(t)
 	pid := kin.pid("init")
 	r := aimed(t, pid, unix.SIGKILL)
-	defer closeAtOnce(r.t.fd)
+	defer sys.Close(r.t.fd)
 	errno, guard := r.h.guarded(&r.a, &r.t, &r.n)
 	if errno != 0 || guard != shim.GuardNarrowed {
 		t.Errorf("errno %v, guard %v", errno, guard)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
 	"github.com/pidfd-shim/pidfd-shim/internal/proc"
+	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
@@ -44,7 +45,7 @@ func recycle(t *testing.T, kin *nursery, pinner *Pinner, at moment, sig unix.Sig
 	pid := kin.born()
 	r = aimed(t, pid, sig)
 	r.pinner = pinner
-	defer closeAtOnce(r.t.fd)
+	defer sys.Close(r.t.fd)
 	r.h.between = func(now moment) {
 		if now == at {
 			r.freed = kin.die(pid)

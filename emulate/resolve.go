@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/internal/proc"
+	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
@@ -49,7 +50,7 @@ func (t *target) close(w *shim.Worker) {
 		return
 	}
 	if t.known {
-		closeAtOnce(t.fd)
+		sys.Close(t.fd)
 		return
 	}
 	w.Enter()
@@ -137,7 +138,7 @@ func (h *SendSignal) copyDescriptor(c *caller, fd int32) (int, error) {
 		return -1, unix.EBADF
 	}
 	if h.Features.Getfd && c.pidfd >= 0 && (!c.private || h.sharesTable(c)) {
-		return pidfdGetfd(c.pidfd, fd)
+		return sys.PidfdGetfd(c.pidfd, fd)
 	}
 	return h.reopenDescriptor(c, fd)
 }
@@ -163,7 +164,8 @@ func (h *SendSignal) sharesTable(c *caller) bool {
 	if c.tid == c.tgid {
 		return true
 	}
-	return kcmpFiles(c.tid, c.tgid)
+	different, errno := sys.Kcmp(c.tid, c.tgid, sys.KCMP_FILES, 0, 0)
+	return errno == 0 && different == 0
 }
 
 // identify is checks 4 and 5 on our copy, and finds the target's number. The kind is
@@ -184,7 +186,9 @@ func (h *SendSignal) identifyCopy(a *attempt) (unix.Errno, error) {
 		return h.identifyUnasked(a)
 	}
 	t := &a.target
-	switch errno := pidfdKind(t.fd, &h.zero); errno {
+	// Signal 0 with an si_code that nobody may use sends nothing and tells how far the checks got.
+	// An unreadable siginfo would tell the same, but costs a fault.
+	switch errno := sys.PidfdSendSignal(t.fd, 0, &h.zero, 0); errno {
 	case unix.EPERM, 0: // it got as far as the siginfo: check 10
 	case unix.EBADF:
 		return unix.EBADF, nil

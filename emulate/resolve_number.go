@@ -8,6 +8,7 @@ import (
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
 	"github.com/pidfd-shim/pidfd-shim/internal/proc"
+	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 )
 
 // resolveNumber makes a handle of the number that one of the older calls names its
@@ -107,7 +108,7 @@ func (h *SendSignal) openAtOnce(a *attempt, pid int32) (done bool, err error) {
 		err = unix.ESRCH
 	}
 	if err != nil {
-		closeAtOnce(fd)
+		sys.Close(fd)
 		return true, err
 	}
 	t.fd, t.known, t.hasInfo, t.thread, t.pid, t.tgid = fd, true, true, thread, t.info.Pid, t.info.Tgid

@@ -5,6 +5,7 @@ import (
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
 	"github.com/pidfd-shim/pidfd-shim/arch/amd64"
+	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
@@ -86,13 +87,13 @@ func (h *SendSignal) forward(a *attempt, handle int, flags uint32) unix.Errno {
 	if !a.commit() {
 		return 0
 	}
-	errno := pidfdSendSignal(handle, a.req.sig, info, flags)
+	errno := sys.PidfdSendSignal(handle, a.req.sig, info, flags)
 	if errno != unix.EAGAIN {
 		a.committed(errno)
 	}
 	a.target.known = a.target.known || errno != unix.EBADF
 	if errno == unix.EAGAIN && !a.hasInfo { // a signal without siginfo is never refused for the queue's length
-		errno = pidfdSendSignal(handle, a.req.sig, nil, flags)
+		errno = sys.PidfdSendSignal(handle, a.req.sig, nil, flags)
 	}
 	return errno
 }
@@ -218,10 +219,10 @@ func (n *number) sendOnce() unix.Errno {
 	var errno unix.Errno
 	if n.scope == scopeThread {
 		n.sent = shim.SentRtTgsigqueueinfo
-		errno = rtTgsigqueueinfo(n.tgid, n.pid, n.sig, n.info)
+		errno = sys.RtTgsigqueueinfo(n.tgid, n.pid, n.sig, n.info)
 	} else {
 		n.sent = shim.SentRtSigqueueinfo
-		errno = rtSigqueueinfo(n.pid, n.sig, n.info)
+		errno = sys.RtSigqueueinfo(n.pid, n.sig, n.info)
 	}
 	if errno == unix.EAGAIN && n.droppable {
 		return n.sendPlain()

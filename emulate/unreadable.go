@@ -4,6 +4,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/internal/proc"
+	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 )
 
 // callerMemory reads a thread's memory as the kernel would for the thread itself. It may be used
@@ -22,7 +23,7 @@ const page = 4096
 // refused, by a filter around us, that is the only way.
 func (m callerMemory) Read(tid int32, addr uint64, into []byte) (n int, err error) {
 	for n < len(into) {
-		got, errno := processVMReadv(tid, addr+uint64(n), into[n:])
+		got, errno := sys.ProcessVMReadv(tid, addr+uint64(n), into[n:])
 		refused := errno == unix.ENOSYS || errno == unix.EPERM
 		if errno != 0 && errno != unix.EFAULT && !refused {
 			return 0, errno
@@ -90,8 +91,8 @@ func readsExecutable() bool {
 	if unix.Pipe2(pipe[:], unix.O_CLOEXEC|unix.O_NONBLOCK) != nil {
 		return false
 	}
-	defer closeAtOnce(pipe[0])
-	defer closeAtOnce(pipe[1])
+	defer sys.Close(pipe[0])
+	defer sys.Close(pipe[1])
 	n, err := unix.Write(pipe[1], at[:1])
 	return err == nil && n == 1
 }

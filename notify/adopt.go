@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
@@ -43,9 +44,9 @@ func checkListener(file *os.File) error {
 		return fmt.Errorf("%w: %.64q", errNoListener, link)
 	}
 	var none uint64
-	errno := idValid(fd, unix.SECCOMP_IOCTL_NOTIF_ID_VALID, &none)
+	errno := sys.SeccompNotifIDValid(fd, unix.SECCOMP_IOCTL_NOTIF_ID_VALID, &none)
 	if errno == unix.EINVAL {
-		errno = idValid(fd, idValidWrongDir, &none)
+		errno = sys.SeccompNotifIDValid(fd, sys.SECCOMP_IOCTL_NOTIF_ID_VALID_WRONG_DIR, &none)
 	}
 	if errno != 0 && errno != unix.ENOENT {
 		return fmt.Errorf("%w: %w", errNoListener, errno)
@@ -80,9 +81,7 @@ func (l *Listener) File() *os.File { return l.file }
 // Same tells whether both are descriptors of one listener (kcmp(2), KCMP_FILE). Where
 // that cannot be told it says no.
 func (l *Listener) Same(other *Listener) bool {
-	pid := uintptr(unix.Getpid())
-	result, _, errno := unix.RawSyscall6(unix.SYS_KCMP, pid, pid, kcmpFile, uintptr(l.fd), uintptr(other.fd), 0)
+	pid := int32(unix.Getpid())
+	result, errno := sys.Kcmp(pid, pid, sys.KCMP_FILE, uintptr(l.fd), uintptr(other.fd))
 	return errno == 0 && result == 0
 }
-
-const kcmpFile = 0 // KCMP_FILE, <linux/kcmp.h>

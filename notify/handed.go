@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
@@ -49,7 +50,7 @@ func (l *Listener) settleHanded() {
 		switch {
 		case l.has(s):
 			still = append(still, s)
-		case idValid(l.fd, l.validIO, &id) == 0:
+		case sys.SeccompNotifIDValid(l.fd, l.validIO, &id) == 0:
 			l.memory.leave(s)
 		default:
 			s.Done()

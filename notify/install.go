@@ -7,6 +7,8 @@ import (
 	"runtime"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 )
 
 // Launch installs the filter on a thread of its own, which then starts the command,
@@ -76,12 +78,12 @@ func install(program []unix.SockFilter, killable bool) (*Listener, error) {
 // setFilter sets no_new_privs only where the kernel asks for it, because it would take
 // set-uid programs away from the command.
 func setFilter(flags uint, program []unix.SockFilter) (int, error) {
-	fd, errno := setModeFilter(flags, program)
+	fd, errno := sys.SeccompSetModeFilter(flags, program)
 	if errno == unix.EACCES {
 		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 			return -1, fmt.Errorf("set no_new_privs: %w", err)
 		}
-		fd, errno = setModeFilter(flags, program)
+		fd, errno = sys.SeccompSetModeFilter(flags, program)
 	}
 	switch errno {
 	case 0:

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"structs"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
@@ -29,23 +29,6 @@ type Listener struct {
 	memory  *Memory
 }
 
-// struct seccomp_notif_sizes { __u16 seccomp_notif, seccomp_notif_resp, seccomp_data; };
-type seccompNotifSizes struct {
-	_     structs.HostLayout
-	notif uint16
-	resp  uint16
-	data  uint16
-}
-
-// struct seccomp_notif_resp { __u64 id; __s64 val; __s32 error; __u32 flags; };
-type seccompNotifResp struct {
-	_      structs.HostLayout
-	id     uint64
-	val    int64
-	negErr int32 // called error in C: 0 or a negative errno
-	flags  uint32
-}
-
 // Offsets in struct seccomp_notif { __u64 id; __u32 pid; __u32 flags; struct
 // seccomp_data data; }, <linux/seccomp.h>; data's own offsets are in filter.go.
 const (
@@ -55,30 +38,26 @@ const (
 	notifEnd  = 80
 )
 
-// ID_VALID was encoded with the wrong direction until 5.9 (commit "seccomp: Fix ioctl
-// number for SECCOMP_IOCTL_NOTIF_ID_VALID"); newer kernels take both.
-const idValidWrongDir = 0x80082102
-
 // newListener takes ownership of the file.
 func newListener(file *os.File) (*Listener, error) {
 	l := &Listener{file: file, fd: int(file.Fd()), validIO: unix.SECCOMP_IOCTL_NOTIF_ID_VALID}
-	sizes, errno := notifSizes()
+	sizes, errno := sys.SeccompGetNotifSizes()
 	if errno != 0 {
 		_ = l.Close()
 		return nil, os.NewSyscallError("seccomp(SECCOMP_GET_NOTIF_SIZES)", errno)
 	}
-	if sizes.notif < notifEnd || sizes.resp != 24 {
+	if sizes.Notif < notifEnd || sizes.Resp != 24 {
 		_ = l.Close()
-		return nil, fmt.Errorf("the kernel's notifications have %d and %d bytes, not 80 or more and 24", sizes.notif, sizes.resp)
+		return nil, fmt.Errorf("the kernel's notifications have %d and %d bytes, not 80 or more and 24", sizes.Notif, sizes.Resp)
 	}
-	l.size = int(sizes.notif)
+	l.size = int(sizes.Notif)
 	var none uint64
-	if idValid(l.fd, l.validIO, &none) == unix.EINVAL {
-		l.validIO = idValidWrongDir
+	if sys.SeccompNotifIDValid(l.fd, l.validIO, &none) == unix.EINVAL {
+		l.validIO = sys.SECCOMP_IOCTL_NOTIF_ID_VALID_WRONG_DIR
 	}
 	// Since 6.6 a waiting caller can be woken on this CPU: half the latency. Older
 	// kernels say EINVAL and go on as before.
-	_ = setFlags(l.fd, unix.SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP)
+	_, _ = sys.IoctlValue(l.fd, unix.SECCOMP_IOCTL_NOTIF_SET_FLAGS, unix.SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP)
 	return l, nil
 }
 
@@ -86,7 +65,7 @@ func newListener(file *os.File) (*Listener, error) {
 func (l *Listener) Close() error { return l.file.Close() }
 
 // PretendOld makes the listener use what kernels before 5.9 had.
-func (l *Listener) PretendOld() { l.validIO = idValidWrongDir }
+func (l *Listener) PretendOld() { l.validIO = sys.SECCOMP_IOCTL_NOTIF_ID_VALID_WRONG_DIR }
 
 // Next implements shim.Backend.
 func (l *Listener) Next(c *shim.Call) error {
@@ -125,7 +104,7 @@ func (l *Listener) makeRoom(c *shim.Call) {
 func (l *Listener) receive(c *shim.Call) error {
 	for {
 		clear(c.Buffer)
-		switch errno := receive(l.fd, c.Buffer); errno {
+		switch errno := sys.SeccompNotifRecv(l.fd, c.Buffer); errno {
 		case 0:
 			l.decode(c)
 			if l.isRerun(c) {
@@ -160,7 +139,7 @@ func (l *Listener) decode(c *shim.Call) {
 // Blocked implements shim.Backend.
 func (l *Listener) Blocked(c *shim.Call) error {
 	id := c.ID
-	if idValid(l.fd, l.validIO, &id) != 0 {
+	if sys.SeccompNotifIDValid(l.fd, l.validIO, &id) != 0 {
 		return shim.ErrGone
 	}
 	return nil
@@ -168,23 +147,23 @@ func (l *Listener) Blocked(c *shim.Call) error {
 
 // Answer implements shim.Backend.
 func (l *Listener) Answer(c *shim.Call, v shim.Verdict) error {
-	resp := seccompNotifResp{id: c.ID}
+	resp := sys.SeccompNotifResp{ID: c.ID}
 	switch v.Kind {
 	case shim.KindReturn:
-		resp.val = v.Value
+		resp.Val = v.Value
 	case shim.KindFail:
-		resp.negErr = -int32(v.Errno)
+		resp.Error = -int32(v.Errno)
 	case shim.KindRun:
 		if c.Runner == nil {
 			return l.refuse(c, fmt.Errorf("verdict %q: nobody holds the caller", v))
 		}
 		return l.run(c, v.Call)
 	case shim.KindPass:
-		resp.flags = unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE
+		resp.Flags = unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE
 	default:
 		return l.refuse(c, fmt.Errorf("verdict %q cannot answer a notification", v))
 	}
-	switch errno := send(l.fd, &resp); errno {
+	switch errno := sys.SeccompNotifSend(l.fd, &resp); errno {
 	case 0:
 		return nil
 	case unix.ENOENT, unix.EINPROGRESS:
@@ -223,13 +202,13 @@ func (l *Listener) run(c *shim.Call, call shim.Rewrite) error {
 // Precondition: the caller is traced and was told to stop.
 func CallAgain(listener int, id uint64) {
 	const restartNoIntr = 513 // include/linux/errno.h
-	_ = send(listener, &seccompNotifResp{id: id, negErr: -restartNoIntr})
+	_ = sys.SeccompNotifSend(listener, &sys.SeccompNotifResp{ID: id, Error: -restartNoIntr})
 }
 
 // refuse ends a call that cannot be answered as decided.
 func (l *Listener) refuse(c *shim.Call, why error) error {
-	resp := seccompNotifResp{id: c.ID, negErr: -int32(unix.ENOSYS)}
-	_ = send(l.fd, &resp)
+	resp := sys.SeccompNotifResp{ID: c.ID, Error: -int32(unix.ENOSYS)}
+	_ = sys.SeccompNotifSend(l.fd, &resp)
 	return why
 }
 

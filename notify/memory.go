@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 )
 
 // Memory is where a listener's calls are received into: a memfd that outlives the process
@@ -164,7 +166,7 @@ func (l *Listener) Remember(m *Memory) (r Remains) {
 func (m *Memory) takeOver(r *Remains, listener int) (delegated []*slot) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.generation = atomic.AddUint32(wordAt(m.bytes[generationAt:]), 1)
+	m.generation = atomic.AddUint32(sys.WordAt(m.bytes[generationAt:]), 1)
 	m.free, m.left = nil, nil
 	for i := range min(atomic.LoadUint32(m.used()), slotCount) { // the pages of the others do not exist
 		s := m.slot(i)
@@ -182,10 +184,10 @@ func (m *Memory) takeOver(r *Remains, listener int) (delegated []*slot) {
 			r.Handed++
 			continue
 		case slotSending:
-			_ = send(listener, &seccompNotifResp{id: id})
+			_ = sys.SeccompNotifSend(listener, &sys.SeccompNotifResp{ID: id})
 			r.Unknown++
 		case slotSent:
-			_ = send(listener, s.answer(id))
+			_ = sys.SeccompNotifSend(listener, s.answer(id))
 			r.Sent++
 		}
 		atomic.StoreUint32(s.state(), slotFree)
@@ -212,7 +214,7 @@ func (m *Memory) take() *slot {
 	return m.slot(used)
 }
 
-func (m *Memory) used() *uint32 { return wordAt(m.bytes[usedAt:]) }
+func (m *Memory) used() *uint32 { return sys.WordAt(m.bytes[usedAt:]) }
 
 func (m *Memory) slot(i uint32) *slot {
 	return &slot{m, m.bytes[slotsAt+i*slotSize:][:slotSize], m.generation}

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
@@ -93,8 +94,8 @@ func (l *Listener) isRerun(c *shim.Call) bool {
 		return false
 	}
 	l.forgetRerun(c.Tid, expected.of)
-	resp := seccompNotifResp{id: c.ID, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE}
-	_ = send(l.fd, &resp)
+	resp := sys.SeccompNotifResp{ID: c.ID, Flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE}
+	_ = sys.SeccompNotifSend(l.fd, &resp)
 	return true
 }
 

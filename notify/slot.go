@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"sync/atomic"
 
+	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
@@ -16,7 +17,7 @@ type slot struct {
 
 var _ shim.Mark = (*slot)(nil)
 
-func (s *slot) state() *uint32 { return wordAt(s.bytes) }
+func (s *slot) state() *uint32 { return sys.WordAt(s.bytes) }
 
 func (s *slot) word(state uint32) uint32 { return s.generation<<stateBits | state }
 
@@ -72,11 +73,11 @@ func (s *slot) HandedTo(tracer int32, call shim.Rewrite) bool {
 	for i, arg := range call.Args {
 		binary.LittleEndian.PutUint64(s.bytes[rewriteAt+8*(i+1):], arg)
 	}
-	atomic.StoreUint32(wordAt(s.bytes[handedAt:]), uint32(tracer))
+	atomic.StoreUint32(sys.WordAt(s.bytes[handedAt:]), uint32(tracer))
 	return s.move(slotDelegating, slotDelegated)
 }
 
-func (s *slot) handedTo() int32 { return int32(atomic.LoadUint32(wordAt(s.bytes[handedAt:]))) }
+func (s *slot) handedTo() int32 { return int32(atomic.LoadUint32(sys.WordAt(s.bytes[handedAt:]))) }
 
 func (s *slot) rewrite() (call shim.Rewrite) {
 	call.Nr = binary.LittleEndian.Uint64(s.bytes[rewriteAt:])
@@ -86,9 +87,9 @@ func (s *slot) rewrite() (call shim.Rewrite) {
 	return call
 }
 
-func (s *slot) answer(id uint64) *seccompNotifResp {
-	return &seccompNotifResp{
-		id: id, val: int64(binary.LittleEndian.Uint64(s.bytes[8:])), negErr: -int32(binary.LittleEndian.Uint32(s.bytes[4:])),
+func (s *slot) answer(id uint64) *sys.SeccompNotifResp {
+	return &sys.SeccompNotifResp{
+		ID: id, Val: int64(binary.LittleEndian.Uint64(s.bytes[8:])), Error: -int32(binary.LittleEndian.Uint32(s.bytes[4:])),
 	}
 }
 
@@ -113,6 +114,6 @@ func (s *slot) Done() {
 // open makes the slot ready to be received into.
 func (s *slot) open(size int) {
 	clear(s.received(size))
-	atomic.StoreUint32(wordAt(s.bytes[handedAt:]), 0)
+	atomic.StoreUint32(sys.WordAt(s.bytes[handedAt:]), 0)
 	atomic.StoreUint32(s.state(), s.word(slotOpen))
 }

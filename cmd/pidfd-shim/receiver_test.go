@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/binary"
 	"fmt"
 	"os"
 	"runtime"
@@ -51,10 +52,10 @@ func printSignal(fd int) error {
 	if _, err := unix.Read(fd, info[:]); err != nil {
 		return err
 	}
-	sig, code := int32(le.Uint32(info[0:])), int32(le.Uint32(info[8:]))
-	value := int32(le.Uint32(info[44:])) // ssi_int
+	sig, code := int32(binary.LittleEndian.Uint32(info[0:])), int32(binary.LittleEndian.Uint32(info[8:]))
+	value := int32(binary.LittleEndian.Uint32(info[44:])) // ssi_int
 	sender := "somebody"
-	if pid := le.Uint32(info[12:]); pid != 0 && pid != uint32(os.Getpid()) {
+	if pid := binary.LittleEndian.Uint32(info[12:]); pid != 0 && pid != uint32(os.Getpid()) {
 		sender = "another"
 	}
 	_, err := fmt.Println(arch.SignalName(sig), arch.CodeName(sig, code), value, "from", sender)

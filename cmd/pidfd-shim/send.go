@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -13,6 +14,7 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/arch"
 	"github.com/pidfd-shim/pidfd-shim/arch/amd64"
 	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
+	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 )
 
 func newSendCommand() *cobra.Command {
@@ -77,7 +79,7 @@ func (m *message) queue(value uint32) {
 	record := arch.NewSiginfo(m.sig, 0, arch.SI_QUEUE)
 	record.SetSender(int32(os.Getpid()), uint32(os.Getuid()))
 	info := amd64.EncodeSiginfo(&record)
-	le.PutUint32(info[24:], value) // sival_int
+	binary.LittleEndian.PutUint32(info[24:], value) // sival_int
 	m.info = &info
 }
 
@@ -102,7 +104,7 @@ func (m *message) sendTo(name string) error {
 		return err
 	}
 	defer dir.Close()
-	err = pidfdSendSignal(int(dir.Fd()), m.sig, m.info, m.scope)
+	err = sys.Err(sys.PidfdSendSignal(int(dir.Fd()), m.sig, m.info, m.scope))
 	switch {
 	case errors.Is(err, unix.EBADF):
 		return errNotProcess

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/internal/proc"
+	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 )
 
 // sendByNumber is for kernels that cannot send through the handle. The number is the
@@ -50,7 +51,7 @@ func (m *message) sendNumber(tgid, tid int32) error {
 	case m.scope == unix.PIDFD_SIGNAL_THREAD && m.info == nil:
 		return unix.Tgkill(int(tgid), int(tid), unix.Signal(m.sig))
 	case m.scope == unix.PIDFD_SIGNAL_THREAD:
-		return rtTgsigqueueinfo(tgid, tid, m.sig, m.info)
+		return sys.Err(sys.RtTgsigqueueinfo(tgid, tid, m.sig, m.info))
 	case m.scope == unix.PIDFD_SIGNAL_PROCESS_GROUP && m.info != nil:
 		return errors.New("this kernel cannot send a value to a process group")
 	case m.scope == unix.PIDFD_SIGNAL_PROCESS_GROUP:
@@ -58,7 +59,7 @@ func (m *message) sendNumber(tgid, tid int32) error {
 	case m.info == nil:
 		return unix.Kill(int(tgid), unix.Signal(m.sig)) //nolint:forbidigo // its owner is held by sendByNumber
 	}
-	return rtSigqueueinfo(tgid, m.sig, m.info)
+	return sys.Err(sys.RtSigqueueinfo(tgid, m.sig, m.info))
 }
 
 // letGo ends a seizure. A running tracee must stop first; if it stops for a signal,
@@ -84,5 +85,5 @@ func letGo(tid int32) {
 	if event := uint32(status) >> 16; event == 0 {
 		sig = status.StopSignal()
 	}
-	_ = ptraceDetach(tid, sig)
+	_ = sys.PtraceDetach(tid, sig)
 }

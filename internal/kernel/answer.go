@@ -32,11 +32,3 @@ func refusal(trial string, err error, present, absent unix.Errno) error {
 	}
 	return answer(trial, err, absent)
 }
-
-// errnoOf is the error of a raw system call; 0 is none.
-func errnoOf(errno unix.Errno) error {
-	if errno == 0 {
-		return nil
-	}
-	return errno
-}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 )
 
 // WaitKillableHolds asks whether a call under SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV that was
@@ -37,7 +39,7 @@ func WaitKillableHolds() error {
 		tid = unix.Gettid()
 		listeners <- listener
 		for round := range uintptr(rounds) {
-			_, _, _ = unix.Syscall(raced, round, 0, 0)
+			_, _ = sys.Call(raced, round)
 		}
 	})
 	listener, ok := <-listeners

@@ -5,6 +5,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 )
 
 // PidfdSendSignal asks for syscall 424 itself. Linux 5.1.
@@ -90,16 +92,13 @@ func getfd(pidfd int) error {
 func PidfdInfo() error { return withPidfd(info) }
 
 func info(pidfd int) error {
-	return answer("ioctl(own pidfd, PIDFD_GET_INFO)", getInfo(pidfd), unix.ENOTTY, unix.EINVAL)
+	return answer("ioctl(own pidfd, PIDFD_GET_INFO)", sys.Err(sys.PidfdGetInfo(pidfd, &sys.PidfdInfo{})), unix.ENOTTY, unix.EINVAL)
 }
-
-// pidfdGetPidNamespace is PIDFD_GET_PID_NAMESPACE, _IO(0xFF, 5), of <linux/pidfd.h>.
-const pidfdGetPidNamespace = 0xff05
 
 // pidfdNamespaces asks for namespaces by pidfd. Linux 6.11.
 func pidfdNamespaces() error {
 	return withPidfd(func(pidfd int) error {
-		fd, err := ioctlValue(pidfd, pidfdGetPidNamespace, 0)
+		fd, err := ioctlValue(pidfd, unix.PIDFD_GET_PID_NAMESPACE, 0)
 		if err == nil {
 			unix.Close(fd)
 		}

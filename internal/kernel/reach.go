@@ -252,7 +252,7 @@ func tracedCall(child int) (o Outcome, err error) {
 
 // filterCall puts a filter on the calling thread that acts on one call, and leaves every
 // other alone.
-func filterCall(nr, action uint32, flags uintptr) (fd int, err error) {
+func filterCall(nr, action uint32, flags uint) (fd int, err error) {
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return -1, answer("prctl(PR_SET_NO_NEW_PRIVS)", err)
 	}

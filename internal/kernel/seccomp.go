@@ -5,11 +5,13 @@ import (
 	"runtime"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 )
 
 // userNotif asks for the action SECCOMP_RET_USER_NOTIF. Linux 5.0.
 func userNotif() error {
-	err := seccompAction(unix.SECCOMP_RET_USER_NOTIF)
+	err := sys.Err(sys.SeccompActionAvail(unix.SECCOMP_RET_USER_NOTIF))
 	return answer("seccomp(GET_ACTION_AVAIL, RET_USER_NOTIF)", err, unix.EOPNOTSUPP, unix.EINVAL)
 }
 
@@ -27,14 +29,14 @@ func Listener() error {
 func WaitKillableRecv() error {
 	const flags = unix.SECCOMP_FILTER_FLAG_NEW_LISTENER | unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 	return refusal("seccomp(SET_MODE_FILTER, WAIT_KILLABLE_RECV, NULL)",
-		seccompNull(unix.SECCOMP_SET_MODE_FILTER, flags), unix.EFAULT, unix.EINVAL)
+		sys.Err(sys.SeccompNull(unix.SECCOMP_SET_MODE_FILTER, flags)), unix.EFAULT, unix.EINVAL)
 }
 
 // tsyncEsrch asks for SECCOMP_FILTER_FLAG_TSYNC_ESRCH. Linux 5.7.
 func tsyncEsrch() error {
 	const flags = unix.SECCOMP_FILTER_FLAG_NEW_LISTENER | unix.SECCOMP_FILTER_FLAG_TSYNC | unix.SECCOMP_FILTER_FLAG_TSYNC_ESRCH
 	return refusal("seccomp(SET_MODE_FILTER, TSYNC_ESRCH, NULL)",
-		seccompNull(unix.SECCOMP_SET_MODE_FILTER, flags), unix.EFAULT, unix.EINVAL)
+		sys.Err(sys.SeccompNull(unix.SECCOMP_SET_MODE_FILTER, flags)), unix.EFAULT, unix.EINVAL)
 }
 
 // NotifContinue asks for SECCOMP_USER_NOTIF_FLAG_CONTINUE. Linux 5.5.

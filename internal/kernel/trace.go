@@ -9,6 +9,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 )
 
 // ptraceSeize asks for PTRACE_SEIZE of a child. Linux 3.4. EPERM is a policy's word
@@ -17,17 +19,17 @@ func ptraceSeize() error {
 	return withStoppedChild(func(child int) error {
 		// Let go of with SIGSTOP it runs no instruction, and is nobody's tracee when
 		// it is seized.
-		if err := detach(child, syscall.SIGSTOP); err != nil {
+		if err := sys.Err(sys.PtraceDetach(int32(child), unix.SIGSTOP)); err != nil {
 			return answer("ptrace(PTRACE_DETACH, SIGSTOP)", err)
 		}
-		return answer("ptrace(PTRACE_SEIZE, child)", seize(child), unix.EIO)
+		return answer("ptrace(PTRACE_SEIZE, child)", sys.Err(sys.PtraceSeize(int32(child), 0)), unix.EIO)
 	})
 }
 
 // GetSyscallInfo asks for PTRACE_GET_SYSCALL_INFO. Linux 5.3; EIO before.
 func GetSyscallInfo() error {
 	return withStoppedChild(func(child int) error {
-		return answer("ptrace(PTRACE_GET_SYSCALL_INFO, child)", syscallInfo(child), unix.EIO)
+		return answer("ptrace(PTRACE_GET_SYSCALL_INFO, child)", sys.Err(sys.PtraceGetSyscallInfo(int32(child), &sys.PtraceSyscallInfo{})), unix.EIO)
 	})
 }
 
@@ -151,18 +153,15 @@ func wait(child int, status *syscall.WaitStatus) (int, error) {
 
 // ProcessVMReadv asks for process_vm_readv, of ourselves. Linux 3.2.
 func ProcessVMReadv() error {
-	return answer("process_vm_readv(own pid)", readOwnMemory())
+	return answer("process_vm_readv(own pid)", sys.Err(sys.ReadOwnMemory()))
 }
-
-// kcmpFiles is KCMP_FILES of <linux/kcmp.h>.
-const kcmpFiles = 2
 
 // comparesFiles asks whether two tasks' descriptor tables can be compared. Linux 3.5,
 // where the kernel was built with it.
 func comparesFiles() error {
-	pid := uintptr(os.Getpid())
-	_, _, errno := unix.Syscall6(unix.SYS_KCMP, pid, pid, kcmpFiles, 0, 0, 0)
-	return answer("kcmp(own pid, own pid, KCMP_FILES)", errnoOf(errno), unix.EINVAL)
+	pid := int32(os.Getpid())
+	_, errno := sys.Kcmp(pid, pid, sys.KCMP_FILES, 0, 0)
+	return answer("kcmp(own pid, own pid, KCMP_FILES)", sys.Err(errno), unix.EINVAL)
 }
 
 // yamaScope reads who may trace whom. Linux 3.4, where Yama is on.
@@ -174,8 +173,8 @@ func yamaScope() (string, error) {
 // landlockABI asks which Landlock there is. Linux 5.13; EOPNOTSUPP where it is
 // built but off.
 func landlockABI() (int, error) {
-	abi, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
-	return int(abi), answer("landlock_create_ruleset(VERSION)", errnoOf(errno), unix.EOPNOTSUPP)
+	abi, errno := sys.LandlockABI()
+	return abi, answer("landlock_create_ruleset(VERSION)", sys.Err(errno), unix.EOPNOTSUPP)
 }
 
 func landlockDetail() (string, error) {

@@ -6,6 +6,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 )
 
 // x32Bit marks a system call number as x32's, __X32_SYSCALL_BIT.
@@ -20,11 +22,11 @@ func X32() error {
 	if Filtered() {
 		return x32InChild()
 	}
-	pid, _, errno := unix.RawSyscall(unix.SYS_GETPID|x32Bit, 0, 0, 0)
+	pid, errno := sys.Call(unix.SYS_GETPID|x32Bit, 0)
 	if errno == 0 && int(pid) != os.Getpid() {
 		return fmt.Errorf("x32 getpid: got %d", pid)
 	}
-	return answer("x32 getpid", errnoOf(errno))
+	return answer("x32 getpid", sys.Err(errno))
 }
 
 func x32InChild() error {
@@ -45,7 +47,7 @@ func x32InChild() error {
 	case !status.Exited():
 		return fmt.Errorf("x32 getpid: who called it under this filter ended with %#x", status)
 	}
-	return answer("x32 getpid", errnoOf(unix.Errno(status.ExitStatus())))
+	return answer("x32 getpid", sys.Err(unix.Errno(status.ExitStatus())))
 }
 
 // runsI386 asks for 32-bit programs by running the smallest one. 2.6 and before, where

@@ -5,6 +5,8 @@ import (
 	"errors"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 )
 
 // node is a directory of procfs beneath which files are opened. What has been
@@ -23,7 +25,7 @@ const pathSize = 64
 // under O_PATH|O_NOFOLLOW and refused otherwise.
 func (n node) open(path []byte, flags uint64) (int, unix.Errno) {
 	if !n.plain {
-		fd, err := openat2(n.fd, path, &unix.OpenHow{
+		fd, err := sys.Openat2(n.fd, path, &unix.OpenHow{
 			Flags:   flags | unix.O_CLOEXEC,
 			Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_XDEV | unix.RESOLVE_NO_SYMLINKS,
 		})

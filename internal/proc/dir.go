@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 )
 
 // Dir is a /proc/PID directory: a handle that stays with its process and gives ESRCH
@@ -107,7 +109,7 @@ const textMax = 2 << 20
 // readAll reads fd to its end, into *buf, which it may replace by a larger one.
 func readAll(fd int, buf *[]byte) ([]byte, unix.Errno) {
 	for size := 0; ; {
-		n, err := read(fd, (*buf)[size:])
+		n, err := sys.Read(fd, (*buf)[size:])
 		if err != 0 {
 			return nil, err
 		}

@@ -6,6 +6,8 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 )
 
 // FdInfo is what /proc/TID/fdinfo/N says of a descriptor.
@@ -104,7 +106,7 @@ func (f *FS) fdInfo(tid, fd int32, unchecked bool, into *FdInfo) error {
 	}
 	defer unix.Close(file)
 	var buf [1024]byte
-	n, err := read(file, buf[:])
+	n, err := sys.Read(file, buf[:])
 	if err == 0 && n == len(buf) {
 		return into.parseLong(file, bytes.Clone(buf[:]))
 	}

@@ -2,37 +2,14 @@ package proc
 
 import (
 	"bytes"
-	"structs"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 )
 
 // Protection is what a mapping allows its own process (mmap(2), PROT_*).
 type Protection struct{ Read, Write, Execute bool }
-
-// struct procmap_query, <linux/fs.h> since 6.11:
-//
-//	__u64 size, query_flags, query_addr;                                          in
-//	__u64 vma_start, vma_end, vma_flags, vma_page_size, vma_offset, inode;        out
-//	__u32 dev_major, dev_minor, vma_name_size, build_id_size;
-//	__u64 vma_name_addr, build_id_addr;
-type procmapQuery struct {
-	_ structs.HostLayout
-
-	size, flags, addr            uint64
-	start, end, vmaFlags         uint64
-	pageSize, offset, inode      uint64
-	major, minor, nameSize, idSz uint32
-	nameAddr, idAddr             uint64
-}
-
-// <linux/fs.h>; x/sys lacks them.
-const (
-	PROCMAP_QUERY                = 0xc0686611 // _IOWR('f', 17, 104 bytes)
-	PROCMAP_QUERY_VMA_READABLE   = 1 << 0
-	PROCMAP_QUERY_VMA_WRITABLE   = 1 << 1
-	PROCMAP_QUERY_VMA_EXECUTABLE = 1 << 2
-)
 
 // Mapping tells how the memory at an address is protected: not at all where nothing is
 // mapped. It waits for whoever changes the process's mappings.
@@ -42,11 +19,11 @@ func (d *Dir) Mapping(addr uint64) (Protection, error) {
 		return Protection{}, err
 	}
 	defer unix.Close(fd)
-	query := procmapQuery{size: 104, addr: addr}
-	switch err := queryMap(fd, &query); err {
+	query := sys.ProcmapQuery{Addr: addr}
+	switch err := sys.QueryMap(fd, &query); err {
 	case 0:
-		f := query.vmaFlags
-		return Protection{f&PROCMAP_QUERY_VMA_READABLE != 0, f&PROCMAP_QUERY_VMA_WRITABLE != 0, f&PROCMAP_QUERY_VMA_EXECUTABLE != 0}, nil
+		f := query.VMAFlags
+		return Protection{f&sys.PROCMAP_QUERY_VMA_READABLE != 0, f&sys.PROCMAP_QUERY_VMA_WRITABLE != 0, f&sys.PROCMAP_QUERY_VMA_EXECUTABLE != 0}, nil
 	case unix.ENOENT:
 		return Protection{}, nil
 	case unix.ENOTTY, unix.EPERM, unix.EINVAL: // before 6.11, or not for us to ask
@@ -60,9 +37,9 @@ func (d *Dir) Mapping(addr uint64) (Protection, error) {
 func mappingIn(fd int, addr uint64) (Protection, error) {
 	buf := make([]byte, 16384)
 	for held := 0; ; {
-		n, err := read(fd, buf[held:])
+		n, err := sys.Read(fd, buf[held:])
 		if err != 0 || n == 0 {
-			return Protection{}, errnoOrNil(err)
+			return Protection{}, sys.Err(err)
 		}
 		text := buf[:held+n]
 		for {
@@ -95,11 +72,4 @@ func mappingOf(line []byte, addr uint64) (p Protection, past bool) {
 		return p, true
 	}
 	return Protection{perms[0] == 'r', perms[1] == 'w', perms[2] == 'x'}, true
-}
-
-func errnoOrNil(err unix.Errno) error {
-	if err == 0 {
-		return nil
-	}
-	return err
 }

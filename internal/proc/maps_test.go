@@ -9,13 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestProcmapQuery is the struct of <linux/fs.h>.
-func TestProcmapQuery(t *testing.T) {
-	if size := unsafe.Sizeof(procmapQuery{}); size != 104 {
-		t.Errorf("struct procmap_query has %d bytes", size)
-	}
-}
-
 // TestMapping asks of each protection, by the ioctl where the kernel has it and by the text.
 func TestMapping(t *testing.T) {
 	fs, err := Open()

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 )
 
 // NSID names a namespace as long as somebody holds it open.
@@ -69,14 +71,6 @@ func NSOf(fd int) (NSID, error) {
 	return NSID{Dev: st.Dev, Ino: st.Ino}, nil
 }
 
-// <linux/nsfs.h>; x/sys has only the first four. The directions are the header's
-// words: FROM takes a number of the namespace and gives ours, IN takes ours and
-// gives the namespace's. Since 6.12, and in stable kernels before.
-const (
-	NS_GET_PID_FROM_PIDNS = 0x8004b706 // _IOR(0xb7, 0x6, int)
-	NS_GET_PID_IN_PIDNS   = 0x8004b708
-)
-
 // NSParent opens the parent of a pid or user namespace. EPERM: it has none, or none
 // that we may see, being above our own. The caller closes the descriptor.
 func NSParent(fd int) (int, error) { return nsIoctl(fd, unix.NS_GET_PARENT, 0) }
@@ -87,15 +81,25 @@ func NSOwnerUID(fd int) (uint32, error) {
 	return uid, err
 }
 
+// The directions are the words of <linux/nsfs.h>: FROM takes a number of the namespace and gives
+// ours, IN takes ours and gives the namespace's. Since 6.12, and in stable kernels before.
+
 // PidFromPidns gives our number of the thread that is pid in the namespace nsfd.
 // ESRCH: none, or not visible to us. ENOTTY: the kernel lacks it.
 func PidFromPidns(nsfd int, pid int32) (int32, error) {
-	return nsPid(nsfd, NS_GET_PID_FROM_PIDNS, pid)
+	return nsPid(nsfd, unix.NS_GET_PID_FROM_PIDNS, pid)
 }
 
 // PidInPidns gives the number, in the namespace nsfd, of the thread that is pid to us.
 func PidInPidns(nsfd int, pid int32) (int32, error) {
-	return nsPid(nsfd, NS_GET_PID_IN_PIDNS, pid)
+	return nsPid(nsfd, unix.NS_GET_PID_IN_PIDNS, pid)
+}
+
+// nsIoctl makes a request whose argument is a value and whose result is the return value. Errors
+// are bare errnos: they are answers.
+func nsIoctl(fd int, request, value uintptr) (int, error) {
+	n, errno := sys.IoctlValue(fd, request, value)
+	return n, sys.Err(errno)
 }
 
 func nsPid(fd int, request uintptr, pid int32) (int32, error) {

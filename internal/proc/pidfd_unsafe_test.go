@@ -5,32 +5,9 @@ import (
 	"os"
 	"syscall"
 	"testing"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
-
-func TestPidfdInfoLayout(t *testing.T) {
-	var i pidfdInfo
-	for name, row := range map[string][2]uintptr{
-		"size":      {unsafe.Sizeof(i), 64},
-		"mask":      {unsafe.Offsetof(i.mask), 0},
-		"cgroupid":  {unsafe.Offsetof(i.cgroupID), 8},
-		"pid":       {unsafe.Offsetof(i.pid), 16},
-		"tgid":      {unsafe.Offsetof(i.tgid), 20},
-		"ppid":      {unsafe.Offsetof(i.ppid), 24},
-		"ruid":      {unsafe.Offsetof(i.ids), 28},
-		"exit_code": {unsafe.Offsetof(i.exitCode), 60},
-	} {
-		if row[0] != row[1] {
-			t.Errorf("%s: %d, want %d", name, row[0], row[1])
-		}
-	}
-	// The size is part of the request; the rest is x/sys's.
-	if PIDFD_GET_INFO&^(0x3fff<<16) != unix.PIDFD_GET_INFO&^(0x3fff<<16) || PIDFD_GET_INFO>>16&0x3fff != 64 {
-		t.Errorf("PIDFD_GET_INFO %#x, x/sys has %#x", PIDFD_GET_INFO, unix.PIDFD_GET_INFO)
-	}
-}
 
 func TestPidfdInfo(t *testing.T) {
 	requireRoot(t)

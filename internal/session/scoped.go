@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
+	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 )
 
 // CanScope says why the kernel cannot keep signals inside a domain, or nil.
@@ -50,20 +51,20 @@ func scopeSignals() error {
 	if unix.Gettid() == unix.Getpid() {
 		return errors.New("--scope-signals: on the main thread, which cannot end")
 	}
-	ruleset, err := landlockRuleset(&unix.LandlockRulesetAttr{Scoped: unix.LANDLOCK_SCOPE_SIGNAL})
-	if err != nil {
-		return fmt.Errorf("--scope-signals: %w", err)
+	ruleset, errno := sys.LandlockCreateRuleset(&unix.LandlockRulesetAttr{Scoped: unix.LANDLOCK_SCOPE_SIGNAL})
+	if errno != 0 {
+		return fmt.Errorf("--scope-signals: %w", os.NewSyscallError("landlock_create_ruleset", errno))
 	}
 	defer unix.Close(ruleset)
-	err = landlockRestrict(ruleset)
-	if errors.Is(err, unix.EPERM) {
+	errno = sys.LandlockRestrictSelf(ruleset)
+	if errno == unix.EPERM {
 		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 			return os.NewSyscallError("prctl(PR_SET_NO_NEW_PRIVS)", err)
 		}
-		err = landlockRestrict(ruleset)
+		errno = sys.LandlockRestrictSelf(ruleset)
 	}
-	if err != nil {
-		return fmt.Errorf("--scope-signals: %w", err)
+	if errno != 0 {
+		return fmt.Errorf("--scope-signals: %w", os.NewSyscallError("landlock_restrict_self", errno))
 	}
 	return nil
 }

@@ -1,6 +1,6 @@
 #include "textflag.h"
 
-// The life of a holder: see holder_unsafe.go, whose struct R12 points to. It shares the stack
+// The life of a holder: see holder.go, whose struct R12 points to. It shares the stack
 // of the thread that started it, and so touches none: no calls, no signals, only registers.
 
 #define state 0

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 )
 
 // Pins keep the numbers of tasks their own: a traced task that dies stays a zombie until
@@ -127,7 +129,7 @@ func (h *holder) seize(tid int32) unix.Errno {
 	h.comeHere()
 	h.tell(holderAsked)
 	for h.state.Load() == holderAsked {
-		h.sleep(holderAsked)
+		sys.FutexWait(&h.state, holderAsked)
 	}
 	errno := unix.Errno(-h.result)
 	if errno != 0 {

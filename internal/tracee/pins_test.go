@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 )
 
 // tracerOf is from /proc/PID/status.
@@ -111,7 +113,7 @@ func TestPinKeepsTheNumber(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	for range 1000 {
-		yield()
+		sys.Yield()
 	}
 	select {
 	case err := <-ended:

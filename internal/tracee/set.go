@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 )
 
 // Set are the tracees of one thread. Precondition of everything: it is called by that
@@ -35,7 +37,7 @@ func (s *Set) Seize(tid int32, options int) unix.Errno {
 
 func (s *Set) seize(tid int32, options int) unix.Errno {
 	s.Held.hold(tid)
-	errno := seize(tid, options)
+	errno := sys.PtraceSeize(tid, options)
 	if errno != 0 {
 		s.Held.drop(tid, false)
 		return errno
@@ -63,7 +65,7 @@ func (s *Set) drop(tid int32, wake bool) {
 
 // Interrupt makes a tracee stop. ESRCH: it is no tracee any more, because another of its
 // threads called execve, or it is dead.
-func (s *Set) Interrupt(tid int32) unix.Errno { return interrupt(tid) }
+func (s *Set) Interrupt(tid int32) unix.Errno { return sys.PtraceInterrupt(tid) }
 
 // Wait waits for the tracee's next stop; not alive: it has ended, and is none any more.
 //
@@ -92,7 +94,7 @@ func (s *Set) Wait(tid int32) (status unix.WaitStatus, alive bool) {
 func giveWay(try int) {
 	const spins = 1000
 	if try < spins {
-		yield()
+		sys.Yield()
 		return
 	}
 	time.Sleep(100 * time.Microsecond) //nolint:forbidigo // nothing would tell of this one alone
@@ -100,7 +102,7 @@ func giveWay(try int) {
 
 // Detach lets a stopped tracee go on, with a signal if that is what it had stopped for.
 func (s *Set) Detach(tid int32, sig unix.Signal) {
-	for detach(tid, sig) != 0 {
+	for sys.PtraceDetach(tid, sig) != 0 {
 		// It was killed in its stop. It stops once more before it ends (PTRACE_O_TRACEEXIT),
 		// or is a zombie that waits for us before its parent.
 		if _, alive := s.Wait(tid); !alive {
@@ -115,7 +117,7 @@ func (s *Set) Detach(tid int32, sig unix.Signal) {
 // our own child the status would be gone.
 func (s *Set) bury(tid int32, dead bool) {
 	if dead && !s.Held.kept(tid) {
-		reap(tid)
+		sys.Reap(tid)
 	}
 	s.drop(tid, true)
 }
@@ -124,7 +126,7 @@ func (s *Set) bury(tid int32, dead bool) {
 // Interrupt's.
 func (s *Set) Release(tid int32) unix.Errno {
 	s.leaving = append(s.leaving, tid)
-	return interrupt(tid)
+	return sys.PtraceInterrupt(tid)
 }
 
 // Forgo is Release, but leaves the tracee alone until LetGo.
@@ -151,7 +153,7 @@ func (s *Set) LetGo(behind func() bool) (all bool) {
 	}
 	start := time.Now()
 	for try := 0; try < leastTries || time.Since(start) < patience; try++ {
-		yield()
+		sys.Yield()
 		if s.sweep(); len(s.leaving) == 0 {
 			return true
 		}

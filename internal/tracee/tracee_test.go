@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 	"github.com/pidfd-shim/pidfd-shim/tests/skip"
 )
 
@@ -111,12 +112,11 @@ func awaitReaper(t *testing.T) {
 
 // nextEvent blocks: only the main thread's own children count.
 func nextEvent() (pid int) {
-	var info [infoSize]byte
 	for {
-		_, _, errno := waitid(unix.P_ALL, 0, &info, unix.WEXITED|unix.WSTOPPED|unix.WCONTINUED|unix.WNOWAIT|unix.WNOTHREAD)
+		child, errno := sys.Waitid(unix.P_ALL, 0, unix.WEXITED|unix.WSTOPPED|unix.WCONTINUED|unix.WNOWAIT|unix.WNOTHREAD)
 		switch errno {
 		case 0:
-			return int(info[16]) | int(info[17])<<8 | int(info[18])<<16
+			return int(child.Tid)
 		case unix.EINTR:
 		default:
 			return 0

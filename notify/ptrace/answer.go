@@ -8,6 +8,7 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/arch"
 	i386 "github.com/pidfd-shim/pidfd-shim/arch/386"
 	"github.com/pidfd-shim/pidfd-shim/arch/amd64"
+	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
@@ -74,12 +75,11 @@ func failure(errno unix.Errno) uint64 { return uint64(-int64(errno)) }
 
 // skip ends a call without running it: number -1, and the result in its place.
 func (t *Tracer) skip(tid int32, result uint64) error {
-	const word = 8
 	for _, poke := range [2]struct {
-		reg   uintptr
+		reg   int
 		value uint64
 	}{{arch.RegOrigRAX, ^uint64(0)}, {arch.RegRAX, result}} {
-		if errno := request(unix.PTRACE_POKEUSR, tid, poke.reg*word, uintptr(poke.value)); errno == unix.ESRCH {
+		if errno := sys.PtracePokeReg(tid, poke.reg, poke.value); errno == unix.ESRCH {
 			return shim.ErrGone
 		} else if errno != 0 {
 			return fmt.Errorf("ptrace(PTRACE_POKEUSR): %w", errno)
@@ -103,7 +103,7 @@ type rewritten struct {
 func (t *Tracer) rewrite(c *shim.Call, task *member, v shim.Verdict) error {
 	call := v.Call
 	t.runs(task, rewritten{hold: call.Hold, as: v})
-	if errno := getRegs(c.Tid, &task.run.before); errno != 0 {
+	if errno := sys.PtraceGetRegs(c.Tid, &task.run.before); errno != 0 {
 		t.returned(task)
 		return shim.ErrGone
 	}
@@ -114,7 +114,7 @@ func (t *Tracer) rewrite(c *shim.Call, task *member, v shim.Verdict) error {
 		order = i386.ArgumentRegs
 	}
 	regs.Place(order, call.Args)
-	if errno := setRegs(c.Tid, &regs); errno != 0 {
+	if errno := sys.PtraceSetRegs(c.Tid, &regs); errno != 0 {
 		t.returned(task)
 		return shim.ErrGone
 	}
@@ -130,7 +130,7 @@ func (t *Tracer) syscallStop(tid int32, task *member) {
 		return
 	}
 	var after arch.Regs
-	if task.running && getRegs(tid, &after) == 0 {
+	if task.running && sys.PtraceGetRegs(tid, &after) == 0 {
 		task.run.putBack(tid, &after)
 	}
 	t.returned(task)
@@ -149,7 +149,7 @@ func (r *rewritten) putBack(tid int32, after *arch.Regs) {
 	before[arch.RegRAX] = after[arch.RegRAX]
 	before[arch.RegOrigRAX] = after[arch.RegOrigRAX]
 	before[arch.RegRIP] = after[arch.RegRIP]
-	_ = setRegs(tid, &before)
+	_ = sys.PtraceSetRegs(tid, &before)
 }
 
 // seen takes a call that is to be reported when its result is known.

@@ -4,6 +4,7 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/arch"
 	i386 "github.com/pidfd-shim/pidfd-shim/arch/386"
 	"github.com/pidfd-shim/pidfd-shim/arch/amd64"
+	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
@@ -93,7 +94,7 @@ func (t *Tracer) born(tid int32, task *member, b birth) {
 		nr = amd64.NumberX32(arch.Close)
 	}
 	s := &steps{abi: b.abi, begun: true, program: &closing{fd: b.closes, nr: nr}}
-	if b.closes < 0 || getRegs(tid, &s.before) != 0 {
+	if b.closes < 0 || sys.PtraceGetRegs(tid, &s.before) != 0 {
 		t.goOn(tid, task, 0)
 		return
 	}

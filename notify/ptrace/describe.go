@@ -7,6 +7,7 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/arch"
 	i386 "github.com/pidfd-shim/pidfd-shim/arch/386"
 	"github.com/pidfd-shim/pidfd-shim/arch/amd64"
+	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
@@ -20,25 +21,25 @@ func (t *Tracer) describe(tid int32, c *shim.Call) bool {
 	if t.Tagged {
 		return t.describeByTag(tid, c)
 	}
-	var info syscallInfo
-	switch errno := getSyscallInfo(tid, &info); {
+	var info sys.PtraceSyscallInfo
+	switch errno := sys.PtraceGetSyscallInfo(tid, &info); {
 	case errno == unix.EIO || errno == unix.EINVAL: // before 5.3
 		t.Tagged = true
 		return t.describeByTag(tid, c)
-	case errno != 0 || info.op != syscallInfoSeccomp:
+	case errno != 0 || info.Op != unix.PTRACE_SYSCALL_INFO_SECCOMP:
 		return false
 	}
-	c.Frame = arch.Frame{Arch: info.arch, Nr: uint32(info.nr), IP: info.ip, Raw: info.args}
+	c.Frame = arch.Frame{Arch: info.Arch, Nr: uint32(info.Nr), IP: info.IP, Raw: info.Args}
 	abi, known := c.Frame.ABI()
-	return known && info.retData == uint32(abi)
+	return known && info.RetData == uint32(abi)
 }
 
 // describeByTag believes the tag as long as nobody inside can have added a filter, and
 // from then on where the instruction says the same.
 func (t *Tracer) describeByTag(tid int32, c *shim.Call) bool {
-	tag, errno := eventMsg(tid)
+	tag, errno := sys.PtraceEventMsg(tid)
 	var regs arch.Regs
-	if errno != 0 || getRegs(tid, &regs) != 0 {
+	if errno != 0 || sys.PtraceGetRegs(tid, &regs) != 0 {
 		return false
 	}
 	c.Frame = arch.Frame{Arch: arch.AuditArchX86_64, Nr: uint32(regs[arch.RegOrigRAX]), IP: regs[arch.RegRIP]}

@@ -6,6 +6,7 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/arch"
 	i386 "github.com/pidfd-shim/pidfd-shim/arch/386"
 	"github.com/pidfd-shim/pidfd-shim/arch/amd64"
+	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 	"github.com/pidfd-shim/pidfd-shim/internal/tracee"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
@@ -165,7 +166,7 @@ func (h *Hopper) run() (ran bool) {
 		return true // nobody is left to ask again
 	}
 	var before arch.Regs
-	if what == eventSignal || getRegs(h.caller, &before) != 0 || before[arch.RegRIP] != h.ip {
+	if what == eventSignal || sys.PtraceGetRegs(h.caller, &before) != 0 || before[arch.RegRIP] != h.ip {
 		// A signal came first and is yet to be delivered, or its handler was entered.
 		h.detach(what, sig)
 		return false
@@ -190,11 +191,10 @@ const borrowed = unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_EXITKILL
 // enter makes the caller execute its call instruction again, up to the stop at the
 // call's entry. Signals wait meanwhile, as they would have for the call.
 func (h *Hopper) enter(before *arch.Regs) bool {
-	_ = request(unix.PTRACE_SETOPTIONS, h.caller, 0, borrowed)
-	var mask uint64
-	_ = sigmask(unix.PTRACE_GETSIGMASK, h.caller, &mask)
+	_ = sys.PtraceSetOptions(h.caller, borrowed)
+	mask, _ := sys.PtraceGetSigmask(h.caller)
 	everything := ^uint64(0)
-	_ = sigmask(unix.PTRACE_SETSIGMASK, h.caller, &everything)
+	_ = sys.PtraceSetSigmask(h.caller, everything)
 	regs := *before
 	regs[arch.RegRIP] = h.ip - callInstruction
 	regs[arch.RegRAX] = h.call.Nr
@@ -204,7 +204,7 @@ func (h *Hopper) enter(before *arch.Regs) bool {
 		order = i386.ArgumentRegs
 	}
 	regs.Place(order, h.call.Args)
-	_ = setRegs(h.caller, &regs)
+	_ = sys.PtraceSetRegs(h.caller, &regs)
 	alive := h.toSyscallStop(Borrowed)
 	if !alive {
 		return false
@@ -212,8 +212,8 @@ func (h *Hopper) enter(before *arch.Regs) bool {
 	// What was decided must be what is about to run: the instruction is in memory that
 	// others may share.
 	var at arch.Regs
-	if getRegs(h.caller, &at) != 0 || uint32(at[arch.RegOrigRAX]) != uint32(h.call.Nr) || at.Pick(order) != h.call.Args {
-		_ = request(unix.PTRACE_POKEUSR, h.caller, arch.RegOrigRAX*8, ^uintptr(0))
+	if sys.PtraceGetRegs(h.caller, &at) != 0 || uint32(at[arch.RegOrigRAX]) != uint32(h.call.Nr) || at.Pick(order) != h.call.Args {
+		_ = sys.PtracePokeReg(h.caller, arch.RegOrigRAX, ^uint64(0))
 	}
 	// The call may be notified again, and a signal that is pending ends that wait before it is
 	// received, with EINTR for the caller. So signals wait on, but for the one that is sent:
@@ -221,7 +221,7 @@ func (h *Hopper) enter(before *arch.Regs) bool {
 	// (kernel/signal.c, complete_signal, sig_ignored).
 	h.mask = mask
 	waiting := everything&^h.sent() | mask
-	_ = sigmask(unix.PTRACE_SETSIGMASK, h.caller, &waiting)
+	_ = sys.PtraceSetSigmask(h.caller, waiting)
 	h.at(Entered)
 	return true
 }
@@ -247,9 +247,9 @@ func (h *Hopper) leave(before *arch.Regs) (ran, alive bool) {
 	if !h.toSyscallStop(Running) {
 		return true, false
 	}
-	_ = sigmask(unix.PTRACE_SETSIGMASK, h.caller, &h.mask)
+	_ = sys.PtraceSetSigmask(h.caller, h.mask)
 	var after arch.Regs
-	if getRegs(h.caller, &after) != 0 {
+	if sys.PtraceGetRegs(h.caller, &after) != 0 {
 		return true, true
 	}
 	ran = !isRestart(after[arch.RegRAX])
@@ -259,7 +259,7 @@ func (h *Hopper) leave(before *arch.Regs) (ran, alive bool) {
 		regs[arch.RegOrigRAX] = ^uint64(0)
 		h.result = shim.ResultOf(after[arch.RegRAX])
 	}
-	_ = setRegs(h.caller, &regs)
+	_ = sys.PtraceSetRegs(h.caller, &regs)
 	h.at(Restored)
 	return ran, true
 }
@@ -277,7 +277,7 @@ func isRestart(rax uint64) bool {
 func (h *Hopper) toSyscallStop(now Step) bool {
 	sig := unix.Signal(0)
 	for {
-		if request(unix.PTRACE_SYSCALL, h.caller, 0, uintptr(sig)) != 0 {
+		if sys.PtraceResume(unix.PTRACE_SYSCALL, h.caller, sig) != 0 {
 			h.detach(eventSyscall, 0) // killed in its stop
 			return false
 		}

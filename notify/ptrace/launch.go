@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
+	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 )
 
 // Fork starts COMMAND from the calling thread with the given attributes. With Ptrace
@@ -83,10 +84,10 @@ func (l *Launcher) hand(pid, slot int) error {
 	if err := waitFor(pid, 0, unix.WaitStatus.Stopped); err != nil {
 		return err
 	}
-	if errno := setSigmask(int32(pid), l.Blocked); errno != 0 {
+	if errno := sys.PtraceSetSigmask(int32(pid), l.Blocked); errno != 0 {
 		return os.NewSyscallError("ptrace(PTRACE_SETSIGMASK)", errno)
 	}
-	if errno := request(unix.PTRACE_DETACH, int32(pid), 0, uintptr(unix.SIGSTOP)); errno != 0 {
+	if errno := sys.PtraceDetach(int32(pid), unix.SIGSTOP); errno != 0 {
 		return os.NewSyscallError("ptrace(PTRACE_DETACH)", errno)
 	}
 	if err := waitFor(pid, unix.WUNTRACED, unix.WaitStatus.Stopped); err != nil {

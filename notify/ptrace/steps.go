@@ -6,6 +6,7 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/arch"
 	i386 "github.com/pidfd-shim/pidfd-shim/arch/386"
 	"github.com/pidfd-shim/pidfd-shim/arch/amd64"
+	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
@@ -29,7 +30,7 @@ type steps struct {
 // begin runs a program in a tracee that stands at a filter's stop.
 func (t *Tracer) begin(c *shim.Call, task *member, v shim.Verdict) error {
 	s := &steps{program: v.Steps, abi: c.ABI, as: v}
-	if getRegs(c.Tid, &s.before) != 0 {
+	if sys.PtraceGetRegs(c.Tid, &s.before) != 0 {
 		v.Steps.Gone()
 		return shim.ErrGone
 	}
@@ -67,7 +68,7 @@ func (t *Tracer) advance(tid int32, task *member, result int64) {
 		s.entering, s.opens = true, step.Waits                              // before its entry a handler would begin with our registers
 	}
 	s.begun = true
-	_ = setRegs(tid, &regs) // one that was killed ends
+	_ = sys.PtraceSetRegs(tid, &regs) // one that was killed ends
 	t.resume(unix.PTRACE_SYSCALL, tid, 0)
 }
 
@@ -77,11 +78,11 @@ func (s *steps) close(tid int32, all bool) {
 	case all == s.closed:
 	case all:
 		var errno unix.Errno
-		if s.mask, errno = getSigmask(tid); errno == 0 {
-			s.closed = setSigmask(tid, ^uint64(0)) == 0
+		if s.mask, errno = sys.PtraceGetSigmask(tid); errno == 0 {
+			s.closed = sys.PtraceSetSigmask(tid, ^uint64(0)) == 0
 		}
 	default:
-		_ = setSigmask(tid, s.mask)
+		_ = sys.PtraceSetSigmask(tid, s.mask)
 		s.closed = false
 	}
 }
@@ -96,7 +97,7 @@ func (t *Tracer) stepped(tid int32, task *member) {
 		return
 	}
 	var after arch.Regs
-	if getRegs(tid, &after) == 0 { // else it was killed, and its end comes
+	if sys.PtraceGetRegs(tid, &after) == 0 { // else it was killed, and its end comes
 		t.advance(tid, task, int64(after[arch.RegRAX]))
 	}
 }
@@ -111,7 +112,7 @@ func (t *Tracer) endSteps(tid int32, task *member, value int64) {
 	if !isRestart(uint64(value)) {
 		regs[arch.RegOrigRAX] = ^uint64(0)
 	}
-	_ = setRegs(tid, &regs)
+	_ = sys.PtraceSetRegs(tid, &regs)
 	if s.seen != nil && !isRestart(uint64(value)) {
 		s.seen.Record.Result = shim.ResultOf(uint64(value))
 	}

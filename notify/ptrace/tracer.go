@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/arch/amd64"
+	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
@@ -76,7 +77,7 @@ func New(pid int32, seized func(error), log *slog.Logger) *Tracer {
 // seize takes COMMAND and waits for the stop that it is in.
 func (t *Tracer) seize() error {
 	pid := t.command
-	if errno := request(unix.PTRACE_SEIZE, pid, 0, options); errno != 0 {
+	if errno := sys.PtraceSeize(pid, options); errno != 0 {
 		return fmt.Errorf("trace process %d: %w: is it traced already, or does Yama forbid it (/proc/sys/kernel/yama/ptrace_scope)?", pid, errno)
 	}
 	t.see(pid)
@@ -99,9 +100,9 @@ func (t *Tracer) seize() error {
 // expectCont makes COMMAND ready for the SIGCONT that starts it: a COMMAND that was
 // born with SIGCONT blocked would otherwise find ours pending.
 func (t *Tracer) expectCont(pid int32) error {
-	mask, errno := getSigmask(pid)
+	mask, errno := sys.PtraceGetSigmask(pid)
 	if errno == 0 {
-		errno = setSigmask(pid, mask&^(1<<(unix.SIGCONT-1)))
+		errno = sys.PtraceSetSigmask(pid, mask&^(1<<(unix.SIGCONT-1)))
 	}
 	if errno != 0 {
 		return fmt.Errorf("trace process %d: its signal mask: %w", pid, errno)
@@ -167,7 +168,7 @@ func (t *Tracer) handle(tid int32, status unix.WaitStatus, c *shim.Call) bool {
 	case eventSignal:
 		if sig == unix.SIGCONT && t.continuing && tid == t.command {
 			sig, t.continuing = 0, false // ours: COMMAND is not to see it
-			_ = setSigmask(tid, t.blocked)
+			_ = sys.PtraceSetSigmask(tid, t.blocked)
 		}
 		if sig == unix.SIGSTOP && t.spared(tid) {
 			sig = 0
@@ -178,7 +179,7 @@ func (t *Tracer) handle(tid int32, status unix.WaitStatus, c *shim.Call) bool {
 		t.resume(unix.PTRACE_LISTEN, tid, 0)
 		return false
 	case eventFork:
-		if child, errno := eventMsg(tid); errno == 0 {
+		if child, errno := sys.PtraceEventMsg(tid); errno == 0 {
 			t.announce(int32(child))
 			t.forked(task, int32(child))
 		}
@@ -226,7 +227,7 @@ func (t *Tracer) called(tid int32, task *member, c *shim.Call) bool {
 
 // resume lets a tracee go on. One that was killed meanwhile is ESRCH: its end comes.
 func (t *Tracer) resume(how int, tid int32, sig unix.Signal) {
-	if errno := request(how, tid, 0, uintptr(sig)); errno != 0 && errno != unix.ESRCH {
+	if errno := sys.PtraceResume(how, tid, sig); errno != 0 && errno != unix.ESRCH {
 		t.Log.Error("resume a tracee", "tid", tid, "error", errno)
 	}
 }
@@ -235,7 +236,7 @@ func (t *Tracer) resume(how int, tid int32, sig unix.Signal) {
 // the init of a pid namespace, from inside it, where the sender has a number.
 func (t *Tracer) spared(tid int32) bool {
 	var info [128]byte
-	if getSiginfo(tid, &info) != 0 {
+	if sys.PtraceGetSiginfo(tid, &info) != 0 {
 		return false
 	}
 	record := amd64.DecodeSiginfo(info[:])
@@ -260,5 +261,5 @@ func (t *Tracer) Blocked(c *shim.Call) error {
 func inSeccompStop(tid int32) bool {
 	var info [128]byte
 	const code = uint32(unix.SIGTRAP) | unix.PTRACE_EVENT_SECCOMP<<8 // kernel/signal.c, ptrace_do_notify
-	return getSiginfo(tid, &info) == 0 && binary.LittleEndian.Uint32(info[8:]) == code
+	return sys.PtraceGetSiginfo(tid, &info) == 0 && binary.LittleEndian.Uint32(info[8:]) == code
 }

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
@@ -164,13 +165,13 @@ func (t *Tracer) letGo(tid int32, task *member) {
 		return
 	}
 	t.drop(tid, task)
-	_ = request(unix.PTRACE_DETACH, tid, 0, 0)
+	_ = sys.PtraceDetach(tid, 0)
 }
 
 // execed follows a thread that called execve and now has its leader's id
 // (PTRACE_EVENT_EXEC, "execve(2) under ptrace"): its former id is in the message.
 func (t *Tracer) execed(tid int32) {
-	former, errno := eventMsg(tid)
+	former, errno := sys.PtraceEventMsg(tid)
 	if errno == 0 && int32(former) != tid {
 		t.forget(int32(former))
 		t.forget(tid) // the leader: it may have died in whatever call it was, without a word

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 )
 
 // A call that names its target by a number, which somebody holds, returns within
@@ -41,11 +43,11 @@ func (t *Tracer) next() (tid int32, status unix.WaitStatus, err error) {
 func (t *Tracer) takeAll() {
 	t.taken = t.taken[:0]
 	for {
-		tid, status, errno := waitid(unix.P_ALL, 0, unix.WALL|unix.WNOTHREAD|unix.WSTOPPED|unix.WNOHANG)
-		if errno != 0 || tid == 0 {
+		got, errno := sys.Waitid(unix.P_ALL, 0, unix.WALL|unix.WNOTHREAD|unix.WSTOPPED|unix.WNOHANG)
+		if errno != 0 || got.Tid == 0 {
 			return
 		}
-		t.taken = append(t.taken, stop{tid, status})
+		t.taken = append(t.taken, stop{got.Tid, got.WaitStatus()})
 	}
 }
 
@@ -57,18 +59,18 @@ func (t *Tracer) wait() (tid int32, status unix.WaitStatus, err error) {
 		return int32(got), status, err
 	}
 	for {
-		tid, status, errno := waitid(unix.P_ALL, 0, flags|unix.WEXITED|unix.WSTOPPED|unix.WNOWAIT)
+		seen, errno := sys.Waitid(unix.P_ALL, 0, flags|unix.WEXITED|unix.WSTOPPED|unix.WNOWAIT)
 		switch {
 		case errno != 0:
 			return 0, 0, errno
-		case tid == 0:
+		case seen.Tid == 0:
 			return 0, 0, nil
-		case !status.Stopped():
-			return t.bury(tid)
+		case !seen.Stopped():
+			return t.bury(seen.Tid)
 		}
-		tid, status, errno = waitid(unix.P_PID, tid, unix.WALL|unix.WNOTHREAD|unix.WSTOPPED|unix.WNOHANG)
-		if errno != 0 || tid != 0 { // else it was killed in its stop
-			return tid, status, asError(errno)
+		got, errno := sys.Waitid(unix.P_PID, seen.Tid, unix.WALL|unix.WNOTHREAD|unix.WSTOPPED|unix.WNOHANG)
+		if errno != 0 || got.Tid != 0 { // else it was killed in its stop
+			return got.Tid, got.WaitStatus(), sys.Err(errno)
 		}
 	}
 }
@@ -85,13 +87,6 @@ func (t *Tracer) waitFlags() (flags int, careful bool) {
 	return unix.WALL | unix.WNOTHREAD, t.kept > 0 || t.Ends != nil && !t.Ends.Empty()
 }
 
-func asError(errno unix.Errno) error {
-	if errno == 0 {
-		return nil
-	}
-	return errno
-}
-
 // bury reaps a zombie that nobody holds. One who is held stands before everybody else in
 // the wait for all: then stops alone are waited for, and the ends of those who hold.
 func (t *Tracer) bury(tid int32) (int32, unix.WaitStatus, error) {
@@ -101,15 +96,15 @@ func (t *Tracer) bury(tid int32) (int32, unix.WaitStatus, error) {
 		if t.Ends != nil {
 			t.Ends.Ended(tid)
 		}
-		tid, status, errno := waitid(unix.P_PID, tid, unix.WALL|unix.WNOTHREAD|unix.WEXITED|unix.WNOHANG)
+		got, errno := sys.Waitid(unix.P_PID, tid, unix.WALL|unix.WNOTHREAD|unix.WEXITED|unix.WNOHANG)
 		t.mu.Unlock()
-		return tid, status, asError(errno)
+		return got.Tid, got.WaitStatus(), sys.Err(errno)
 	}
 	callers := t.callers()
 	t.mu.Unlock()
-	got, status, errno := waitid(unix.P_ALL, 0, unix.WALL|unix.WNOTHREAD|unix.WSTOPPED|unix.WNOHANG)
-	if errno == 0 && got != 0 {
-		return got, status, nil
+	got, errno := sys.Waitid(unix.P_ALL, 0, unix.WALL|unix.WNOTHREAD|unix.WSTOPPED|unix.WNOHANG)
+	if errno == 0 && got.Tid != 0 {
+		return got.Tid, got.WaitStatus(), nil
 	}
 	for _, caller := range callers {
 		if t.Ended(caller.tid) {

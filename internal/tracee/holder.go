@@ -3,9 +3,10 @@ package tracee
 import (
 	"structs"
 	"sync/atomic"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 )
 
 // holder is a task of this process that runs holder_amd64.s and nothing of Go. That has the
@@ -44,23 +45,15 @@ func cloneHolder(h *holder) int64
 
 func (h *holder) tell(state uint32) {
 	h.state.Store(state)
-	const futexWake = 1 | 128 // FUTEX_WAKE_PRIVATE
-	_, _, _ = unix.RawSyscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(&h.state)), futexWake, 1, 0, 0, 0)
+	sys.FutexWake(&h.state)
 }
 
 // comeHere has the task run on this processor, which is about to wait for it. To wake another
 // one takes longer than all that the task does.
 func (h *holder) comeHere() {
-	var cpu uint32
-	_, _, errno := unix.RawSyscall(unix.SYS_GETCPU, uintptr(unsafe.Pointer(&cpu)), 0, 0)
+	cpu, errno := sys.Processor()
 	var here unix.CPUSet
-	if here.Set(int(cpu)); errno == 0 {
-		_, _, _ = unix.RawSyscall(unix.SYS_SCHED_SETAFFINITY, uintptr(h.tid), unsafe.Sizeof(here), uintptr(unsafe.Pointer(&here)))
+	if here.Set(cpu); errno == 0 {
+		_ = sys.SetAffinity(h.tid, &here)
 	}
-}
-
-// sleep returns when the state is another, or may be.
-func (h *holder) sleep(state uint32) {
-	const futexWait = 0 | 128 // FUTEX_WAIT_PRIVATE
-	_, _, _ = unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(&h.state)), futexWait, uintptr(state), 0, 0, 0)
 }
