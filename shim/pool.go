@@ -42,6 +42,7 @@ type Pool struct {
 	stopped   bool          // see Stop
 	closed    bool
 	looking   *sync.Cond // the watch: somebody is served
+	room      *time.Timer
 	ended     sync.WaitGroup
 }
 
@@ -56,9 +57,8 @@ const leastWorkers = 3
 
 // NewPool starts the threads. It returns when all run.
 func NewPool(n Threads) (*Pool, error) {
-	haveRoom()
 	workers := max(n.Workers, leastWorkers)
-	p := &Pool{served: map[*Supervisor]struct{}{}}
+	p := &Pool{served: map[*Supervisor]struct{}{}, room: haveRoom()}
 	p.shared.epoll, p.looking = -1, sync.NewCond(&p.mu)
 	p.shared.source.pool = p
 	if err := unix.Pipe2(p.sleep[:], unix.O_CLOEXEC); err != nil {
@@ -80,12 +80,16 @@ func NewPool(n Threads) (*Pool, error) {
 }
 
 // haveRoom has the heap grow beforehand, for the same reason as threads: what is freed stays
-// mapped, and is taken again. It is not touched, and costs no memory.
-func haveRoom() {
+// mapped, and is taken again. It is not touched, and costs no memory. The collection that frees
+// it costs as much as all the rest of a start: a program that ends at once is spared it.
+func haveRoom() *time.Timer {
 	roomTaken = make([]byte, room)
 	roomTaken = nil
-	runtime.GC() // else the next collection comes when there is twice as much
+	return time.AfterFunc(roomAfter, runtime.GC) // else the next comes when there is twice as much
 }
+
+// roomAfter is longer than a short command takes, and shorter than what eats up memory.
+const roomAfter = 100 * time.Millisecond
 
 // room is several times what a supervisor in a storm of calls has.
 const room = 32 << 20
@@ -109,6 +113,7 @@ func (p *Pool) Close() {
 	p.looking.Broadcast()
 	p.unlock()
 	p.ended.Wait()
+	p.room.Stop()
 	_ = unix.Close(p.sleep[0])
 	_ = unix.Close(p.sleep[1])
 	p.shared.close()
