@@ -91,14 +91,14 @@ func (d *denials) write(m markup) {
 
 func (d *denialRow) write(m markup) {
 	m.put(`
-<tr><td class="time">%s<small class="name">%s</small></td>
-<td><span class="name">%s</span><small class="name">%s</small>`, d.Time, d.times(), d.Caller, d.CallerExe)
+<tr><td class="time" title="time">%s<small class="name">%s</small></td>
+<td title="caller"><span class="name">%s</span><small class="name">%s</small>`, d.Time, d.times(), d.Caller, d.CallerExe)
 	if d.Container != "" {
 		m.put(`<small class="name">in %s</small>`, d.Container)
 	}
 	m.put(`</td>
-<td><span class="name">%s</span><small class="name">%s</small></td>
-<td>%s<small class="name">%s</small></td><td class="name">%s</td><td>%s</td></tr>`,
+<td title="target"><span class="name">%s</span><small class="name">%s</small></td>
+<td title="signal">%s<small class="name">%s</small></td><td title="rule" class="name">%s</td><td title="errno">%s</td></tr>`,
 		d.Target, d.TargetExe, d.Signal, d.SyscallName, d.Rule, d.Errno)
 }
 
@@ -131,7 +131,7 @@ func (t *Timeline) write(m markup) {
 		return
 	}
 	m.put(`
-<svg viewBox="0 0 %d %d" role="img" aria-label="calls by time">
+<div class="scroll"><svg viewBox="0 0 %d %d" role="img" aria-label="calls by time">
 <text x="0" y="12">calls in the highest bar: %d; a bar is %s</text>`, t.Width, t.Height, t.Top, t.Step)
 	each(m, t.Bars, "\n<rect class=\"bar %s\" x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\"><title>%s</title></rect>",
 		func(b *Bar) []any { return []any{b.Class, b.X, b.Y, b.W, b.H, b.Title} })
@@ -139,7 +139,7 @@ func (t *Timeline) write(m markup) {
 	each(m, t.Ticks, "\n<text x=\"%v\" y=\"184\" text-anchor=\"%s\">%s</text>",
 		func(k *Tick) []any { return []any{k.X, k.Align, k.Text} })
 	m.put(`
-</svg>
+</svg></div>
 <p class="quiet"><span class="key deny"></span>denied by a rule<span class="key error"></span>failed with the kernel's errno<span class="key allow"></span>allowed</p>
 `)
 }
