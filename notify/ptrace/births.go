@@ -27,57 +27,71 @@ func newBirths() births {
 	return births{parked: map[int32]struct{}{}, expected: map[int32]birth{}}
 }
 
-// await keeps count of the calls that may have a child of whom a program wants to know.
-func (t *Tracer) await(s *steps, awaits bool) {
+// count keeps count of the calls that may have a child of whom a program wants to know. With the
+// last of them those go who wait.
+func (b *births) count(s *steps, awaits bool) (free []int32) {
 	switch {
 	case awaits && !s.awaits:
-		t.awaited++
+		b.awaited++
 	case !awaits && s.awaits:
-		t.awaited--
+		b.awaited--
 	}
 	s.awaits = awaits
-	if t.awaited > 0 {
-		return
+	if b.awaited > 0 {
+		return nil
 	}
-	for tid := range t.parked {
-		delete(t.parked, tid)
-		t.goOn(tid, t.see(tid), 0)
+	for tid := range b.parked {
+		delete(b.parked, tid)
+		free = append(free, tid)
+	}
+	return free
+}
+
+// forget drops who is no tracee any more.
+func (b *births) forget(tid int32) {
+	delete(b.parked, tid)
+	delete(b.expected, tid)
+}
+
+func (r *runs) await(s *steps, awaits bool) {
+	for _, tid := range r.births.count(s, awaits) {
+		r.goOn(r.table.see(tid), 0)
 	}
 }
 
 // forked is a tracee's stop for a child of its own.
-func (t *Tracer) forked(task *member, child int32) {
-	if t.awaited == 0 {
+func (r *runs) forked(task *member, child int32) {
+	if r.births.awaited == 0 {
 		return
 	}
 	b, s := birth{closes: -1}, task.steps
 	if s != nil && s.awaits {
 		b = birth{s.abi, s.program.Forked(child)}
 	}
-	if _, parked := t.parked[child]; parked {
-		delete(t.parked, child)
-		t.born(child, t.see(child), b)
+	if _, parked := r.births.parked[child]; parked {
+		delete(r.births.parked, child)
+		r.born(r.table.see(child), b)
 	} else {
-		t.expected[child] = b
+		r.births.expected[child] = b
 	}
 	if s != nil {
-		t.await(s, false)
+		r.await(s, false)
 	}
 }
 
 // first handles a tracee's first stop. False: it goes on as from any other.
-func (t *Tracer) first(tid int32, task *member) bool {
+func (r *runs) first(task *member) bool {
 	if task.started {
 		return false
 	}
 	task.started = true
-	b, known := t.expected[tid]
-	delete(t.expected, tid)
+	b, known := r.births.expected[task.tid]
+	delete(r.births.expected, task.tid)
 	switch {
 	case known && b.closes >= 0:
-		t.born(tid, task, b)
-	case !known && t.awaited > 0:
-		t.parked[tid] = struct{}{}
+		r.born(task, b)
+	case !known && r.births.awaited > 0:
+		r.births.parked[task.tid] = struct{}{}
 	default:
 		return false
 	}
@@ -85,7 +99,7 @@ func (t *Tracer) first(tid int32, task *member) bool {
 }
 
 // born lets a new tracee go.
-func (t *Tracer) born(tid int32, task *member, b birth) {
+func (r *runs) born(task *member, b birth) {
 	nr := amd64.Number(arch.Close)
 	switch b.abi {
 	case arch.I386:
@@ -94,11 +108,11 @@ func (t *Tracer) born(tid int32, task *member, b birth) {
 		nr = amd64.NumberX32(arch.Close)
 	}
 	s := &steps{abi: b.abi, begun: true, program: &closing{fd: b.closes, nr: nr}}
-	if b.closes < 0 || sys.PtraceGetRegs(tid, &s.before) != 0 {
-		t.goOn(tid, task, 0)
+	if b.closes < 0 || sys.PtraceGetRegs(task.tid, &s.before) != 0 {
+		r.goOn(task, 0)
 		return
 	}
-	t.run(tid, task, s)
+	r.run(task, s)
 }
 
 // closing is the program that closes one descriptor, in a child that returns from fork: 0.

@@ -15,17 +15,23 @@ import (
 // int $0x80 of 64-bit code from a 64-bit call. A filter added inside can forge it: of
 // two that say RET_TRACE the newer one's data counts.
 
+// decoder tells what a stop is. It belongs to the tracer's thread.
+type decoder struct {
+	tagged   bool // as Tracer.Tagged, from the start or once the kernel has said so
+	filtered bool // a filter may have been added inside: tags can be forged
+}
+
 // describe fills the call that a tracee stopped in. False: not one that our filter
 // stopped, or not known which; without a tracer RET_TRACE is ENOSYS, so that is that.
-func (t *Tracer) describe(tid int32, c *shim.Call) bool {
-	if t.Tagged {
-		return t.describeByTag(tid, c)
+func (d *decoder) describe(tid int32, c *shim.Call) bool {
+	if d.tagged {
+		return d.describeByTag(tid, c)
 	}
 	var info sys.PtraceSyscallInfo
 	switch errno := sys.PtraceGetSyscallInfo(tid, &info); {
 	case errno == unix.EIO || errno == unix.EINVAL: // before 5.3
-		t.Tagged = true
-		return t.describeByTag(tid, c)
+		d.tagged = true
+		return d.describeByTag(tid, c)
 	case errno != 0 || info.Op != unix.PTRACE_SYSCALL_INFO_SECCOMP:
 		return false
 	}
@@ -36,7 +42,7 @@ func (t *Tracer) describe(tid int32, c *shim.Call) bool {
 
 // describeByTag believes the tag as long as nobody inside can have added a filter, and
 // from then on where the instruction says the same.
-func (t *Tracer) describeByTag(tid int32, c *shim.Call) bool {
+func (d *decoder) describeByTag(tid int32, c *shim.Call) bool {
 	tag, errno := sys.PtraceEventMsg(tid)
 	var regs arch.Regs
 	if errno != 0 || sys.PtraceGetRegs(tid, &regs) != 0 {
@@ -53,16 +59,16 @@ func (t *Tracer) describeByTag(tid int32, c *shim.Call) bool {
 	}
 	read, is64 := entryBytes(tid, &regs), regs[arch.RegCS] == userCS
 	c.Frame.Entry = entryOf(read, is64)
-	return !t.filtered || agrees(arch.ABI(tag), read, is64)
+	return !d.filtered || agrees(arch.ABI(tag), read, is64)
 }
 
 // filters notes a call that can add a filter, before it has run.
-func (t *Tracer) filters(c *shim.Call) bool {
+func (d *decoder) filters(c *shim.Call) bool {
 	what := c.Decode()
 	if what != arch.Seccomp && what != arch.Prctl {
 		return false
 	}
-	t.filtered = true
+	d.filtered = true
 	return true
 }
 

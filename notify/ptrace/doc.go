@@ -10,5 +10,7 @@
 // on the supervisor's own threads (hop.go), or by a process that outlives it (remote.go asks,
 // hops.go answers).
 //
-// Read tracer.go first.
+// Read tracer.go first: start.go has COMMAND until it runs, wait.go takes what happens, describe.go says
+// which call a stop is, table.go whom the tracer has, runs.go what they make in their calls' place
+// (steps.go a row of calls, births.go with children), holds.go whose numbers are held.
 package ptrace

@@ -28,33 +28,33 @@ type steps struct {
 }
 
 // begin runs a program in a tracee that stands at a filter's stop.
-func (t *Tracer) begin(c *shim.Call, task *member, v shim.Verdict) error {
+func (r *runs) begin(c *shim.Call, task *member, v shim.Verdict) error {
 	s := &steps{program: v.Steps, abi: c.ABI, as: v}
 	if sys.PtraceGetRegs(c.Tid, &s.before) != 0 {
 		v.Steps.Gone()
 		return shim.ErrGone
 	}
 	s.seen = seen(c)
-	t.run(c.Tid, task, s)
+	r.run(task, s)
 	return nil
 }
 
-func (t *Tracer) run(tid int32, task *member, s *steps) {
-	t.runs(task, rewritten{own: true})
+func (r *runs) run(task *member, s *steps) {
+	r.table.runs(task, rewritten{own: true})
 	task.steps = s
-	t.advance(tid, task, 0)
+	r.advance(task, 0)
 }
 
 // advance has the tracee make the program's next call, or ends it.
-func (t *Tracer) advance(tid int32, task *member, result int64) {
+func (r *runs) advance(task *member, result int64) {
 	s := task.steps
 	step := s.program.Next(result)
-	t.await(s, step.Forks)
+	r.await(s, step.Forks)
 	if step.Done {
-		t.endSteps(tid, task, step.Value)
+		r.endSteps(task, step.Value)
 		return
 	}
-	s.close(tid, !step.Waits || s.begun)
+	s.close(task.tid, !step.Waits || s.begun)
 	regs := s.before
 	order := amd64.ArgumentRegs
 	if s.abi == arch.I386 {
@@ -68,8 +68,8 @@ func (t *Tracer) advance(tid int32, task *member, result int64) {
 		s.entering, s.opens = true, step.Waits                              // before its entry a handler would begin with our registers
 	}
 	s.begun = true
-	_ = sys.PtraceSetRegs(tid, &regs) // one that was killed ends
-	t.resume(unix.PTRACE_SYSCALL, tid, 0)
+	_ = sys.PtraceSetRegs(task.tid, &regs) // one that was killed ends
+	r.resume(unix.PTRACE_SYSCALL, task.tid, 0)
 }
 
 // close blocks every signal, or none but those that the tracee has blocked itself.
@@ -88,53 +88,53 @@ func (s *steps) close(tid int32, all bool) {
 }
 
 // stepped is a stop at an entry or exit of a call that a program makes.
-func (t *Tracer) stepped(tid int32, task *member) {
+func (r *runs) stepped(task *member) {
 	s := task.steps
 	if s.entering {
 		s.entering = false
-		s.close(tid, !s.opens)
-		t.resume(unix.PTRACE_SYSCALL, tid, 0)
+		s.close(task.tid, !s.opens)
+		r.resume(unix.PTRACE_SYSCALL, task.tid, 0)
 		return
 	}
 	var after arch.Regs
-	if sys.PtraceGetRegs(tid, &after) == 0 { // else it was killed, and its end comes
-		t.advance(tid, task, int64(after[arch.RegRAX]))
+	if sys.PtraceGetRegs(task.tid, &after) == 0 { // else it was killed, and its end comes
+		r.advance(task, int64(after[arch.RegRAX]))
 	}
 }
 
 // endSteps puts the tracee's registers back, with the result. One that says that the call is to
 // be made again means the tracee's own.
-func (t *Tracer) endSteps(tid int32, task *member, value int64) {
+func (r *runs) endSteps(task *member, value int64) {
 	s := task.steps
-	s.close(tid, false)
+	s.close(task.tid, false)
 	regs := s.before
 	regs[arch.RegRAX] = uint64(value)
 	if !isRestart(uint64(value)) {
 		regs[arch.RegOrigRAX] = ^uint64(0)
 	}
-	_ = sys.PtraceSetRegs(tid, &regs)
+	_ = sys.PtraceSetRegs(task.tid, &regs)
 	if s.seen != nil && !isRestart(uint64(value)) {
 		s.seen.Record.Result = shim.ResultOf(uint64(value))
 	}
 	task.steps = nil
-	t.finished(task, s)
-	t.resume(unix.PTRACE_CONT, tid, 0)
+	r.finished(task, s)
+	r.resume(unix.PTRACE_CONT, task.tid, 0)
 }
 
 // abandon is the end of a tracee in the middle of a program.
-func (t *Tracer) abandon(task *member) {
+func (r *runs) abandon(task *member) {
 	s := task.steps
 	if s == nil {
 		return
 	}
 	task.steps = nil
-	t.await(s, false)
+	r.await(s, false)
 	s.program.Gone()
-	t.finished(task, s)
+	r.finished(task, s)
 }
 
-func (t *Tracer) finished(task *member, s *steps) {
-	t.returned(task)
+func (r *runs) finished(task *member, s *steps) {
+	r.returned(task)
 	if s.seen != nil {
 		s.seen.Report(s.seen, s.as, nil)
 	}

@@ -3,10 +3,10 @@ package ptrace
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -39,19 +39,15 @@ type Tracer struct {
 	// that add filters, too.
 	Tagged bool
 
-	command    int32
-	seized     func(error) // nil once told
-	continuing bool        // the SIGCONT that starts COMMAND is still to come
-	blocked    uint64      // COMMAND's signal mask, to be set when it has come
+	calls uint64 // seen so far
 
-	filtered bool   // a filter may have been added inside: tags can be forged
-	calls    uint64 // seen so far
-	taken    []stop // in the order in which they are to be handled
-	turns    int    // since all were taken
-
-	tree
-	births
-	pins pins
+	starting starting
+	decoder  decoder
+	table    table
+	holds    holds
+	waiter   waiter
+	runs     runs
+	late     late
 }
 
 // Ends watches tasks whose ends others wait for by a descriptor of ours.
@@ -60,73 +56,29 @@ type Ends interface {
 	Ended(tid int32) // and can be waited for the moment after, by whoever is not the tracer
 }
 
-// options are set at PTRACE_SEIZE: every new task of the tree is seized like its
-// parent, and none outlives the tracer (EXITKILL): without it their calls would get
-// ENOSYS, but a task stopped at the time would stay so for ever. All stop at their exit.
-const options = unix.PTRACE_O_TRACESECCOMP | unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_EXITKILL |
-	unix.PTRACE_O_TRACEFORK | unix.PTRACE_O_TRACEVFORK | unix.PTRACE_O_TRACECLONE | unix.PTRACE_O_TRACEEXEC | unix.PTRACE_O_TRACEEXIT
-
 // New makes the tracer of COMMAND, which is stopped before its first instruction. The
 // first Next seizes it and tells seized: all requests have to come from one thread.
 func New(pid int32, seized func(error), log *slog.Logger) *Tracer {
-	t := &Tracer{Log: log, command: pid, seized: seized, tree: newTree(), births: newBirths()}
-	t.pins.start()
+	t := &Tracer{Log: log, starting: starting{command: pid, seized: seized}, table: table{of: map[int32]*member{}}}
+	t.holds = holds{table: &t.table, of: map[shim.Hold]held{}}
+	t.waiter = waiter{table: &t.table}
+	t.runs = runs{log: log, table: &t.table, holds: &t.holds, births: newBirths()}
+	t.holds.pins.start()
 	return t
-}
-
-// seize takes COMMAND and waits for the stop that it is in.
-func (t *Tracer) seize() error {
-	pid := t.command
-	if errno := sys.PtraceSeize(pid, options); errno != 0 {
-		return fmt.Errorf("trace process %d: %w: is it traced already, or does Yama forbid it (/proc/sys/kernel/yama/ptrace_scope)?", pid, errno)
-	}
-	t.see(pid)
-	for {
-		var status unix.WaitStatus
-		_, err := unix.Wait4(int(pid), &status, unix.WALL, nil)
-		if errors.Is(err, unix.EINTR) {
-			continue
-		}
-		if err != nil {
-			return os.NewSyscallError("wait4", err)
-		}
-		if event, _ := classify(status); event != eventGroupStop {
-			return fmt.Errorf("trace process %d: it was not stopped (status %#x)", pid, uint32(status))
-		}
-		return t.expectCont(pid)
-	}
-}
-
-// expectCont makes COMMAND ready for the SIGCONT that starts it: a COMMAND that was
-// born with SIGCONT blocked would otherwise find ours pending.
-func (t *Tracer) expectCont(pid int32) error {
-	mask, errno := sys.PtraceGetSigmask(pid)
-	if errno == 0 {
-		errno = sys.PtraceSetSigmask(pid, mask&^(1<<(unix.SIGCONT-1)))
-	}
-	if errno != 0 {
-		return fmt.Errorf("trace process %d: its signal mask: %w", pid, errno)
-	}
-	t.blocked, t.continuing = mask, true
-	t.resume(unix.PTRACE_LISTEN, pid, 0)
-	return nil
 }
 
 // Next implements shim.Backend: it handles stops until one is a call.
 func (t *Tracer) Next(c *shim.Call) error {
-	if t.seized != nil {
-		err := t.seize()
-		t.seized(err)
-		t.seized = nil
-		if err != nil {
+	if t.starting.seized != nil {
+		if err := t.start(); err != nil {
 			return err
 		}
 	}
 	for {
-		if t.settle(); t.alone() {
+		if t.settle(); t.table.empty() {
 			return io.EOF
 		}
-		tid, status, err := t.next()
+		s, err := t.waiter.next(t.Ends)
 		switch {
 		case errors.Is(err, unix.EINTR):
 			continue
@@ -134,14 +86,55 @@ func (t *Tracer) Next(c *shim.Call) error {
 			return io.EOF
 		case err != nil:
 			return os.NewSyscallError("wait4", err)
-		case tid == 0:
-			t.rest()
+		case s.held:
+			t.endCalls()
+			continue
+		case s.tid == 0:
+			t.waiter.rest(t.Ends)
 			continue
 		}
-		if t.handle(tid, status, c) {
+		if t.handle(s.tid, s.status, c) {
 			return nil
 		}
 	}
+}
+
+// start takes COMMAND, and says so.
+func (t *Tracer) start() error {
+	t.decoder.tagged = t.Tagged
+	err := t.starting.seize()
+	if err == nil {
+		t.table.see(t.starting.command)
+		t.runs.resume(unix.PTRACE_LISTEN, t.starting.command, 0)
+	}
+	t.starting.seized(err)
+	t.starting.seized = nil
+	return err
+}
+
+// settle lets go of those whom nobody holds any more, and gives the slow lane's answers.
+func (t *Tracer) settle() {
+	t.holds.settle(t.Ends != nil)
+	for _, a := range t.late.take() {
+		c := &a.call
+		err := t.answer(c, a.verdict)
+		if err != nil {
+			t.Log.Debug("answer from the slow lane", "tid", c.Tid, "error", err)
+		}
+		if c.Report != nil {
+			c.Report(c, a.verdict, err)
+		}
+	}
+}
+
+// endCalls ends the calls of those who have died in them, and so what these hold.
+func (t *Tracer) endCalls() {
+	for _, task := range t.table.runners() {
+		if t.Ended(task.tid) {
+			t.endCall(task)
+		}
+	}
+	time.Sleep(10 * time.Microsecond) //nolint:forbidigo // a wait for stops alone would not end with the task
 }
 
 // handle does what a stop asks for. It returns true for a call, which stays stopped.
@@ -151,84 +144,99 @@ func (t *Tracer) handle(tid int32, status unix.WaitStatus, c *shim.Call) bool {
 		t.forget(tid)
 		return false
 	}
-	task := t.see(tid)
+	task := t.table.see(tid)
 	switch event {
 	case eventSeccomp:
 		if task.steps != nil { // a call of ours, of which a filter asks
-			t.goOn(tid, task, 0)
-			return false
+			break
 		}
-		return t.called(tid, task, c)
+		return t.called(task, c)
 	case eventSyscall:
-		t.syscallStop(tid, task)
+		t.runs.syscallStop(task)
 		return false
 	case eventExit:
-		t.leaves(tid, task)
+		t.leaves(task)
 		return false
 	case eventSignal:
-		if sig == unix.SIGCONT && t.continuing && tid == t.command {
-			sig, t.continuing = 0, false // ours: COMMAND is not to see it
-			_ = sys.PtraceSetSigmask(tid, t.blocked)
-		}
-		if sig == unix.SIGSTOP && t.spared(tid) {
+		if t.starting.isOurs(tid, sig) || sig == unix.SIGSTOP && t.spared(tid) {
 			sig = 0
 		}
-		t.goOn(tid, task, sig)
+		t.runs.goOn(task, sig)
 		return false
 	case eventGroupStop:
-		t.resume(unix.PTRACE_LISTEN, tid, 0)
+		t.runs.resume(unix.PTRACE_LISTEN, tid, 0)
 		return false
 	case eventFork:
 		if child, errno := sys.PtraceEventMsg(tid); errno == 0 {
-			t.announce(int32(child))
-			t.forked(task, int32(child))
+			t.table.announce(int32(child))
+			t.runs.forked(task, int32(child))
 		}
 	case eventStop:
-		if t.first(tid, task) {
+		if t.runs.first(task) {
 			return false
 		}
 	case eventExec:
 		t.execed(tid)
-		task = t.see(tid)
+		task = t.table.see(tid)
 	}
-	t.goOn(tid, task, 0)
+	t.runs.goOn(task, 0)
 	return false
 }
 
-// goOn lets a tracee go on, to the end of the call that it makes if it makes one for us.
-func (t *Tracer) goOn(tid int32, task *member, sig unix.Signal) {
-	how := unix.PTRACE_CONT
-	if task.running {
-		how = unix.PTRACE_SYSCALL
-	}
-	t.resume(how, tid, sig)
-}
-
 // called is a stop that a filter asked for.
-func (t *Tracer) called(tid int32, task *member, c *shim.Call) bool {
-	described := t.describe(tid, c)
+func (t *Tracer) called(task *member, c *shim.Call) bool {
+	described := t.decoder.describe(task.tid, c)
 	switch {
-	case !described && !inSeccompStop(tid):
+	case !described && !inSeccompStop(task.tid):
 		return false // it was killed meanwhile
 	case !described:
-		_ = t.skip(tid, failure(unix.ENOSYS))
+		_ = t.runs.skip(task.tid, failure(unix.ENOSYS))
 		return false
-	case t.Tagged && t.filters(c):
-		t.resume(unix.PTRACE_CONT, tid, 0)
+	case t.decoder.tagged && t.decoder.filters(c):
+		t.runs.resume(unix.PTRACE_CONT, task.tid, 0)
 		return false
 	}
 	t.calls++
-	c.ID, c.Tid = t.calls, tid
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	task.call = c.ID
+	c.ID, c.Tid = t.calls, task.tid
+	t.table.enters(task, c.ID)
 	return true
 }
 
-// resume lets a tracee go on. One that was killed meanwhile is ESRCH: its end comes.
-func (t *Tracer) resume(how int, tid int32, sig unix.Signal) {
-	if errno := sys.PtraceResume(how, tid, sig); errno != 0 && errno != unix.ESRCH {
-		t.Log.Error("resume a tracee", "tid", tid, "error", errno)
+// forget drops a task that is none any more: it has been reaped, or execve has taken it.
+func (t *Tracer) forget(tid int32) {
+	t.runs.births.forget(tid)
+	if task := t.table.drop(tid); task != nil {
+		t.endCall(task)
+	}
+}
+
+// endCall is the end of the call that a tracee is stopped in, or makes in its place.
+func (t *Tracer) endCall(task *member) {
+	t.table.end(task)
+	t.runs.abandon(task)
+	t.runs.returned(task)
+}
+
+// leaves is PTRACE_EVENT_EXIT: nothing of the task's own runs any more. It is let go, so
+// that everybody hears of its end in the kernel's own order: a tracee's parent can wait for
+// it only after we have, when its pidfd has long been readable. What the tracer would reap
+// is left to the parent, and the number with it: so whose number is held stays here until
+// it is not. Who may be waited for by a descriptor of ours stays to his end, which the tracer
+// then tells. EXITKILL has nothing to do any more.
+func (t *Tracer) leaves(task *member) {
+	t.endCall(task)
+	t.runs.births.forget(task.tid)
+	t.holds.leave(task, t.Ends != nil)
+}
+
+// execed follows a thread that called execve and now has its leader's id
+// (PTRACE_EVENT_EXEC, "execve(2) under ptrace"): its former id is in the message.
+func (t *Tracer) execed(tid int32) {
+	former, errno := sys.PtraceEventMsg(tid)
+	if errno == 0 && int32(former) != tid {
+		t.forget(int32(former))
+		t.forget(tid) // the leader: it may have died in whatever call it was, without a word
+		t.table.see(tid)
 	}
 }
 
@@ -245,11 +253,7 @@ func (t *Tracer) spared(tid int32) bool {
 
 // Blocked implements shim.Backend. A tracee at a stop of ours can only be killed.
 func (t *Tracer) Blocked(c *shim.Call) error {
-	t.mu.Lock()
-	task := t.of[c.Tid]
-	waits := task != nil && task.call == c.ID
-	t.mu.Unlock()
-	if !waits || c.Slow && t.Ended(c.Tid) || !c.Slow && !inSeccompStop(c.Tid) {
+	if !t.table.isIn(c) || c.Slow && t.Ended(c.Tid) || !c.Slow && !inSeccompStop(c.Tid) {
 		return shim.ErrGone
 	}
 	return nil
@@ -263,3 +267,20 @@ func inSeccompStop(tid int32) bool {
 	const code = uint32(unix.SIGTRAP) | unix.PTRACE_EVENT_SECCOMP<<8 // kernel/signal.c, ptrace_do_notify
 	return sys.PtraceGetSiginfo(tid, &info) == 0 && binary.LittleEndian.Uint32(info[8:]) == code
 }
+
+// Traces tells whether a task's end comes to us first.
+func (t *Tracer) Traces(tid int32) bool { return t.table.has(tid) }
+
+// Keep implements emulate.Keeper: a tracee's number is not given to another before we have
+// let go of it. A leader that has ended is none any more, but while another thread of its
+// process is held nobody can reap it.
+func (t *Tracer) Keep(pid int32) (shim.Hold, shim.Guard, unix.Errno) {
+	return t.holds.keep(pid, t.Threads)
+}
+
+// Release implements emulate.Keeper. Whoever holds a number from another thread has a call in the
+// slow lane, for which the loop does not sleep.
+func (t *Tracer) Release(hold shim.Hold) { t.holds.release(hold) }
+
+// Postponed implements shim.Postponer: the call's tracee stays stopped.
+func (t *Tracer) Postponed(c *shim.Call) { t.table.postpone(c) }
