@@ -138,15 +138,27 @@ func nextChild(flags int) (pid int, err error) {
 // fills si_pid. 0: there is none, and WNOHANG was given.
 func child(flags int) (pid int, err error) {
 	var info note
+	err = waitFor(unix.P_ALL, 0, &info, flags|unix.WNOWAIT)
+	return int(info.pid()), err
+}
+
+// The events of a child that are a stop's (CLD_TRAPPED, CLD_STOPPED, <asm-generic/siginfo.h>).
+const (
+	cldTrapped = 4
+	cldStopped = 5
+)
+
+// waitFor is waitid(2).
+func waitFor(kind, pid int, info *note, flags int) error {
 	for {
-		_, _, errno := unix.Syscall6(unix.SYS_WAITID, unix.P_ALL, 0, uintptr(unsafe.Pointer(&info)),
-			uintptr(flags|unix.WNOWAIT), 0, 0)
+		_, _, errno := unix.Syscall6(unix.SYS_WAITID, uintptr(kind), uintptr(pid), uintptr(unsafe.Pointer(info)),
+			uintptr(flags), 0, 0)
 		switch errno {
 		case 0:
-			return int(info.pid()), nil
+			return nil
 		case unix.EINTR:
 		default:
-			return 0, os.NewSyscallError("waitid", errno)
+			return os.NewSyscallError("waitid", errno)
 		}
 	}
 }

@@ -16,7 +16,7 @@ const (
 	starting                     // COMMAND is about to be forked; any note is the answer
 	started                      // value: COMMAND's pid
 	stopped                      // value: the signal
-	continued                    // for the supervisor alone, which sends a SIGCONT
+	continued                    // a SIGCONT comes, too, unless COMMAND is stopped again
 	ended                        // value: the wait status; nothing of COMMAND is left
 	endedLeaving                 // value: the wait status; descendants live on
 	noticed                      // value: a signal that somebody has sent to the supervisor
@@ -51,10 +51,14 @@ func receive(sock int) (message, error) {
 	if err := receivePacket(sock, b[:]); err != nil {
 		return message{}, err
 	}
+	return parseMessage(b), nil
+}
+
+func parseMessage(b [8]byte) message {
 	return message{
 		kind:  kind(binary.NativeEndian.Uint32(b[0:])),
 		value: int32(binary.NativeEndian.Uint32(b[4:])),
-	}, nil
+	}
 }
 
 func sendPacket(sock int, b []byte, flags int) error {

@@ -30,7 +30,7 @@ func (f *front) stop(sig unix.Signal) {
 		takePending(sig)
 		return
 	}
-	if !comesToRest(f.command.pid) {
+	if !comesToRest(f.command.pid, f.isOvertaken) {
 		takePending(sig)
 	} else {
 		setMask(everything &^ setOf(sig)) // here the front stops
@@ -39,22 +39,48 @@ func (f *front) stop(sig unix.Signal) {
 	_ = catch(sig)
 }
 
-// restTime is how long a task may take to get back into a stop that a tracer has let it
-// out of: threads of the supervisor trace COMMAND while it sends, or is sent to.
-const restTime = 20 * time.Millisecond
-
-// comesToRest tells whether a process that was said to be stopped is so.
-func comesToRest(pid int) bool {
+// comesToRest waits until a process that was said to be stopped is so. Threads of the
+// supervisor trace COMMAND while it sends, or is sent to: that takes it out of the stop for as
+// long as it then needs to get a processor, and nothing tells of the way back. False: overtaken
+// says that what was said is old.
+func comesToRest(pid int, overtaken func() bool) bool {
 	e, err := entryOf(pid)
 	if err != nil {
 		return false
 	}
-	for start := time.Now(); ; time.Sleep(50 * time.Microsecond) { //nolint:forbidigo // no event tells of it
+	start, pause := time.Now(), 50*time.Microsecond
+	for !overtaken() && time.Since(start) < restLimit {
 		if e.isIn(stoppedStates) {
 			return true
 		}
-		if time.Since(start) > restTime {
-			return false
+		time.Sleep(pause) //nolint:forbidigo // no event tells of it
+		pause = min(2*pause, 5*time.Millisecond)
+	}
+	return false
+}
+
+// restLimit is for one that a debugger has let out of its stop, for good.
+const restLimit = 2 * time.Second
+
+// isOvertaken tells whether the supervisor has said more of COMMAND by now, or has ended.
+func (f *front) isOvertaken() bool {
+	for readable(f.sock, 0) {
+		var next [8]byte
+		_, _, err := unix.Recvfrom(f.sock, next[:], unix.MSG_PEEK)
+		if err != nil || parseMessage(next).kind != noticed {
+			return true
+		}
+		if m, err := receive(f.sock); err == nil {
+			f.handle(m)
 		}
 	}
+	return false
+}
+
+// hasMoved tells whether COMMAND, a child of ours, has been continued or has ended since its
+// last event was taken.
+func (c *command) hasMoved() bool {
+	var info note
+	err := waitFor(unix.P_PID, c.pid, &info, unix.WEXITED|unix.WCONTINUED|unix.WNOHANG|unix.WNOWAIT)
+	return err != nil || info.signal() == unix.SIGCHLD && info.code() != cldTrapped && info.code() != cldStopped
 }

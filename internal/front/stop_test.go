@@ -1,6 +1,7 @@
 package front
 
 import (
+	"runtime"
 	"testing"
 	"time"
 
@@ -129,4 +130,45 @@ func TestKilledWhileStopped(t *testing.T) {
 			t.Errorf("%v: status %d, want 1009", sig, got)
 		}
 	}
+}
+
+// TestStopsWhileTraced: COMMAND was let out of its stop by a tracer when the front is to follow,
+// and takes its time to get back into it.
+func TestStopsWhileTraced(t *testing.T) {
+	for _, sig := range []unix.Signal{unix.SIGTSTP, unix.SIGSTOP} {
+		s := start(t, "run", "sh", "-c", "echo $$; exec cat")
+		command := pidLine(t, s)
+		traceOutOfStop(t, command, sig)
+		if status := waitFront(t, s.Process.Pid); !status.Stopped() || status.StopSignal() != sig {
+			t.Fatalf("the front: %#x, want a stop by %v", status, sig)
+		}
+		check(unix.Kill(command, unix.SIGCONT))
+		s.in.Close()
+		if got := s.status(); got != 0 {
+			t.Errorf("%v: status %d, want 0", sig, got)
+		}
+	}
+}
+
+// traceOutOfStop stops pid and has it run all the same for a while, before it is let go of, into
+// its stop.
+func traceOutOfStop(t *testing.T, pid int, sig unix.Signal) {
+	t.Helper()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	check(unix.PtraceSeize(pid))
+	next := func() (status unix.WaitStatus) {
+		_, err := unix.Wait4(pid, &status, unix.WALL, nil)
+		check(err)
+		return status
+	}
+	check(unix.Kill(pid, sig))
+	next()
+	check(unix.PtraceCont(pid, int(sig)))
+	next() // its parent is told now
+	check(unix.PtraceCont(pid, 0))
+	time.Sleep(100 * time.Millisecond) //nolint:forbidigo // how long it runs
+	check(unix.PtraceInterrupt(pid))
+	next()
+	check(unix.PtraceDetach(pid))
 }

@@ -310,11 +310,12 @@ func (s *supervisor) report(m message) {
 		s.stoppedFront.Store(true)
 		if unix.Signal(m.value) != unix.SIGSTOP {
 			m.sendNow(s.sock)
-		} else if comesToRest(s.command.pid) {
+		} else if comesToRest(s.command.pid, s.command.hasMoved) {
 			s.shell.send(unix.SIGSTOP)
 		}
 	case continued:
 		defer s.stoppedFront.Store(false)
+		m.sendNow(s.sock)                       // for one that is about to stop
 		if !isIn(s.command.pid, stoppedState) { // else "stopped" comes next
 			s.shell.send(unix.SIGCONT)
 		}

@@ -142,8 +142,8 @@ func TestHangup(t *testing.T) {
 
 // settle returns when the front has dealt with all that came before. A key pressed
 // within the millisecond that it may need after fg can meet it half way: it then
-// stops with the terminal's signal instead of COMMAND's, and the shell may see one
-// stop too many. Nobody types so fast; a test does.
+// stops with the terminal's signal, before COMMAND does, and the SIGCONT that the
+// supervisor owes it for the fg ends that stop. Nobody types so fast; a test does.
 func (term *terminal) settle(front int) {
 	term.t.Helper()
 	check(unix.Kill(front, unix.SIGUSR1))
@@ -309,9 +309,11 @@ func TestOuterProc(t *testing.T) {
 	term.typeIn("$T run $T echo; echo st''atus=$?\n")
 	term.expect("ready ")
 	term.expect("\r\n")
+	front := childOf(t, childOf(t, term.cmd.Process.Pid)) // numbers of inside are none here
 	for range 3 {
 		term.typeIn("line\n")
 		term.expect("line\r\n")
+		term.settle(front)
 		term.typeIn(ctrlZ)
 		term.expect(fmt.Sprintf("status=%d", 128+unix.SIGTSTP))
 		term.typeIn("fg; echo st''atus=$?\n")
@@ -336,6 +338,19 @@ func TestOuterProc(t *testing.T) {
 	if got := term.status(); got != 5 {
 		t.Errorf("status %d, want 5", got)
 	}
+}
+
+// childOf is the one child of a process with a single thread.
+func childOf(t *testing.T, pid int) (child int) {
+	t.Helper()
+	list, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Sscan(string(list), &child); err != nil {
+		t.Fatalf("children of process %d: %v: %q", pid, err, list)
+	}
+	return child
 }
 
 // TestForeignGroup: where the front's group is that of a process outside of its pid
