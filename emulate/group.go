@@ -40,7 +40,7 @@ func (h *SendSignal) sendGroup(a *attempt) unix.Errno {
 	r.Path = h.path(a)
 	r.TargetPid = max(r.TargetPid, a.target.pid) // the leader stands for the group
 	a.ancestry = ancestry{}
-	if !a.call.Commit() { // each member's send is a part of it
+	if !a.call.BeginSend() { // each member's send is a part of it
 		a.cut = shim.ErrGone
 		return 0
 	}

@@ -103,7 +103,6 @@ func (l *Ledger) restart(a *attempt) (shim.Verdict, bool) {
 	e.open = true
 	l.Suppressed.Add(1)
 	a.call.Record.Duplicate = true
-	a.call.Settled = l.settled
 	return e.verdict, true
 }
 
@@ -122,10 +121,11 @@ func (l *Ledger) await(tid int32) *entry {
 }
 
 // sent notes a call whose signal went out, until its answer is accepted.
-func (l *Ledger) sent(a *attempt, v shim.Verdict) {
+func (l *Ledger) sent(a *attempt, v shim.Verdict) shim.Verdict {
 	if l == nil || v.Kind != shim.KindReturn {
-		return
+		return v
 	}
+	v.Settler = l
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.entries == nil {
@@ -136,11 +136,11 @@ func (l *Ledger) sent(a *attempt, v shim.Verdict) {
 		l.kept.Add(1)
 	}
 	l.entries[a.call.Tid] = &entry{key: keyOf(a), verdict: v, open: true}
-	a.call.Settled = l.settled
+	return v
 }
 
-// settled learns whether the answer was accepted.
-func (l *Ledger) settled(c *shim.Call, _ shim.Verdict, answered error) {
+// Settled implements shim.Settler: it learns whether the answer was accepted.
+func (l *Ledger) Settled(c *shim.Call, _ shim.Verdict, answered error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e := l.entries[c.Tid]

@@ -32,8 +32,8 @@ func inNoTime(test func(t *testing.T)) func(t *testing.T) {
 
 // TestLedger: when the second of two calls is taken for a restart of the first.
 func TestLedger(t *testing.T) {
-	gone := func(l *Ledger, a *attempt) { l.settled(a.call, shim.Return(0), shim.ErrGone) }
-	taken := func(l *Ledger, a *attempt) { l.settled(a.call, shim.Return(0), nil) }
+	gone := func(l *Ledger, a *attempt) { l.Settled(a.call, shim.Return(0), shim.ErrGone) }
+	taken := func(l *Ledger, a *attempt) { l.Settled(a.call, shim.Return(0), nil) }
 	late := func(l *Ledger, a *attempt) { gone(l, a); time.Sleep(200 * time.Millisecond) }
 	between := func(l *Ledger, a *attempt) {
 		gone(l, a)
@@ -81,7 +81,7 @@ func TestLedger(t *testing.T) {
 			if restarted != c.want {
 				t.Fatalf("taken for a restart: %t, want %t", restarted, c.want)
 			}
-			if restarted && (v != shim.Return(0) || !again.call.Record.Duplicate || again.call.Settled == nil || l.Suppressed.Load() != 1) {
+			if restarted && (v != shim.Verdict{Kind: shim.KindReturn, Settler: l} || !again.call.Record.Duplicate || l.Suppressed.Load() != 1) {
 				t.Errorf("verdict %v, record %+v", v, again.call.Record)
 			}
 			if !restarted && again.call.Tid == 1 && len(l.entries) != 0 {
@@ -107,7 +107,7 @@ func TestLedgerWaitsForTheAnswer(t *testing.T) {
 				asked <- restarted
 			}()
 			synctest.Wait()
-			l.settled(first.call, shim.Return(0), answered)
+			l.Settled(first.call, shim.Return(0), answered)
 			if restarted := <-asked; restarted != (answered != nil) {
 				t.Errorf("after %v: taken for a restart %t", answered, restarted)
 			}
@@ -127,7 +127,7 @@ func TestLedgerRunOfEqualCalls(t *testing.T) {
 			if _, restarted := l.restart(a); !restarted {
 				l.sent(a, shim.Return(0))
 			}
-			l.settled(a.call, shim.Return(0), nil)
+			l.Settled(a.call, shim.Return(0), nil)
 		}
 		if n := l.Suppressed.Load(); n > 0 || len(l.entries) != 0 || l.kept.Load() != 0 {
 			t.Errorf("%d of 10 equal calls to %d were suppressed, %d entries left", n, target, len(l.entries))

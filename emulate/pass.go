@@ -48,12 +48,11 @@ func (h *SendSignal) passHeld(c *shim.Call) (v shim.Verdict, held bool) {
 	if held, _ = h.hopper.Hold(c, 0); !held {
 		return v, false
 	}
-	c.After = h.after
+	h.holds = true
 	if h.Backend.Blocked(c) != nil {
 		h.hopper.Drop()
 		h.Ledger.hopped(c.Tid, false)
 		return shim.Gone(), true
 	}
-	c.Runner, c.Settled = h.hopper, h.hopped
-	return shim.Run(shim.Rewrite{Nr: uint64(c.Frame.Nr), Args: c.Frame.Raw}), true
+	return h.run(shim.Rewrite{Nr: uint64(c.Frame.Nr), Args: c.Frame.Raw}), true
 }

@@ -31,7 +31,7 @@ func (p *Pinner) send(h *SendSignal, a *attempt, t *target, n *number) (errno un
 		return h.unpinned(t, n)
 	}
 	defer pin.Release()
-	a.call.After = h.after
+	h.holds = true
 	return h.narrowed(t, n), shim.GuardSeize
 }
 

@@ -43,9 +43,7 @@ func (h *SendSignal) Send(a *attempt) shim.Verdict {
 	if v, cut := cutShort(a.cut); cut {
 		return v
 	}
-	v := shim.Fail(errno)
-	h.Ledger.sent(a, v)
-	return v
+	return h.Ledger.sent(a, shim.Fail(errno))
 }
 
 // path is forward where the kernel has the call and means the same by it.
@@ -242,7 +240,7 @@ func (n *number) sendPlain() unix.Errno {
 // commit and committed stand right before and after the one thing that must not be done
 // twice. Of a group it is the whole that counts. False: it must not be done, and a.cut says why.
 func (a *attempt) commit() bool {
-	if a == nil || a.req.sig == 0 || a.member || a.call.Commit() {
+	if a == nil || a.req.sig == 0 || a.member || a.call.BeginSend() {
 		return true
 	}
 	a.cut = shim.ErrGone
@@ -251,6 +249,6 @@ func (a *attempt) commit() bool {
 
 func (a *attempt) committed(errno unix.Errno) {
 	if a != nil && !a.member {
-		a.call.Committed(shim.Fail(errno))
+		a.call.Sent(shim.Fail(errno))
 	}
 }

@@ -40,7 +40,7 @@ func (h *SendSignal) runByCaller(a *attempt, what arch.Syscall, args [6]uint64) 
 		if held, pinned = h.hopper.Hold(a.call, h.toPin(a)); !held {
 			return shim.Verdict{}, false
 		}
-		a.call.After = h.after
+		h.holds = true
 	}
 	if !h.holdForCaller(a, &a.target, pinned) {
 		h.drop(a)
@@ -57,11 +57,19 @@ func (h *SendSignal) runByCaller(a *attempt, what arch.Syscall, args [6]uint64) 
 			h.Ledger.hopped(a.call.Tid, false)
 			return shim.Gone(), true
 		}
-		a.call.Runner, a.call.Settled = h.hopper, h.hopped
 	}
 	r := &a.call.Record
 	r.Path, r.Sent = shim.PathCaller, sentAs(what)
-	return shim.Run(shim.Rewrite{Nr: shim.NumberOf(what, a.call.ABI), Args: args, Hold: a.hold}), true
+	return h.run(shim.Rewrite{Nr: shim.NumberOf(what, a.call.ABI), Args: args, Hold: a.hold}), true
+}
+
+// run has the caller make a call, held by the hopper where the backend cannot do without.
+func (h *SendSignal) run(call shim.Rewrite) shim.Verdict {
+	v := shim.Run(call)
+	if h.hopper != nil {
+		v.Runner, v.Settler = h.hopper, h
+	}
+	return v
 }
 
 // inNumbers says a call with numbers, as the caller's pid namespace counts. False: it
@@ -130,8 +138,8 @@ func (h *SendSignal) drop(a *attempt) {
 	}
 }
 
-// hopped learns whether a caller that was held ran its call.
-func (h *SendSignal) hopped(c *shim.Call, _ shim.Verdict, answered error) {
+// Settled implements shim.Settler: it learns whether a caller that was held ran its call.
+func (h *SendSignal) Settled(c *shim.Call, _ shim.Verdict, answered error) {
 	h.Ledger.hopped(c.Tid, answered == nil)
 }
 

@@ -22,9 +22,9 @@ type SendSignal struct {
 	current attempt
 	callers callerCache
 	reader  *Reader
-	pinner  *Pinner // Config's
-	hopper  Hopper  // nil where the backend rewrites calls
-	after   func(*shim.Worker)
+	pinner  *Pinner     // Config's
+	hopper  Hopper      // nil where the backend rewrites calls
+	holds   bool        // the call at hand has held somebody: see LetGo
 	busy    atomic.Bool // at a call: see Known
 
 	between func(moment) // tests only: see pause
@@ -41,7 +41,6 @@ func New(config Config) *SendSignal {
 	if config.Hopper != nil {
 		h.hopper = config.Hopper()
 	}
-	h.after = h.letGo
 	h.Known.add(h)
 	return h
 }
@@ -57,10 +56,10 @@ func (h *SendSignal) end(a *attempt) {
 	a.target.close(a.call.Worker())
 }
 
-// letGo is for when a call has its answer: the next pin is made ready, and a caller who was
+// LetGo implements shim.Release, for when a call has its answer: the next pin is made ready, and a caller who was
 // held for nothing let go. It may take its time to stop: then another worker goes on, with
 // its own handler.
-func (h *SendSignal) letGo(w *shim.Worker) {
+func (h *SendSignal) LetGo(w *shim.Worker) {
 	if h.pinner != nil {
 		h.pinner.Pins.Stock()
 	}
@@ -72,6 +71,15 @@ func (h *SendSignal) letGo(w *shim.Worker) {
 // Handle is one call's way from its registers to a Verdict: Resolve, Decide, Send. Who
 // then carries it out, the kernel, the caller or the supervisor, is in ways.go.
 func (h *SendSignal) Handle(c *shim.Call) shim.Verdict {
+	h.holds = false
+	v := h.handle(c)
+	if h.holds {
+		v.Release = h
+	}
+	return v
+}
+
+func (h *SendSignal) handle(c *shim.Call) shim.Verdict {
 	if c.ABI == arch.X32 && !h.Features.X32 { // the mark of an ABI that this kernel lacks
 		return shim.Fail(unix.ENOSYS)
 	}
@@ -119,7 +127,7 @@ func (h *SendSignal) Handle(c *shim.Call) shim.Verdict {
 	if errno != 0 {
 		return h.fail(a, errno)
 	}
-	c.Sending()
+	c.BeforeSend()
 	if h.Backend.Blocked(c) != nil {
 		h.Ledger.hopped(c.Tid, false)
 		return shim.Gone()

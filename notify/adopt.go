@@ -66,7 +66,7 @@ func (l *Listener) Left(c *shim.Call) (found bool, again time.Duration) {
 		if left == nil {
 			return false, l.handed.patience()
 		}
-		c.Buffer, c.Mark = left.received(l.size), left
+		c.Buffer, c.Entry = left.received(l.size), left
 		l.decode(c)
 		if !l.isRerun(c) {
 			return true, 0

@@ -37,7 +37,7 @@ func handedOver(t *testing.T) (c *caller, call *shim.Call, next *Listener, who *
 	first.Finished()
 	c.expectLine("6")
 	call = c.mustNext()
-	call.HandOver(hopper, shim.Rewrite{Nr: uint64(call.Frame.Nr), Args: call.Frame.Raw})
+	call.Delegate(hopper, shim.Rewrite{Nr: uint64(call.Frame.Nr), Args: call.Frame.Raw})
 	if next, err = Adopt(duplicate(t, c.Listener)); err != nil {
 		t.Fatal(err)
 	}

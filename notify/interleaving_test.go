@@ -22,9 +22,9 @@ type holder struct {
 var holderSteps = []func(h *holder){
 	func(h *holder) {
 		if h.delegates {
-			h.mayAct = h.slot.HandedTo(4711, shim.Rewrite{Nr: 62})
+			h.mayAct = h.slot.Delegate(4711, shim.Rewrite{Nr: 62})
 		} else {
-			h.mayAct = h.slot.Sending()
+			h.mayAct = h.slot.BeginSend()
 		}
 	},
 	func(h *holder) {
@@ -32,7 +32,7 @@ var holderSteps = []func(h *holder){
 			*h.acted++
 		}
 	},
-	func(h *holder) { h.slot.Decided(shim.Fail(unix.EAGAIN)) },
+	func(h *holder) { h.slot.Sent(shim.Fail(unix.EAGAIN)) },
 	func(h *holder) { h.slot.Done() },
 }
 
@@ -141,16 +141,16 @@ func TestStuckWorkerLosesItsCall(t *testing.T) {
 		if r := next.Remember(successor(t, memory)); r.Unserved != 1 {
 			t.Fatalf("the successor finds %+v", r)
 		}
-		if stuck.Commit() || stuck.HandOver(1, shim.Rewrite{}) {
+		if stuck.BeginSend() || stuck.Delegate(1, shim.Rewrite{}) {
 			t.Error("the stuck worker still may act on the call")
 		}
-		stuck.Committed(shim.Fail(unix.EPERM))
+		stuck.Sent(shim.Fail(unix.EPERM))
 		stuck.Finished()
 		call, err := nextOf(t, next)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !call.Commit() {
+		if !call.BeginSend() {
 			t.Error("the successor may not act on the call")
 		}
 		if err := next.Answer(&call, shim.Return(7)); err != nil {
@@ -169,7 +169,7 @@ func TestRememberBesideHanded(t *testing.T) {
 		s := m.take()
 		s.open(80)
 		binary.LittleEndian.PutUint64(s.bytes[receiveAt:], 1)
-		s.HandedTo(4711, shim.Rewrite{})
+		s.Delegate(4711, shim.Rewrite{})
 	}
 	l := &Listener{memory: m, fd: -1, size: 80}
 	ended := make(chan struct{})

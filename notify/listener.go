@@ -91,7 +91,7 @@ func (l *Listener) makeRoom(c *shim.Call) {
 	if l.memory != nil {
 		if s := l.memory.take(); s != nil {
 			s.open(l.size)
-			c.Buffer, c.Mark = s.received(l.size), s
+			c.Buffer, c.Entry = s.received(l.size), s
 			return
 		}
 		c.Buffer = nil // which was a slot's
@@ -154,10 +154,10 @@ func (l *Listener) Answer(c *shim.Call, v shim.Verdict) error {
 	case shim.KindFail:
 		resp.Error = -int32(v.Errno)
 	case shim.KindRun:
-		if c.Runner == nil {
+		if v.Runner == nil {
 			return l.refuse(c, fmt.Errorf("verdict %q: nobody holds the caller", v))
 		}
-		return l.run(c, v.Call)
+		return l.run(c, v)
 	case shim.KindPass:
 		resp.Flags = unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE
 	default:
@@ -173,12 +173,11 @@ func (l *Listener) Answer(c *shim.Call, v shim.Verdict) error {
 	}
 }
 
-// run has the caller run another call. It is held by c.Runner, which puts the result in the
+// run has the caller run another call. It is held by the Runner, which puts the result in the
 // place of the answer, and does so too where the answer is refused because a signal came
 // first.
-func (l *Listener) run(c *shim.Call, call shim.Rewrite) error {
-	call = l.expectRerun(c, call)
-	answered, err := c.Runner.Run(c, call)
+func (l *Listener) run(c *shim.Call, v shim.Verdict) error {
+	answered, err := v.Runner.Run(c, l.expectRerun(c, v.Call))
 	if err != nil {
 		l.forgetRerun(c.Tid, c.ID)
 		if errors.Is(err, shim.ErrGone) { // or a successor's by now: it is answered by that one
@@ -189,7 +188,7 @@ func (l *Listener) run(c *shim.Call, call shim.Rewrite) error {
 	if !answered {
 		CallAgain(l.fd, c.ID)
 	}
-	if c.Record.Result, err = l.finish(c); err != nil && !errors.Is(err, shim.ErrGone) {
+	if c.Record.Result, err = l.finish(c, v.Runner); err != nil && !errors.Is(err, shim.ErrGone) {
 		return l.refuse(c, err) // the runner has failed, and perhaps before it could answer
 	}
 	return err

@@ -34,10 +34,10 @@ func TestSuccessorFinishesCalls(t *testing.T) {
 		line string
 	}{
 		{"received", func(*shim.Call) {}, Remains{Unserved: 1}, "7"},
-		{"decided, nothing sent", func(c *shim.Call) { c.Mark.Decided(shim.Fail(unix.EPERM)) }, Remains{Unserved: 1}, "7"},
-		{"sending", func(c *shim.Call) { c.Commit() }, Remains{Unknown: 1}, "0"},
-		{"sent", func(c *shim.Call) { c.Commit(); c.Mark.Decided(shim.Return(0)) }, Remains{Sent: 1}, "0"},
-		{"refused by the kernel", func(c *shim.Call) { c.Commit(); c.Mark.Decided(shim.Fail(unix.EAGAIN)) }, Remains{Sent: 1}, "-11"},
+		{"decided, nothing sent", func(c *shim.Call) { c.Entry.Sent(shim.Fail(unix.EPERM)) }, Remains{Unserved: 1}, "7"},
+		{"sending", func(c *shim.Call) { c.BeginSend() }, Remains{Unknown: 1}, "0"},
+		{"sent", func(c *shim.Call) { c.BeginSend(); c.Entry.Sent(shim.Return(0)) }, Remains{Sent: 1}, "0"},
+		{"refused by the kernel", func(c *shim.Call) { c.BeginSend(); c.Entry.Sent(shim.Fail(unix.EAGAIN)) }, Remains{Sent: 1}, "-11"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			inChild(t, func(t *testing.T) {

@@ -101,9 +101,9 @@ func (l *Listener) isRerun(c *shim.Call) bool {
 
 // finish waits until the caller has run its call. Another worker receives meanwhile, and lets
 // it through.
-func (l *Listener) finish(c *shim.Call) (shim.Result, error) {
+func (l *Listener) finish(c *shim.Call, runner shim.Runner) (shim.Result, error) {
 	if l.reruns.Expected {
 		defer l.forgetRerun(c.Tid, c.ID)
 	}
-	return c.Runner.Finish()
+	return runner.Finish()
 }

@@ -8,14 +8,14 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
-// slot has one call, for the holder of one generation. It implements shim.Mark.
+// slot has one call, for the holder of one generation. It implements shim.Entry.
 type slot struct {
 	memory     *Memory
 	bytes      []byte
 	generation uint32
 }
 
-var _ shim.Mark = (*slot)(nil)
+var _ shim.Entry = (*slot)(nil)
 
 func (s *slot) state() *uint32 { return sys.WordAt(s.bytes) }
 
@@ -49,13 +49,13 @@ func (s *slot) seize() uint32 {
 // received is where the kernel writes.
 func (s *slot) received(size int) []byte { return s.bytes[receiveAt : receiveAt+size] }
 
-// Sending implements shim.Mark. What is sent in two steps says so twice.
-func (s *slot) Sending() bool {
+// BeginSend implements shim.Entry. What is sent in two steps says so twice.
+func (s *slot) BeginSend() bool {
 	return s.move(slotOpen, slotSending) || atomic.LoadUint32(s.state()) == s.word(slotSending)
 }
 
-// Decided implements shim.Mark: only what has been sent must not be decided again.
-func (s *slot) Decided(v shim.Verdict) {
+// Sent implements shim.Entry: only what has been sent must not be decided again.
+func (s *slot) Sent(v shim.Verdict) {
 	if !s.move(slotSending, slotDeciding) {
 		return
 	}
@@ -64,8 +64,8 @@ func (s *slot) Decided(v shim.Verdict) {
 	s.move(slotDeciding, slotSent)
 }
 
-// HandedTo implements shim.Mark.
-func (s *slot) HandedTo(tracer int32, call shim.Rewrite) bool {
+// Delegate implements shim.Entry.
+func (s *slot) Delegate(tracer int32, call shim.Rewrite) bool {
 	if !s.move(slotOpen, slotDelegating) {
 		return false
 	}
@@ -93,7 +93,7 @@ func (s *slot) answer(id uint64) *sys.SeccompNotifResp {
 	}
 }
 
-// Done implements shim.Mark. A slot that is another's by now is not ours to free.
+// Done implements shim.Entry. A slot that is another's by now is not ours to free.
 func (s *slot) Done() {
 	for {
 		was := atomic.LoadUint32(s.state())

@@ -22,81 +22,65 @@ type Call struct {
 	Received int64 // by Monotonic; 0 unless somebody observes
 	Record   Record
 
-	// Settled, if set by the handler, is told how the answer was received: the
-	// ledger of restarts lives by it. Where calls are made again (Supervisor.Restarts) the
-	// thread's next call waits for that.
-	Settled func(c *Call, v Verdict, answered error)
+	// Entry is the backend's journal entry of the call; nil where nothing outlives the supervisor.
+	Entry Entry
 
-	// Runner, if set by a handler that answers Run, holds the caller for it: under a
-	// backend that cannot rewrite calls by itself.
-	Runner Runner
+	// Reports says that the observer waits for what the call returns. A backend that learns that
+	// later than in Answer sets it to false there, and tells the observer itself.
+	Reports bool
 
-	// Mark, if set by the backend, keeps how far the call has come.
-	Mark Mark
-
-	// After, if set by the handler, is called when the caller has its answer, or is gone:
-	// for what it need not wait for. The worker may stay behind with it.
-	After func(w *Worker)
-
-	// Report, if set by the loop, tells the observer of the answer. A backend that learns
-	// later what the call has returned sets it to nil in Answer, and calls it then with a copy.
-	Report func(c *Call, v Verdict, answered error)
-
-	worker  *Worker
-	witness Witness
+	worker *Worker
 }
 
-// Mark keeps how far a call has come where it outlives the supervisor.
-type Mark interface {
-	Sending() bool     // from here on the signal may be out; false: the call is another's by now
-	Decided(v Verdict) // and if so, this is the answer
-	Done()             // nobody needs to know any more
+// Entry keeps how far a call has come where it outlives the supervisor. Each step is a
+// compare-and-swap: of two who have the call one alone takes it.
+type Entry interface {
+	BeginSend() bool // from here on the signal may be out; false: the call is another's by now
+	Sent(v Verdict)  // and if so, this is the answer
+	Done()           // nobody needs to know any more
 
-	// HandedTo says that a thread of another process traces the caller, and from here on may
-	// have it run another call, whatever becomes of the supervisor. False: as of Sending.
-	HandedTo(tracer int32, call Rewrite) bool
+	// Delegate says that a thread of another process traces the caller, and from here on may
+	// have it run another call, whatever becomes of the supervisor. False: as of BeginSend.
+	Delegate(tracer int32, call Rewrite) bool
 }
 
-// Commit says that what comes next cannot be done twice. False: a successor has the call by
+// BeginSend says that what comes next cannot be done twice. False: a successor has the call by
 // now, and it must not be done.
-func (c *Call) Commit() bool { return c.Mark == nil || c.Mark.Sending() }
+func (c *Call) BeginSend() bool { return c.Entry == nil || c.Entry.BeginSend() }
 
-// Committed says that it has been done, and what the answer is to be.
-func (c *Call) Committed(v Verdict) {
-	if c.Mark != nil {
-		c.Mark.Decided(v)
+// Sent says that it has been done, and what the answer is to be.
+func (c *Call) Sent(v Verdict) {
+	if c.Entry != nil {
+		c.Entry.Sent(v)
 	}
 }
 
-// HandOver says who carries the call out. False: as of Commit.
-func (c *Call) HandOver(tracer int32, call Rewrite) bool {
-	return c.Mark == nil || c.Mark.HandedTo(tracer, call)
+// Delegate says who carries the call out. False: as of BeginSend.
+func (c *Call) Delegate(tracer int32, call Rewrite) bool {
+	return c.Entry == nil || c.Entry.Delegate(tracer, call)
 }
 
 // Finished says that the call has ended, or was none.
 func (c *Call) Finished() {
-	if c.Mark != nil {
-		c.Mark.Done()
-		c.Mark = nil
+	if c.Entry != nil {
+		c.Entry.Done()
+		c.Entry = nil
 	}
 }
 
 // begin makes what was received a new call.
 func (c *Call) begin() {
-	c.Slow, c.Received = false, 0
-	c.forget()
+	c.Slow, c.Received, c.Record = false, 0, Record{}
 }
 
-// forget drops what the handler of the call before has set.
-func (c *Call) forget() {
-	c.Settled, c.After, c.Runner, c.Record = nil, nil, nil, Record{}
-}
-
-// Sending says that the target is known (Record.TargetPid) and still as the signal
+// BeforeSend says that the target is known (Record.TargetPid) and still as the signal
 // will find it.
-func (c *Call) Sending() {
-	if c.witness != nil {
-		c.witness.Sending(c)
+func (c *Call) BeforeSend() {
+	if c.worker == nil {
+		return
+	}
+	if w, ok := c.worker.of.Load().Observe.(Witness); ok {
+		w.BeforeSend(c)
 	}
 }
 

@@ -7,7 +7,7 @@ type Observer interface {
 }
 
 // Witness is an Observer that also looks at the target right before the signal goes
-// out: afterwards the target may be gone. Handlers tell it by Call.Sending.
+// out: afterwards the target may be gone. Handlers tell it by Call.BeforeSend.
 type Witness interface {
-	Sending(c *Call)
+	BeforeSend(c *Call)
 }

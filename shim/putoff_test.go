@@ -58,10 +58,11 @@ func TestTryEndsWithItsAnswer(t *testing.T) {
 		if !c.Slow {
 			return shim.Later()
 		}
+		v := byID(c)
 		if c.ID == 1 {
-			c.After = func(*shim.Worker) { <-letGo }
+			v.Release = release(func(*shim.Worker) { <-letGo })
 		}
-		return byID(c)
+		return v
 	})
 	r.call(1)
 	r.expect(1, shim.Return(1))
@@ -199,15 +200,16 @@ func TestNextCallWaitsForSettled(t *testing.T) {
 	settle := make(chan struct{})
 	var settled atomic.Bool
 	r := serve(t, func(c *shim.Call) shim.Verdict {
+		v := byID(c)
 		if c.ID == 1 {
-			c.Settled = func(*shim.Call, shim.Verdict, error) {
+			v.Settler = settler(func(*shim.Call, shim.Verdict, error) {
 				<-settle
 				settled.Store(true)
-			}
+			})
 		} else if c.Tid == 1 && !settled.Load() {
 			t.Error("the second call of a thread was served before the first had been settled")
 		}
-		return byID(c)
+		return v
 	}, func(s *shim.Supervisor) { s.Restarts = true })
 	r.call(1)
 	r.expect(1, shim.Return(1))
@@ -344,8 +346,9 @@ func TestSlowLaneStartsAfresh(t *testing.T) {
 		if !c.Slow {
 			first <- *c
 			c.Record.Rule = "left over"
-			c.Settled = func(*shim.Call, shim.Verdict, error) { t.Error("the first try's Settled was told") }
-			return shim.Later()
+			v := shim.Later()
+			v.Settler = settler(func(*shim.Call, shim.Verdict, error) { t.Error("the first try's Settled was told") })
+			return v
 		}
 		second <- *c
 		return byID(c)
@@ -353,7 +356,7 @@ func TestSlowLaneStartsAfresh(t *testing.T) {
 	r.call(1)
 	r.expect(1, shim.Return(1))
 	a, b := receive(t, "the first try", first), receive(t, "the second", second)
-	if b.Record != (shim.Record{}) || b.Settled != nil || b.Worker() == nil {
+	if b.Record != (shim.Record{}) || b.Worker() == nil {
 		t.Errorf("the second try got %+v", b)
 	}
 	if a.Received == 0 || a.Received != b.Received || a.Frame != b.Frame || a.Tid != b.Tid {

@@ -7,7 +7,7 @@ import (
 )
 
 // settling are the threads with a call at a worker that has given receiving away, or that has
-// yet to learn how its answer was received (Call.Settled), or to tell the Observer. Their wait may have been ended by a
+// yet to learn how its answer was received (Verdict.Settler), or to tell the Observer. Their wait may have been ended by a
 // signal, and their next call, which another worker may have by then, may be the same one made
 // again: whether it is can be told only when the first has been settled.
 type settling struct {

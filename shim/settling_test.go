@@ -33,8 +33,9 @@ func TestObserverOfOneThread(t *testing.T) {
 	const calls = 200
 	o := &inOrder{}
 	r := serve(t, func(c *shim.Call) shim.Verdict {
-		c.After = func(*shim.Worker) {} // somebody may be waited for: another worker receives
-		return byID(c)
+		v := byID(c)
+		v.Release = release(func(*shim.Worker) {}) // somebody may be waited for: another worker receives
+		return v
 	}, func(s *shim.Supervisor) { s.Observe, o.s = o, s })
 	for id := range uint64(calls) {
 		r.arrivals <- arrival{id: id, tid: 7}

@@ -186,7 +186,7 @@ func (s *Supervisor) pick(c *Call) (what job) {
 		queue.pop(c)
 		c.Slow, s.off.trying = true, true
 		s.Pool.trying++
-		c.forget()
+		c.Record = Record{}
 		what = jobPutOff
 	default:
 		return jobNone
@@ -263,24 +263,28 @@ func (s *Supervisor) serveOne(c *Call, handlers *Handlers) {
 	if s.Observe != nil && c.Received == 0 {
 		c.Received = Monotonic()
 	}
-	c.witness, _ = s.Observe.(Witness)
 	v := Fail(unix.ENOSYS)
 	if handle := s.handler(c, handlers); handle != nil {
 		v = handle(c)
 	}
-	c.Committed(v)
+	s.end(c, v)
+}
+
+// end is the only place where a call ends, or is put off.
+func (s *Supervisor) end(c *Call, v Verdict) {
+	c.Sent(v)
 	switch v.Kind {
 	case KindGone:
 		c.Finished()
-		if c.After != nil {
-			c.After(c.worker)
-		}
-		return
 	case KindLater:
 		s.later(c)
-		return
+	default:
+		s.answer(c, v)
 	}
-	s.answer(c, v)
+	if v.Release != nil {
+		s.Pool.endTry(c.worker)
+		v.Release.LetGo(c.worker)
+	}
 }
 
 // later puts a call off.
@@ -289,7 +293,7 @@ func (s *Supervisor) later(c *Call) {
 		p.Postponed(c)
 	}
 	s.postpone(c)
-	c.Mark = nil // the copy's
+	c.Entry = nil // the copy's
 }
 
 // handler is nil for a call that nobody answers.
@@ -301,45 +305,33 @@ func (s *Supervisor) handler(c *Call, handlers *Handlers) Handler {
 	return s.Others[Number{c.ABI, c.Nr}]
 }
 
-// answer is the only place where a call ends.
+// answer gives a call its answer, and tells of it whoever is to know.
 func (s *Supervisor) answer(c *Call, v Verdict) {
 	observed := s.Observe != nil && !c.Record.Quiet
 	if observed {
 		s.Observe.Before(c, v)
 	}
-	if c.After != nil || v.Kind == KindRun { // somebody may be waited for
+	if v.Release != nil || v.Kind == KindRun { // somebody may be waited for
 		c.worker.HandOff()
 	}
 	// Whoever watches is told of a thread's calls in their order, and its next one can be
 	// another worker's as soon as it has its answer.
-	if settles := c.Settled != nil || s.Observe != nil && !s.Alone; settles && c.worker != nil {
+	if settles := v.Settler != nil || s.Observe != nil && !s.Alone; settles {
 		s.settling.mark(c.worker)
 	}
-	c.Report = nil
-	if s.Results && observed {
-		c.Report = s.Observe.After
-	}
+	c.Reports = s.Results && observed
 	err := s.Backend.Answer(c, v)
 	c.Finished()
-	if c.Settled != nil {
-		c.Settled(c, v, err)
+	if v.Settler != nil {
+		v.Settler.Settled(c, v, err)
 	}
-	if observed && (!s.Results || c.Report != nil) {
+	if observed && (!s.Results || c.Reports) {
 		s.Observe.After(c, v, err)
 	}
-	if c.worker != nil {
-		s.settling.settled(c.worker)
-	}
+	s.settling.settled(c.worker)
 	if err != nil && !errors.Is(err, ErrGone) {
 		s.Log.Error("answer", "tid", c.Tid, "verdict", v, "error", err)
 	}
-	if c.After == nil {
-		return
-	}
-	if c.worker != nil {
-		s.Pool.endTry(c.worker)
-	}
-	c.After(c.worker)
 }
 
 // Monotonic is a clock in ns that nobody sets, read without a system call.

@@ -18,6 +18,15 @@ import (
 
 func byID(c *shim.Call) shim.Verdict { return shim.Return(int64(c.ID)) }
 
+// settler and release are a Verdict's, as functions.
+type (
+	settler func(*shim.Call, shim.Verdict, error)
+	release func(*shim.Worker)
+)
+
+func (f settler) Settled(c *shim.Call, v shim.Verdict, answered error) { f(c, v, answered) }
+func (f release) LetGo(w *shim.Worker)                                 { f(w) }
+
 func TestEachCallIsAnsweredOnce(t *testing.T) {
 	verdicts := []func(*shim.Call) shim.Verdict{
 		byID,
@@ -36,8 +45,9 @@ func TestEachCallIsAnsweredOnce(t *testing.T) {
 	const calls = 210
 	gone, settled := 0, make(chan uint64, calls)
 	r := serve(t, func(c *shim.Call) shim.Verdict {
-		c.Settled = func(c *shim.Call, _ shim.Verdict, _ error) { settled <- c.ID }
-		return verdicts[c.ID%uint64(len(verdicts))](c)
+		v := verdicts[c.ID%uint64(len(verdicts))](c)
+		v.Settler = settler(func(c *shim.Call, _ shim.Verdict, _ error) { settled <- c.ID })
+		return v
 	})
 	for id := range uint64(calls) {
 		r.call(id)
@@ -109,8 +119,9 @@ func TestBrokenBackendEndsServe(t *testing.T) {
 func TestRefusedAnswers(t *testing.T) {
 	settled := make(chan error, 2)
 	r := serve(t, func(c *shim.Call) shim.Verdict {
-		c.Settled = func(_ *shim.Call, _ shim.Verdict, answered error) { settled <- answered }
-		return byID(c)
+		v := byID(c)
+		v.Settler = settler(func(_ *shim.Call, _ shim.Verdict, answered error) { settled <- answered })
+		return v
 	})
 	r.refuse[1], r.refuse[2] = shim.ErrGone, errors.New("no such ioctl")
 	r.call(1, 2, 3)
@@ -131,20 +142,12 @@ func TestNothingIsLeftOfTheLastCall(t *testing.T) {
 	r := serve(t, func(c *shim.Call) shim.Verdict {
 		seen <- *c
 		c.Record = shim.Record{Rule: "x", Denied: true, Sig: 9}
-		c.Settled = func(c *shim.Call, _ shim.Verdict, _ error) {
-			if c.ID != 1 {
-				t.Errorf("the first call's Settled was told of call %d", c.ID)
-			}
-		}
-		if c.ID != 1 {
-			c.Settled = nil
-		}
 		return byID(c)
 	})
 	r.call(1, 2)
 	for range 2 {
 		c := receive(t, "a call", seen)
-		if c.Record != (shim.Record{}) || c.Settled != nil || c.Slow || c.Worker() == nil || c.ABI != arch.AMD64 {
+		if c.Record != (shim.Record{}) || c.Slow || c.Worker() == nil || c.ABI != arch.AMD64 {
 			t.Errorf("the handler of call %d got %+v", c.ID, c)
 		}
 	}

@@ -15,6 +15,28 @@ type Verdict struct {
 	Errno unix.Errno // Fail: positive; the backend negates it once
 	Call  Rewrite    // Run: what the caller executes instead
 	Steps Program    // Steps: what it executes instead, one after the other
+
+	// Runner, if set with Run, holds the caller for it: under a backend that cannot rewrite
+	// calls by itself.
+	Runner Runner
+
+	// Settler, if set, is told how the answer was received: the ledger of restarts lives by it.
+	// Where calls are made again (Supervisor.Restarts) the thread's next call waits for that.
+	Settler Settler
+
+	// Release, if set, undoes what the handler has done when the caller has its answer, or is
+	// gone: what it need not wait for.
+	Release Release
+}
+
+// Settler learns whether an answer was accepted.
+type Settler interface {
+	Settled(c *Call, v Verdict, answered error)
+}
+
+// Release lets go of whom a handler has held. The worker may stay behind with it.
+type Release interface {
+	LetGo(w *Worker)
 }
 
 // Kind is one of the ways in which a call can end.

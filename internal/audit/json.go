@@ -109,8 +109,8 @@ func (j *JSON) Of(container string) *JSON {
 // Close lets go of the handles that facts were read through. The Writer stays open.
 func (j *JSON) Close() { j.facts.close() }
 
-// Sending implements shim.Witness: a target may be gone once it has the signal.
-func (j *JSON) Sending(c *shim.Call) {
+// BeforeSend implements shim.Witness: a target may be gone once it has the signal.
+func (j *JSON) BeforeSend(c *shim.Call) {
 	n := j.notesOf(c)
 	n.hasTarget = j.facts.about(c.Record.TargetPid, c.Record.TargetIDs, &n.target)
 }

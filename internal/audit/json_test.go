@@ -121,7 +121,7 @@ func TestTargetThatDiesOfTheSignal(t *testing.T) {
 		c := call424(3, int32(unix.SIGTERM), 0, 0)
 		c.Tid, c.Record.TargetPid = int32(os.Getpid()), pid
 		if told {
-			j.Sending(&c)
+			j.BeforeSend(&c)
 		}
 		stop()
 		j.Before(&c, shim.Return(0))
@@ -254,7 +254,7 @@ func TestSeqInOrder(t *testing.T) {
 			for range 50 {
 				c := call424(3, 1, 0, 0)
 				c.Tid, c.Record.TargetPid = int32(os.Getpid()), int32(os.Getppid())
-				j.Sending(&c)
+				j.BeforeSend(&c)
 				j.Before(&c, shim.Return(0))
 				j.After(&c, shim.Return(0), nil)
 			}

@@ -6,11 +6,11 @@ import "github.com/pidfd-shim/pidfd-shim/shim"
 // keep notes in the Record.
 type Several []shim.Observer
 
-// Sending implements shim.Witness, for those that do.
-func (s Several) Sending(c *shim.Call) {
+// BeforeSend implements shim.Witness, for those that do.
+func (s Several) BeforeSend(c *shim.Call) {
 	for _, o := range s {
 		if w, ok := o.(shim.Witness); ok {
-			w.Sending(c)
+			w.BeforeSend(c)
 		}
 	}
 }

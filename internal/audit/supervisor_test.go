@@ -67,7 +67,7 @@ func TestObserversUnderTheLoop(t *testing.T) {
 		Handlers: func() *shim.Handlers {
 			return &shim.Handlers{arch.PidfdSendSignal: func(c *shim.Call) shim.Verdict {
 				c.Record.TargetPid = pid
-				c.Sending()
+				c.BeforeSend()
 				end() // what the signal does
 				return shim.Return(0)
 			}}

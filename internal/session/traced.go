@@ -61,7 +61,7 @@ const OldTraceOrder = "this kernel filters a call before its entry stop (Linux b
 func (s *Session) ServeTraced(pid int32, seized func(error)) error {
 	s.tracer = ptrace.New(pid, seized, s.Log)
 	s.tracer.Init, s.tracer.Ended, s.tracer.Tagged = s.isInit, s.hasEnded, s.Features.NoSyscallInfo
-	s.tracer.Threads = s.threadsOf
+	s.tracer.Threads, s.tracer.Observe = s.threadsOf, s.Observer
 	s.backend = s.tracer
 	var err error
 	if s.Plan.Family {

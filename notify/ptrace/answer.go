@@ -35,7 +35,7 @@ func (t *Tracer) answer(c *shim.Call, v shim.Verdict) error {
 	case shim.KindFail:
 		return t.runs.skip(c.Tid, failure(v.Errno))
 	case shim.KindPass:
-		if c.Report != nil {
+		if c.Reports {
 			t.table.runs(task, rewritten{own: true, seen: seen(c), as: v})
 		}
 		t.runs.goOn(task, 0)
@@ -67,7 +67,7 @@ func (l *late) add(c *shim.Call, v shim.Verdict) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.answers = append(l.answers, lateAnswer{*c, v})
-	c.Report = nil
+	c.Reports = false
 }
 
 func (l *late) take() []lateAnswer {
@@ -80,10 +80,10 @@ func (l *late) take() []lateAnswer {
 
 // seen takes a call that is to be reported when its result is known.
 func seen(c *shim.Call) *shim.Call {
-	if c.Report == nil {
+	if !c.Reports {
 		return nil
 	}
 	own := *c
-	c.Report = nil
+	c.Reports = false
 	return &own
 }

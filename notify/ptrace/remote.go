@@ -56,7 +56,7 @@ func (r *Remote) Hold(c *shim.Call, target int32) (held, pinned bool) {
 // true.
 func (r *Remote) Run(c *shim.Call, call shim.Rewrite) (answered bool, err error) {
 	o := order{ip: r.ip, id: c.ID, abi: r.abi, call: call}
-	if !c.HandOver(r.tracer, call) {
+	if !c.Delegate(r.tracer, call) {
 		r.Drop()
 		return false, shim.ErrGone
 	}

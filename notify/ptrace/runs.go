@@ -19,6 +19,8 @@ type runs struct {
 	table  *table
 	holds  *holds
 	births births
+
+	observe shim.Observer // Tracer.Observe
 }
 
 // rewritten is a call that the caller makes in another's place, or one that is looked at
@@ -110,7 +112,7 @@ func (r *runs) returned(task *member) {
 	r.holds.release(task.run.hold)
 	if seen := task.run.seen; seen != nil {
 		task.run.seen = nil
-		seen.Report(seen, task.run.as, nil)
+		r.observe.After(seen, task.run.as, nil)
 	}
 }
 

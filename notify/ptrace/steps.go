@@ -136,6 +136,6 @@ func (r *runs) abandon(task *member) {
 func (r *runs) finished(task *member, s *steps) {
 	r.returned(task)
 	if s.seen != nil {
-		s.seen.Report(s.seen, s.as, nil)
+		r.observe.After(s.seen, s.as, nil)
 	}
 }

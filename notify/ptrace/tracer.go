@@ -39,6 +39,9 @@ type Tracer struct {
 	// that add filters, too.
 	Tagged bool
 
+	// Observe is the loop's, for calls whose results come later than their answers.
+	Observe shim.Observer
+
 	calls uint64 // seen so far
 
 	starting starting
@@ -101,7 +104,7 @@ func (t *Tracer) Next(c *shim.Call) error {
 
 // start takes COMMAND, and says so.
 func (t *Tracer) start() error {
-	t.decoder.tagged = t.Tagged
+	t.decoder.tagged, t.runs.observe = t.Tagged, t.Observe
 	err := t.starting.seize()
 	if err == nil {
 		t.table.see(t.starting.command)
@@ -121,8 +124,8 @@ func (t *Tracer) settle() {
 		if err != nil {
 			t.Log.Debug("answer from the slow lane", "tid", c.Tid, "error", err)
 		}
-		if c.Report != nil {
-			c.Report(c, a.verdict, err)
+		if c.Reports {
+			t.Observe.After(c, a.verdict, err)
 		}
 	}
 }
