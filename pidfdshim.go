@@ -7,7 +7,7 @@ import (
 	"sync"
 
 	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
-	"github.com/pidfd-shim/pidfd-shim/internal/session"
+	"github.com/pidfd-shim/pidfd-shim/internal/supervisor"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
@@ -59,7 +59,7 @@ var (
 
 // Shim supervises any number of commands and listeners by the same Options.
 type Shim struct {
-	session *session.Session
+	session *supervisor.Session
 	pool    *shim.Pool
 
 	mu     sync.Mutex
@@ -76,14 +76,14 @@ func New(o Options) (*Shim, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	words := session.Options{
-		Backend: session.BackendNotify, Mode: orElse(o.Mode, "auto"), Semantics: orElse(o.Semantics, "native"),
+	words := supervisor.Options{
+		Backend: supervisor.BackendNotify, Mode: orElse(o.Mode, "auto"), Semantics: orElse(o.Semantics, "native"),
 		Observed: o.Observer != nil,
 	}
 	if o.Policy != nil {
 		words.SetPolicy(o.Policy.policy)
 	}
-	s, err := session.New(words, kernel.ForRun(), log)
+	s, err := supervisor.New(words, kernel.ForRun(), log)
 	if err != nil {
 		return nil, fmt.Errorf("pidfdshim: %w", err)
 	}
@@ -91,7 +91,7 @@ func New(o Options) (*Shim, error) {
 	if o.Observer != nil {
 		s.Observer = observed{o.Observer}
 	}
-	if s.Pool, err = shim.NewPool(session.Threads()); err != nil {
+	if s.Pool, err = shim.NewPool(supervisor.Threads()); err != nil {
 		return nil, fmt.Errorf("pidfdshim: %w", err)
 	}
 	return &Shim{session: s, pool: s.Pool}, nil

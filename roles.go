@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/internal/launch"
-	"github.com/pidfd-shim/pidfd-shim/internal/session"
+	"github.com/pidfd-shim/pidfd-shim/internal/supervisor"
 )
 
 // self is how this executable executes itself again.
@@ -25,9 +25,9 @@ func Main() {
 	switch os.Args[1] {
 	case launch.Role:
 		err = launch.Become(os.Args[2:])
-	case session.RoleReader, session.RoleHopper:
+	case supervisor.RoleReader, supervisor.RoleHopper:
 		_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
-		err = session.ServeRole(os.Args[1], os.NewFile(helperSocket, "supervisor"))
+		err = supervisor.ServeRole(os.Args[1], os.NewFile(helperSocket, "supervisor"))
 	default:
 		return
 	}

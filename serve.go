@@ -7,7 +7,7 @@ import (
 	"os/exec"
 
 	"github.com/pidfd-shim/pidfd-shim/internal/launch"
-	"github.com/pidfd-shim/pidfd-shim/internal/session"
+	"github.com/pidfd-shim/pidfd-shim/internal/supervisor"
 	"github.com/pidfd-shim/pidfd-shim/notify"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
@@ -44,10 +44,10 @@ func (s *Shim) Start(cmd *exec.Cmd) (*Served, error) {
 // policy does not name are left to the kernel, and a profile has to notify of
 // landlock_restrict_self (docs/OPERATIONS.md) for signals to be sent in a caller's name.
 func (s *Shim) Serve(listener *os.File) (*Served, error) {
-	return s.attach(listener, func(l *notify.Listener) *session.Session { return s.session.Attach(l, false) })
+	return s.attach(listener, func(l *notify.Listener) *supervisor.Session { return s.session.Attach(l, false) })
 }
 
-func (s *Shim) attach(file *os.File, attach func(*notify.Listener) *session.Session) (*Served, error) {
+func (s *Shim) attach(file *os.File, attach func(*notify.Listener) *supervisor.Session) (*Served, error) {
 	done, err := s.begin()
 	if err != nil {
 		_ = file.Close()

@@ -20,7 +20,7 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/internal/agent"
 	"github.com/pidfd-shim/pidfd-shim/internal/audit"
 	"github.com/pidfd-shim/pidfd-shim/internal/metrics"
-	"github.com/pidfd-shim/pidfd-shim/internal/session"
+	"github.com/pidfd-shim/pidfd-shim/internal/supervisor"
 )
 
 // daemon is a running serve.
@@ -87,14 +87,14 @@ func (c *serveConfig) open() (*daemon, error) {
 }
 
 // base is the session that all others are made from.
-func (c *serveConfig) base(log *slog.Logger) (*session.Session, error) {
+func (c *serveConfig) base(log *slog.Logger) (*supervisor.Session, error) {
 	features, err := features()
 	if err != nil {
 		return nil, err
 	}
 	o := c.Session
 	o.Observed = true // every call of a runtime's filter comes to us, whatever we would like
-	s, err := session.New(o, features, log)
+	s, err := supervisor.New(o, features, log)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +117,7 @@ func newMetrics() *metrics.Calls {
 }
 
 // openAudit makes the observer that others are derived from, one a container.
-func (d *daemon) openAudit(base *session.Session) (*audit.JSON, error) {
+func (d *daemon) openAudit(base *supervisor.Session) (*audit.JSON, error) {
 	if d.config.Audit == "" {
 		return nil, nil
 	}

@@ -11,13 +11,13 @@ import (
 
 	"github.com/pidfd-shim/pidfd-shim/internal/agent"
 	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
-	"github.com/pidfd-shim/pidfd-shim/internal/session"
+	"github.com/pidfd-shim/pidfd-shim/internal/supervisor"
 )
 
 func newDoctorCommand() *cobra.Command {
 	var asJSON bool
 	var control string
-	var o session.Options
+	var o supervisor.Options
 	cmd := &cobra.Command{
 		Use:   "doctor [--json] [--policy FILE] [--control PATH]",
 		Short: "Try each kernel feature, say what run would use and why",
@@ -77,9 +77,9 @@ func reaches() (list []reach) {
 		name string
 		nr   uint32
 	}{{"pidfd_send_signal", unix.SYS_PIDFD_SEND_SIGNAL}, {"pidfd_open", unix.SYS_PIDFD_OPEN}} {
-		for _, backend := range []string{session.BackendNotify, session.BackendPtrace} {
+		for _, backend := range []string{supervisor.BackendNotify, supervisor.BackendPtrace} {
 			r := reach{Call: call.name, Backend: backend, Outcome: kernel.Unknown}
-			outcome, err := session.Reach(backend, call.nr)
+			outcome, err := supervisor.Reach(backend, call.nr)
 			if err != nil {
 				r.Why = err.Error()
 			} else {
@@ -91,7 +91,7 @@ func reaches() (list []reach) {
 	return list
 }
 
-func doctor(cmd *cobra.Command, o session.Options, control string, asJSON bool) error {
+func doctor(cmd *cobra.Command, o supervisor.Options, control string, asJSON bool) error {
 	f, err := features()
 	if err != nil {
 		return err
@@ -122,7 +122,7 @@ func doctor(cmd *cobra.Command, o session.Options, control string, asJSON bool) 
 	return nil
 }
 
-func examine(f kernel.Features, o session.Options) report {
+func examine(f kernel.Features, o supervisor.Options) report {
 	set := kernel.Probe()
 	seize, _ := set.Find("PTRACE_SEIZE")
 	order, _ := set.Find("trace order")

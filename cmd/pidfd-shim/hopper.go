@@ -3,10 +3,10 @@ package main
 import (
 	"os"
 
-	"github.com/pidfd-shim/pidfd-shim/internal/session"
+	"github.com/pidfd-shim/pidfd-shim/internal/supervisor"
 )
 
 // serveHops is the process that has callers run other calls for serve.
 func serveHops(words []string) func(socket *os.File) error {
-	return func(socket *os.File) error { return session.ServeHops(socket, pauses(words)) }
+	return func(socket *os.File) error { return supervisor.ServeHops(socket, pauses(words)) }
 }

@@ -5,7 +5,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/pidfd-shim/pidfd-shim/internal/session"
+	"github.com/pidfd-shim/pidfd-shim/internal/supervisor"
 	"github.com/pidfd-shim/pidfd-shim/notify/ptrace"
 )
 
@@ -25,4 +25,4 @@ func paused() string { return "" }
 func pauseStart(string) {}
 
 // pause stops the calls of a session between their steps: never.
-func pause(*session.Session, string) {}
+func pause(*supervisor.Session, string) {}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/pidfd-shim/pidfd-shim/internal/session"
+	"github.com/pidfd-shim/pidfd-shim/internal/supervisor"
 	"github.com/pidfd-shim/pidfd-shim/notify/ptrace"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
@@ -69,7 +69,7 @@ func pauseStart(at string) {
 
 // pause has calls of a session wait that come to the step: one of a hop's, or one of the
 // loop's, which are "received", "checked", "answering" and "answered".
-func pause(s *session.Session, at string) {
+func pause(s *supervisor.Session, at string) {
 	if at == "" {
 		return
 	}

@@ -13,12 +13,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/internal/front"
-	"github.com/pidfd-shim/pidfd-shim/internal/session"
+	"github.com/pidfd-shim/pidfd-shim/internal/supervisor"
 )
 
 // reloadPolicy puts the policy file in force again at SIGHUP and whenever it changes, as
 // long as the process lives. A bad file leaves the old policy in force, and says so.
-func (c *runConfig) reloadPolicy(s *session.Session, log *slog.Logger) {
+func (c *runConfig) reloadPolicy(s *supervisor.Session, log *slog.Logger) {
 	file := c.Session.PolicyFile
 	if file == "" {
 		return

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/internal/front"
-	"github.com/pidfd-shim/pidfd-shim/internal/session"
+	"github.com/pidfd-shim/pidfd-shim/internal/supervisor"
 )
 
 // init locks the main goroutine to the main thread, before anything can take it off:
@@ -17,9 +17,9 @@ func init() { runtime.LockOSThread() }
 
 // The roles in which this program starts itself: first arguments that no user types.
 const (
-	roleReader = session.RoleReader
+	roleReader = supervisor.RoleReader
 	roleTracer = "__tracer"
-	roleHopper = session.RoleHopper
+	roleHopper = supervisor.RoleHopper
 )
 
 // helperSocket is the helper's end of its socket pair.
@@ -36,7 +36,7 @@ func inRole(args []string) (status int, mine bool) {
 	case front.InitCommand:
 		return front.Init(), true
 	case roleReader:
-		return help(session.ServeReads), true
+		return help(supervisor.ServeReads), true
 	case roleHopper:
 		return help(serveHops(args[1:])), true
 	case roleTracer:

@@ -13,7 +13,7 @@ import (
 
 	"github.com/pidfd-shim/pidfd-shim/internal/front"
 	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
-	"github.com/pidfd-shim/pidfd-shim/internal/session"
+	"github.com/pidfd-shim/pidfd-shim/internal/supervisor"
 )
 
 const runLong = `run starts COMMAND and answers each of its calls of pidfd_send_signal, and those of
@@ -33,11 +33,11 @@ const runExample = `  pidfd-shim run -- make check                     run it; t
 // runConfig is what run's flags come to. It goes to the supervisor as one word, so
 // that nothing is put into the environment, which COMMAND would inherit.
 type runConfig struct {
-	Session session.Options `json:"session"`
-	Trace   string          `json:"trace,omitempty"`   // "-": stderr
-	Summary string          `json:"summary,omitempty"` // "-": stderr
-	Audit   string          `json:"audit,omitempty"`
-	Metrics string          `json:"metrics,omitempty"`
+	Session supervisor.Options `json:"session"`
+	Trace   string             `json:"trace,omitempty"`   // "-": stderr
+	Summary string             `json:"summary,omitempty"` // "-": stderr
+	Audit   string             `json:"audit,omitempty"`
+	Metrics string             `json:"metrics,omitempty"`
 	logging
 	Pretend string `json:"pretend,omitempty"`
 	Pause   string `json:"pause,omitempty"`
@@ -69,13 +69,13 @@ func (c *runConfig) addFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.SetInterspersed(false) // what follows COMMAND is COMMAND's
 	f.StringVar(&c.Session.Backend, "backend", "auto",
-		"how calls are intercepted: "+words(session.Backends)+"; auto takes what works here")
+		"how calls are intercepted: "+words(supervisor.Backends)+"; auto takes what works here")
 	f.StringVar(&c.Session.Mode, "mode", "auto",
-		"how calls are answered: "+words(session.Modes)+"; auto takes the cheapest that is exact")
+		"how calls are answered: "+words(supervisor.Modes)+"; auto takes the cheapest that is exact")
 	f.StringVar(&c.Session.Semantics, "semantics", "native",
-		"the rules that COMMAND meets: "+words(session.Semantics)+"; original takes no flags, as first posted")
+		"the rules that COMMAND meets: "+words(supervisor.Semantics)+"; original takes no flags, as first posted")
 	f.StringVar(&c.Session.Family, "family", "auto",
-		"give COMMAND process descriptors (pidfd_open and what goes with it): "+words(session.Families)+
+		"give COMMAND process descriptors (pidfd_open and what goes with it): "+words(supervisor.Families)+
 			"; auto does so where the kernel has none, by --backend ptrace (docs/FIDELITY.md has what differs)")
 	f.StringVar(&c.Session.PolicyFile, "policy", "", "allow and deny calls by the rules of `FILE` (docs/POLICY.md); without it nothing is denied")
 	f.BoolVar(&c.Session.Complain, "complain", false,
@@ -97,10 +97,10 @@ func (c *runConfig) addFlags(cmd *cobra.Command) {
 	f.StringVar(&c.Wait, "wait", "command", "end with COMMAND (command), or with the last process that it left behind (all)")
 	c.logging.addFlags(cmd, "warn")
 	addPauseSwitch(cmd)
-	completeFlag(cmd, "backend", session.Backends)
-	completeFlag(cmd, "mode", session.Modes)
-	completeFlag(cmd, "semantics", session.Semantics)
-	completeFlag(cmd, "family", session.Families)
+	completeFlag(cmd, "backend", supervisor.Backends)
+	completeFlag(cmd, "mode", supervisor.Modes)
+	completeFlag(cmd, "semantics", supervisor.Semantics)
+	completeFlag(cmd, "family", supervisor.Families)
 	completeFlag(cmd, "wait", waits)
 	completeFile(cmd, "policy", policyEndings...)
 }
@@ -153,7 +153,7 @@ func (c *runConfig) checkScope() error {
 			return fmt.Errorf("--scope-signals: nothing is intercepted under it, so it excludes %s", other.flag)
 		}
 	}
-	return session.CanScope()
+	return supervisor.CanScope()
 }
 
 // lostFile finds a file that was meant for --trace or --summary, and stands where COMMAND

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/internal/proc"
-	"github.com/pidfd-shim/pidfd-shim/internal/session"
+	"github.com/pidfd-shim/pidfd-shim/internal/supervisor"
 )
 
 const serveLong = `serve is the seccomp agent that runtimes hand their listeners to: set PATH as
@@ -36,7 +36,7 @@ const serveExample = `  pidfd-shim serve --socket /run/pidfd-shim/agent.sock
 // serveConfig is what serve's flags come to.
 type serveConfig struct {
 	logging
-	Session        session.Options
+	Session        supervisor.Options
 	Socket         string
 	PeerUID        uint32
 	PolicyDir      string
@@ -70,8 +70,8 @@ func newServeCommand() *cobra.Command {
 	f.StringVar(&c.DefaultPolicy, "default-policy", "", "`NAME` or file of the policy of containers that ask for none; allow all without")
 	f.StringVar(&c.UnknownPolicy, "unknown-policy", "deny", "what a container gets that asks for a policy that does not exist: "+words(unknownPolicies))
 	f.BoolVar(&c.Session.Complain, "complain", false, "allow what policies deny, and count and write it down as verdict log: to try them before they bite")
-	f.StringVar(&c.Session.Mode, "mode", "auto", "how calls are answered: "+words(session.Modes)+"; auto takes the cheapest that is exact")
-	f.StringVar(&c.Session.Semantics, "semantics", "native", "the rules that containers meet: "+words(session.Semantics))
+	f.StringVar(&c.Session.Mode, "mode", "auto", "how calls are answered: "+words(supervisor.Modes)+"; auto takes the cheapest that is exact")
+	f.StringVar(&c.Session.Semantics, "semantics", "native", "the rules that containers meet: "+words(supervisor.Semantics))
 	f.StringVar(&c.Audit, "audit", "", "append one JSON object a call to `FILE`")
 	f.StringVar(&c.Metrics, "metrics", "", "serve /metrics for Prometheus and /healthz on `HOST:PORT` or unix:PATH")
 	f.StringVar(&c.Control, "control", "", "`PATH` of the unix socket where \"pidfd-shim ps\" asks; SOCKET.control without")
@@ -82,8 +82,8 @@ func newServeCommand() *cobra.Command {
 	f.IntVar(&c.MaxConnections, "max-connections", 0, "how many hand-overs may be under way; the oldest makes room; 0: 256")
 	c.addFlags(cmd, "warn")
 	addPauseSwitch(cmd)
-	completeFlag(cmd, "mode", session.Modes)
-	completeFlag(cmd, "semantics", session.Semantics)
+	completeFlag(cmd, "mode", supervisor.Modes)
+	completeFlag(cmd, "semantics", supervisor.Semantics)
 	completeFlag(cmd, "unknown-policy", unknownPolicies)
 	completeDir(cmd, "policy-dir")
 	return cmd
@@ -101,7 +101,7 @@ func (c *serveConfig) check() error {
 	if c.Control == "" {
 		c.Control = c.Socket + ".control"
 	}
-	c.Session.Backend = session.BackendNotify
+	c.Session.Backend = supervisor.BackendNotify
 	if err := c.Session.Check(); err != nil {
 		return usageError{err}
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/internal/audit"
 	"github.com/pidfd-shim/pidfd-shim/internal/front"
 	"github.com/pidfd-shim/pidfd-shim/internal/metrics"
-	"github.com/pidfd-shim/pidfd-shim/internal/session"
+	"github.com/pidfd-shim/pidfd-shim/internal/supervisor"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
@@ -34,7 +34,7 @@ func openSupervisor(config []string, inherited *front.Inherited) (front.Hooks, e
 	if err != nil {
 		return front.Hooks{}, err
 	}
-	if plan.Backend == session.BackendPtrace {
+	if plan.Backend == supervisor.BackendPtrace {
 		s, err := c.session()
 		if err != nil {
 			return front.Hooks{}, err
@@ -68,10 +68,10 @@ func readConfig(words []string) (*runConfig, error) {
 }
 
 // plan is how calls will be answered.
-func (c *runConfig) plan() (session.Plan, error) { return c.Session.Resolve(c.features) }
+func (c *runConfig) plan() (supervisor.Plan, error) { return c.Session.Resolve(c.features) }
 
-func (c *runConfig) session() (*session.Session, error) {
-	s, err := session.New(c.Session, c.features, c.logger())
+func (c *runConfig) session() (*supervisor.Session, error) {
+	s, err := supervisor.New(c.Session, c.features, c.logger())
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +81,7 @@ func (c *runConfig) session() (*session.Session, error) {
 }
 
 // open makes the session of the process that answers calls, and its observers.
-func (c *runConfig) open(audit func() (*os.File, error)) (*session.Session, *observers, error) {
+func (c *runConfig) open(audit func() (*os.File, error)) (*supervisor.Session, *observers, error) {
 	s, err := c.session()
 	if err != nil {
 		return nil, nil, err
@@ -100,13 +100,13 @@ func (c *runConfig) open(audit func() (*os.File, error)) (*session.Session, *obs
 func scopedHooks(c *runConfig) front.Hooks {
 	return front.Hooks{
 		Start: func(fork front.Fork) (int, error) {
-			return session.LaunchScoped(func() (int, func(), error) { return fork(nil) })
+			return supervisor.LaunchScoped(func() (int, func(), error) { return fork(nil) })
 		},
 		Protect: c.Protect,
 	}
 }
 
-func hooks(s *session.Session, c *runConfig, observers *observers) front.Hooks {
+func hooks(s *supervisor.Session, c *runConfig, observers *observers) front.Hooks {
 	served := make(chan error, 1)
 	return front.Hooks{
 		Start: func(fork front.Fork) (int, error) {
@@ -157,7 +157,7 @@ const flushTime = 5 * time.Second
 // fresh is how long a comm and an exe that were read count as known.
 const fresh = 100 * time.Millisecond
 
-func (c *runConfig) observers(s *session.Session, audited func() (*os.File, error)) (*observers, error) {
+func (c *runConfig) observers(s *supervisor.Session, audited func() (*os.File, error)) (*observers, error) {
 	o := &observers{log: s.Log, waitAll: c.Wait == "all"}
 	if c.Trace != "" {
 		w, err := o.writer(func() (*os.File, error) { return openTrace(c.Trace) }, 0)

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/internal/front"
-	"github.com/pidfd-shim/pidfd-shim/internal/session"
+	"github.com/pidfd-shim/pidfd-shim/internal/supervisor"
 	"github.com/pidfd-shim/pidfd-shim/notify/ptrace"
 )
 
@@ -28,7 +28,7 @@ type tracerProcess struct {
 
 // tracedHooks are the supervisor's part of the ptrace backend: it starts COMMAND and
 // reaps; the tracer does the rest.
-func tracedHooks(s *session.Session, c *runConfig, inherited *front.Inherited) (front.Hooks, error) {
+func tracedHooks(s *supervisor.Session, c *runConfig, inherited *front.Inherited) (front.Hooks, error) {
 	tracer, err := startTracer(c, inherited)
 	if err != nil {
 		return front.Hooks{}, err
@@ -51,7 +51,7 @@ func tracedHooks(s *session.Session, c *runConfig, inherited *front.Inherited) (
 }
 
 // blameTracer says so where what failed is that somebody else traces us, and what we start.
-func blameTracer(s *session.Session, err error) error {
+func blameTracer(s *supervisor.Session, err error) error {
 	if !errors.Is(err, unix.EPERM) {
 		return err
 	}

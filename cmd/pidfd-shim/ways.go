@@ -8,7 +8,7 @@ import (
 
 	"github.com/pidfd-shim/pidfd-shim/emulate"
 	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
-	"github.com/pidfd-shim/pidfd-shim/internal/session"
+	"github.com/pidfd-shim/pidfd-shim/internal/supervisor"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
@@ -24,19 +24,19 @@ type way struct {
 }
 
 // ways lists every combination, the one that `run` takes by itself first. traceable
-// says whether PTRACE_SEIZE works here. The choices are session's own, so that doctor
+// says whether PTRACE_SEIZE works here. The choices are supervisor's own, so that doctor
 // cannot say anything else than run does.
-func ways(f kernel.Features, o session.Options, traceable bool) []way {
+func ways(f kernel.Features, o supervisor.Options, traceable bool) []way {
 	all := []way{wayOf(f, o, traceable, "auto", "auto")}
-	for _, backend := range []string{session.BackendNotify, session.BackendPtrace} {
-		for _, mode := range session.Modes[1:] {
+	for _, backend := range []string{supervisor.BackendNotify, supervisor.BackendPtrace} {
+		for _, mode := range supervisor.Modes[1:] {
 			all = append(all, wayOf(f, o, traceable, backend, mode))
 		}
 	}
 	return all
 }
 
-func wayOf(f kernel.Features, o session.Options, traceable bool, backend, mode string) way {
+func wayOf(f kernel.Features, o supervisor.Options, traceable bool, backend, mode string) way {
 	w := way{Backend: backend, Mode: mode}
 	if _, err := os.Stat("/proc/self/fd"); err != nil {
 		w.Why = "no procfs is mounted on /proc, of which run reads who is who: mount -t proc proc /proc"
@@ -48,17 +48,17 @@ func wayOf(f kernel.Features, o session.Options, traceable bool, backend, mode s
 	switch {
 	case err != nil:
 		w.Why = err.Error()
-		if backend != session.BackendPtrace && !f.Notify {
+		if backend != supervisor.BackendPtrace && !f.Notify {
 			w.Why = "no listener can be had: " + noListener()
 		}
 		return w
-	case plan.Backend == session.BackendPtrace && f.OldTraceOrder:
-		w.Why = session.OldTraceOrder
+	case plan.Backend == supervisor.BackendPtrace && f.OldTraceOrder:
+		w.Why = supervisor.OldTraceOrder
 		return w
-	case session.CheckReach(plan.Backend) != nil:
-		w.Why = session.CheckReach(plan.Backend).Error()
+	case supervisor.CheckReach(plan.Backend) != nil:
+		w.Why = supervisor.CheckReach(plan.Backend).Error()
 		return w
-	case plan.Backend == session.BackendPtrace && !traceable:
+	case plan.Backend == supervisor.BackendPtrace && !traceable:
 		w.Why = "PTRACE_SEIZE does not work here: Yama, or a lack of privilege"
 		return w
 	}
@@ -78,13 +78,13 @@ func wayOf(f kernel.Features, o session.Options, traceable bool, backend, mode s
 }
 
 // guardOf is the strongest guard of a way, for a target that it works on.
-func guardOf(p session.Plan, traceable bool) shim.Guard {
+func guardOf(p supervisor.Plan, traceable bool) shim.Guard {
 	switch {
 	case p.Mode == emulate.ModeContinue:
 		return shim.GuardNone
 	case p.Mode == emulate.ModeForward, p.Mode == emulate.ModeAuto && !traceable:
 		return shim.GuardPidfd
-	case p.Backend == session.BackendPtrace:
+	case p.Backend == supervisor.BackendPtrace:
 		return shim.GuardTracee
 	case traceable:
 		return shim.GuardSeize

@@ -13,7 +13,7 @@ import (
 
 	"github.com/pidfd-shim/pidfd-shim/internal/audit"
 	"github.com/pidfd-shim/pidfd-shim/internal/metrics"
-	"github.com/pidfd-shim/pidfd-shim/internal/session"
+	"github.com/pidfd-shim/pidfd-shim/internal/supervisor"
 	"github.com/pidfd-shim/pidfd-shim/notify"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
@@ -71,7 +71,7 @@ func New(c Config) (*Agent, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make an agent: %w", err)
 	}
-	pool, err := shim.NewPool(session.SharedThreads())
+	pool, err := shim.NewPool(supervisor.SharedThreads())
 	if err != nil {
 		return nil, fmt.Errorf("make an agent: %w", err)
 	}

@@ -13,7 +13,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/pidfd-shim/pidfd-shim/internal/session"
+	"github.com/pidfd-shim/pidfd-shim/internal/supervisor"
 	"github.com/pidfd-shim/pidfd-shim/policy"
 )
 
@@ -36,7 +36,7 @@ type Policies struct {
 	Complain bool
 
 	// Base serves without a policy; the others are made from it.
-	Base *session.Session
+	Base *supervisor.Session
 	Log  *slog.Logger
 
 	mu     sync.RWMutex // guards below
@@ -58,7 +58,7 @@ type file struct {
 // lives: what is put in force there holds for running containers.
 type slot struct {
 	name     string
-	template *session.Session
+	template *supervisor.Session
 	state    State
 }
 

@@ -9,11 +9,11 @@ import (
 	"testing"
 
 	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
-	"github.com/pidfd-shim/pidfd-shim/internal/session"
+	"github.com/pidfd-shim/pidfd-shim/internal/supervisor"
 )
 
 func policies(dir, fallback string, unknownDefault bool) *Policies {
-	base := &session.Session{Features: kernel.Features{SendSignal: true, Notify: true, Continue: true}}
+	base := &supervisor.Session{Features: kernel.Features{SendSignal: true, Notify: true, Continue: true}}
 	return &Policies{Dir: dir, Default: fallback, UnknownDefault: unknownDefault, Base: base, Log: slog.New(slog.DiscardHandler)}
 }
 

@@ -1,4 +1,4 @@
-package session
+package supervisor
 
 import (
 	"github.com/pidfd-shim/pidfd-shim/arch"
