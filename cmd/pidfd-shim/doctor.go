@@ -48,6 +48,7 @@ type report struct {
 	Features []finding         `json:"features"`
 	Run      way               `json:"run"`
 	Lacks    bool              `json:"-"` // the kernel has no pidfd_open
+	Boxed    string            `json:"-"` // or a sandbox has it, or the call: how
 	Ways     []way             `json:"ways"`
 	Reach    []reach           `json:"reach"`
 	Serve    limits            `json:"serve"`
@@ -128,7 +129,7 @@ func examine(f kernel.Features, o supervisor.Options) report {
 	order, _ := set.Find("trace order")
 	f.OldTraceOrder = f.OldTraceOrder || order.State() == kernel.Absent
 	all := ways(f, o, seize.Err == nil)
-	r := report{Kernel: release(), Ways: all, Run: all[0], Lacks: !f.PidfdOpen, Reach: reaches()}
+	r := report{Kernel: release(), Ways: all, Run: all[0], Lacks: !f.PidfdOpen && f.OpenFirst.Reach == kernel.ReachesUs, Reach: reaches(), Boxed: boxed(f)}
 	for _, result := range set {
 		found := finding{
 			Name: result.Name, Since: result.Since, What: result.What,
@@ -198,6 +199,8 @@ func (r report) printVerdict(w io.Writer) {
 	}
 	say("run works here")
 	switch {
+	case r.Boxed != "":
+		say(r.Boxed)
 	case r.Run.Family:
 		say("process descriptors, which this kernel lacks (pidfd_open, Linux 5.3), are given by --family auto: programs that ask for them " +
 			"(tried on 4.19: Go, CPython, pidwait) work as on a newer kernel, traced: some 100 us to get one, and a stop of " +
@@ -208,6 +211,22 @@ func (r report) printVerdict(w io.Writer) {
 	}
 	say(fmt.Sprintf("run would use: backend %s, mode %s, guard %s (%s)", r.Run.Backend, r.Run.Mode, r.Run.Guard, r.Run.Why))
 	say("a program may notice: " + r.Run.Fidelity)
+}
+
+// boxed says what a sandbox around us does to the calls, and what gets past it.
+func boxed(f kernel.Features) string {
+	first := f.SendFirst
+	if first.Reach == kernel.ReachesUs {
+		first = f.OpenFirst
+	}
+	switch first.Reach {
+	case kernel.ReachesUs:
+		return ""
+	case kernel.Trapped:
+		return "a sandbox around us traps calls of process descriptors (SIGSYS): --backend ptrace takes those signals, and gives the descriptors " +
+			"as on a kernel that has none; other calls that it traps fail as if there were none of them with --on-trap enosys"
+	}
+	return "a sandbox around us comes first (" + first.String() + "): --intercept entry catches calls before it, by stopping COMMAND at each of its calls (slow)"
 }
 
 // release is the kernel's name for itself: printed for bug reports, never compared.

@@ -77,6 +77,12 @@ func (c *runConfig) addFlags(cmd *cobra.Command) {
 	f.StringVar(&c.Session.Family, "family", "auto",
 		"give COMMAND process descriptors (pidfd_open and what goes with it): "+words(supervisor.Families)+
 			"; auto does so where the kernel has none, by --backend ptrace (docs/FIDELITY.md has what differs)")
+	f.StringVar(&c.Session.Intercept, "intercept", "auto",
+		"where calls are caught: "+words(supervisor.Intercepts)+"; entry catches them before a sandbox around us that refuses them, "+
+			"by stopping COMMAND at each of its calls (ptrace: many times slower); auto needs it not, but where doctor says so")
+	f.StringVar(&c.Session.OnTrap, "on-trap", "signal",
+		"what calls get that a sandbox around us traps, and that are not ours: "+words(supervisor.OnTraps)+
+			"; enosys answers them as a kernel that lacks them would, from which programs fall back (ptrace)")
 	f.StringVar(&c.Session.PolicyFile, "policy", "", "allow and deny calls by the rules of `FILE` (docs/POLICY.md); without it nothing is denied")
 	f.BoolVar(&c.Session.Complain, "complain", false,
 		"allow what the policy denies, and write it down as verdict log (--audit, --trace, --metrics): to try a policy before it bites")
@@ -101,6 +107,8 @@ func (c *runConfig) addFlags(cmd *cobra.Command) {
 	completeFlag(cmd, "mode", supervisor.Modes)
 	completeFlag(cmd, "semantics", supervisor.Semantics)
 	completeFlag(cmd, "family", supervisor.Families)
+	completeFlag(cmd, "intercept", supervisor.Intercepts)
+	completeFlag(cmd, "on-trap", supervisor.OnTraps)
 	completeFlag(cmd, "wait", waits)
 	completeFile(cmd, "policy", policyEndings...)
 }
@@ -148,6 +156,8 @@ func (c *runConfig) checkScope() error {
 		{"--backend", c.Session.Backend, "auto"},
 		{"--mode", c.Session.Mode, "auto"},
 		{"--semantics", c.Session.Semantics, "native"},
+		{"--intercept", c.Session.Intercept, "auto"},
+		{"--on-trap", c.Session.OnTrap, "signal"},
 	} {
 		if other.value != other.none {
 			return fmt.Errorf("--scope-signals: nothing is intercepted under it, so it excludes %s", other.flag)

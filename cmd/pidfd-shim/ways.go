@@ -55,8 +55,8 @@ func wayOf(f kernel.Features, o supervisor.Options, traceable bool, backend, mod
 	case plan.Backend == supervisor.BackendPtrace && f.OldTraceOrder:
 		w.Why = supervisor.OldTraceOrder
 		return w
-	case supervisor.CheckReach(plan.Backend) != nil:
-		w.Why = supervisor.CheckReach(plan.Backend).Error()
+	case plan.CheckReach() != nil:
+		w.Why = plan.CheckReach().Error()
 		return w
 	case plan.Backend == supervisor.BackendPtrace && !traceable:
 		w.Why = "PTRACE_SEIZE does not work here: Yama, or a lack of privilege"

@@ -36,6 +36,10 @@ type Features struct {
 	OldTraceOrder bool
 
 	X32 bool // the x32 ABI, where the kernel was built with it
+
+	// What a filter around us says first to pidfd_send_signal and to pidfd_open; the zero
+	// value where they reach us.
+	SendFirst, OpenFirst Outcome
 }
 
 // ForRun asks what a run needs, and no more: it is on the way of every start.
@@ -52,6 +56,7 @@ func ForRun() Features {
 	}
 	f.askPidfd()
 	f.askListener()
+	f.askSandbox()
 	return f
 }
 
@@ -66,6 +71,20 @@ func (f *Features) askPidfd() {
 	f.Getfd = getfd(pidfd) == nil
 	f.ThreadPidfd = PidfdThread() == nil
 	f.Info = info(pidfd) == nil
+}
+
+// askSandbox makes the calls that cannot be had under a filter of ours, if there is a filter
+// around us that may be why. What cannot be told counts as reaching us.
+func (f *Features) askSandbox() {
+	if f.SendSignal && f.PidfdOpen || !Filtered() {
+		return
+	}
+	if !f.SendSignal {
+		f.SendFirst, _ = ReachTraced(unix.SYS_PIDFD_SEND_SIGNAL)
+	}
+	if !f.PidfdOpen {
+		f.OpenFirst, _ = ReachTraced(unix.SYS_PIDFD_OPEN)
+	}
 }
 
 // askListener asks what needs a listener to ask it of.

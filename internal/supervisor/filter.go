@@ -10,6 +10,7 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/internal/family"
 	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
 	"github.com/pidfd-shim/pidfd-shim/notify"
+	"github.com/pidfd-shim/pidfd-shim/notify/ptrace"
 	"github.com/pidfd-shim/pidfd-shim/policy"
 )
 
@@ -41,6 +42,10 @@ func (s *Session) filter() notify.Filter {
 			f.Rules = append(f.Rules, s.intercept(r)...)
 		}
 		f.Rules = append(f.Rules, missing...)
+	}
+	if s.Plan.carries() {
+		f.Syscalls = append(f.Syscalls, ptrace.Carrier)
+		f.Rules = append(f.Rules, s.intercept(carrier)...)
 	}
 	for _, r := range s.closed() {
 		f.Syscalls = append(f.Syscalls, r.Syscall)

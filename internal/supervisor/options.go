@@ -19,6 +19,8 @@ type Options struct {
 	Mode      string // auto, continue, forward, emulate
 	Semantics string // native, mainline, original
 	Family    string // auto, on, off: descriptors where the kernel has none; empty is off
+	Intercept string // auto, entry: past a sandbox that answers first; empty is auto
+	OnTrap    string // signal, enosys: what a call gets that it traps; empty is signal
 	Observed  bool   // somebody wants to see every call: nothing is decided in the filter
 	Results   bool   // and what it returns, also where the caller itself carries it out
 
@@ -68,6 +70,9 @@ var (
 	Modes     = []string{"auto", "continue", "forward", "caller", "emulate"}
 	Semantics = []string{"native", "mainline", "original"}
 	Families  = []string{"auto", "on", "off"}
+
+	Intercepts = []string{"auto", "entry"}
+	OnTraps    = []string{"signal", "enosys"}
 )
 
 // Check finds words that no flag takes, and choices that exclude each other.
@@ -80,6 +85,8 @@ func (o Options) Check() error {
 		{"--mode", o.Mode, Modes},
 		{"--semantics", o.Semantics, Semantics},
 		{"--family", cmp.Or(o.Family, "off"), Families},
+		{"--intercept", cmp.Or(o.Intercept, "auto"), Intercepts},
+		{"--on-trap", cmp.Or(o.OnTrap, "signal"), OnTraps},
 	} {
 		if !contains(f.words, f.value) {
 			return fmt.Errorf("%s %s: no such value, it takes %s", f.flag, f.value, strings.Join(f.words, ", "))
@@ -107,6 +114,9 @@ type Plan struct {
 	// Family gives process descriptors where the kernel has none.
 	Family bool
 
+	// Entries, Traps and Enosys are the ways past a sandbox: see ptrace.Sandbox.
+	Entries, Traps, Enosys bool
+
 	// Unasked lets the filter allow what registers allow: auto where the kernel has the call.
 	Unasked bool
 
@@ -116,13 +126,19 @@ type Plan struct {
 
 // Resolve chooses, or says why a choice cannot be had here.
 func (o Options) Resolve(f kernel.Features) (Plan, error) {
-	p := Plan{Backend: o.Backend}
-	family := o.Family == "on" || o.Family == "auto" && !f.PidfdOpen
-	if p.Backend == "auto" {
+	p := o.pastSandbox(f)
+	family := o.Family == "on" || o.Family == "auto" && !f.PidfdOpen && p.sees(f.OpenFirst)
+	if p.Backend = o.Backend; p.Backend == "auto" {
 		p.Backend = BackendNotify
-		if !f.Notify || family {
+		if !f.Notify || family || p.Entries || p.Traps {
 			p.Backend = BackendPtrace
 		}
+	}
+	if p.Backend == BackendNotify && (p.Entries || p.Enosys) {
+		return p, fmt.Errorf("--intercept entry, --on-trap enosys: only a tracer can get past a sandbox: use --backend ptrace")
+	}
+	if p.Entries {
+		f.SendSignal = false // the sandbox has it
 	}
 	if p.Family = family && p.Backend == BackendPtrace; p.Family {
 		f.SendSignal = false // it takes none of ours

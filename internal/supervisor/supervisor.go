@@ -98,7 +98,7 @@ func New(o Options, f kernel.Features, log *slog.Logger) (*Session, error) {
 	if err != nil {
 		return nil, plan.blame(f, err)
 	}
-	if plan.Family {
+	if plan.Family || plan.Entries {
 		f.SendSignal = false
 	}
 	log.Info("chose how calls are answered", "backend", plan.Backend, "mode", plan.Mode, "why", plan.Why)
@@ -117,7 +117,7 @@ func New(o Options, f kernel.Features, log *slog.Logger) (*Session, error) {
 // Launch starts the command under the filter. start runs on the filtered thread and
 // must use syscall.ForkExec; so does what it returns, until the thread may end.
 func (s *Session) Launch(start func() (int, func(), error)) (int, error) {
-	if err := CheckReach(BackendNotify); err != nil {
+	if err := s.Plan.CheckReach(); err != nil {
 		return 0, err
 	}
 	program, err := notify.Compile(s.filter())
@@ -212,6 +212,9 @@ func (s *Session) Serve() error {
 			handlers[arch.PidfdOpen], handlers[arch.Clone] = calls.PidfdOpen, calls.Clone
 			handlers[arch.Open], handlers[arch.Openat] = calls.Open, calls.Open
 			handlers[arch.Wait4], handlers[arch.Waitid] = calls.Wait, calls.Wait
+		}
+		if s.Plan.carries() {
+			handlers[ptrace.Carrier] = passUnseen
 		}
 		return handlers
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 
+	"github.com/pidfd-shim/pidfd-shim/arch"
 	"github.com/pidfd-shim/pidfd-shim/internal/family"
 	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
 	"github.com/pidfd-shim/pidfd-shim/internal/proc"
@@ -21,7 +22,7 @@ func (s *Session) LaunchTraced(l *ptrace.Launcher) (int, error) {
 	if tracer, err := s.TracerOf(s.self.Pid); err == nil && tracer != 0 {
 		return 0, fmt.Errorf("--backend ptrace: process %d traces us already, and so whatever we start (a debugger, strace -f, an outer run): run pidfd-shim outside of it", tracer)
 	}
-	if err := CheckReach(BackendPtrace); err != nil {
+	if err := s.Plan.CheckReach(); err != nil {
 		return 0, err
 	}
 	program, err := notify.Compile(s.filter())
@@ -62,6 +63,9 @@ func (s *Session) ServeTraced(pid int32, seized func(error)) error {
 	s.tracer = ptrace.New(pid, seized, s.Log)
 	s.tracer.Init, s.tracer.Ended, s.tracer.Tagged = s.isInit, s.hasEnded, s.Features.NoSyscallInfo
 	s.tracer.Threads, s.tracer.Observe = s.threadsOf, s.Observer
+	if err := s.passSandbox(); err != nil {
+		return err
+	}
 	s.backend = s.tracer
 	var err error
 	if s.Plan.Family {
@@ -77,6 +81,34 @@ func (s *Session) ServeTraced(pid int32, seized func(error)) error {
 		return err
 	}
 	return s.Serve()
+}
+
+// carries tells whether calls come to the tracer by way of another.
+func (p Plan) carries() bool { return p.Backend == BackendPtrace && (p.Entries || p.Traps) }
+
+// passSandbox has the tracer look for calls that a filter around us answers before ours is asked.
+func (s *Session) passSandbox() error {
+	if !s.Plan.carries() {
+		return nil
+	}
+	program, err := notify.Compile(s.filter())
+	s.tracer.Sandbox = ptrace.Sandbox{
+		Entries: s.Plan.Entries, Traps: s.Plan.Traps, Enosys: s.Plan.Enosys,
+		Filter: func(f arch.Frame) uint32 { return notify.Evaluate(program, f) },
+	}
+	return err
+}
+
+// carrier is how our filter knows a call that stands for another.
+var carrier = notify.Rule{
+	Syscall: ptrace.Carrier,
+	When:    []notify.Cond{{Arg: 0, In: []notify.Range{{Low: ptrace.CarrierMark, High: ptrace.CarrierMark}}}},
+}
+
+// passUnseen is for a program's own call that looks like the carrier.
+func passUnseen(c *shim.Call) shim.Verdict {
+	c.Record.Quiet = true
+	return shim.Pass()
 }
 
 // tagged tells whether a tracer learns the ABI from the filter alone. It starts a

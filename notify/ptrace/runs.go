@@ -21,6 +21,8 @@ type runs struct {
 	births births
 
 	observe shim.Observer // Tracer.Observe
+
+	sandbox Sandbox // as Tracer's
 }
 
 // rewritten is a call that the caller makes in another's place, or one that is looked at
@@ -35,6 +37,9 @@ type rewritten struct {
 
 // resume lets a tracee go on. One that was killed meanwhile is ESRCH: its end comes.
 func (r *runs) resume(how int, tid int32, sig unix.Signal) {
+	if how == unix.PTRACE_CONT && r.sandbox.Entries {
+		how = unix.PTRACE_SYSCALL
+	}
 	if errno := sys.PtraceResume(how, tid, sig); errno != 0 && errno != unix.ESRCH {
 		r.log.Error("resume a tracee", "tid", tid, "error", errno)
 	}
@@ -91,8 +96,16 @@ func (r *runs) rewrite(c *shim.Call, task *member, v shim.Verdict) error {
 
 // syscallStop is the exit of a rewritten call: everything but its result is put back.
 func (r *runs) syscallStop(task *member) {
-	if task.steps != nil {
+	task.inside = r.sandbox.Entries && !task.inside
+	switch {
+	case task.steps != nil:
 		r.stepped(task)
+		return
+	case task.inside:
+		r.entered(task)
+		return
+	case task.carried != nil:
+		r.lost(task)
 		return
 	}
 	var after arch.Regs

@@ -102,6 +102,9 @@ func (r *runs) stepped(task *member) {
 	}
 }
 
+// restartNoIntr is ERESTARTNOINTR, include/linux/errno.h.
+const restartNoIntr = 513
+
 // endSteps puts the tracee's registers back, with the result. One that says that the call is to
 // be made again means the tracee's own.
 func (r *runs) endSteps(task *member, value int64) {
@@ -109,7 +112,11 @@ func (r *runs) endSteps(task *member, value int64) {
 	s.close(task.tid, false)
 	regs := s.before
 	regs[arch.RegRAX] = uint64(value)
-	if !isRestart(uint64(value)) {
+	switch {
+	case int32(value) == -restartNoIntr: // the kernel would where a signal is pending, which another thread may have taken by now
+		regs[arch.RegRIP] -= callInstruction
+		regs[arch.RegRAX], regs[arch.RegOrigRAX] = regs[arch.RegOrigRAX], ^uint64(0)
+	case !isRestart(uint64(value)):
 		regs[arch.RegOrigRAX] = ^uint64(0)
 	}
 	_ = sys.PtraceSetRegs(task.tid, &regs)

@@ -24,6 +24,9 @@ type member struct {
 	running bool
 	steps   *steps // of which that is one; as run
 	started bool   // has made its first stop
+
+	inside  bool     // stopped last at a call's entry; where every call stops
+	carried *carried // the call that another is made for: see Sandbox
 }
 
 // table is whom the tracer has, and what each of them is in. The slow lane looks into it, too.

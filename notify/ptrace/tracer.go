@@ -42,6 +42,9 @@ type Tracer struct {
 	// Observe is the loop's, for calls whose results come later than their answers.
 	Observe shim.Observer
 
+	// Sandbox is the one around us, if it answers calls that are ours.
+	Sandbox Sandbox
+
 	calls uint64 // seen so far
 
 	starting starting
@@ -105,6 +108,7 @@ func (t *Tracer) Next(c *shim.Call) error {
 // start takes COMMAND, and says so.
 func (t *Tracer) start() error {
 	t.decoder.tagged, t.runs.observe = t.Tagged, t.Observe
+	t.runs.sandbox = t.Sandbox
 	err := t.starting.seize()
 	if err == nil {
 		t.table.see(t.starting.command)
@@ -164,6 +168,9 @@ func (t *Tracer) handle(tid int32, status unix.WaitStatus, c *shim.Call) bool {
 		if t.starting.isOurs(tid, sig) || sig == unix.SIGSTOP && t.spared(tid) {
 			sig = 0
 		}
+		if sig == unix.SIGSYS && t.runs.trapped(task) {
+			return false
+		}
 		t.runs.goOn(task, sig)
 		return false
 	case eventGroupStop:
@@ -188,6 +195,9 @@ func (t *Tracer) handle(tid int32, status unix.WaitStatus, c *shim.Call) bool {
 
 // called is a stop that a filter asked for.
 func (t *Tracer) called(task *member, c *shim.Call) bool {
+	if task.carried != nil && !t.runs.arrived(task) {
+		return false
+	}
 	described := t.decoder.describe(task.tid, c)
 	switch {
 	case !described && !inSeccompStop(task.tid):
@@ -238,8 +248,8 @@ func (t *Tracer) execed(tid int32) {
 	former, errno := sys.PtraceEventMsg(tid)
 	if errno == 0 && int32(former) != tid {
 		t.forget(int32(former))
-		t.forget(tid) // the leader: it may have died in whatever call it was, without a word
-		t.table.see(tid)
+		t.forget(tid)                  // the leader: it may have died in whatever call it was, without a word
+		t.table.see(tid).inside = true // in its execve
 	}
 }
 

@@ -141,23 +141,45 @@ static void prepare(char **envp, int user) {
 		try_threads();
 }
 
-// check_threads: glibc makes threads by clone3 and falls back from it on ENOSYS alone. Where a
-// filter around us gives another errno no thread can be had, of which the Go runtime dies with
-// a trace of every stack. Without arguments the kernel says EINVAL.
-static void check_threads(char **argv) {
-	if (syscall(SYS_clone3, NULL, 0) != -1 || errno == EINVAL || errno == ENOSYS)
-		return;
-	dprintf(2, "pidfd-shim: start a thread: a seccomp filter around us refuses clone3 (%s), without which the C "
-		"library makes none: have that filter say ENOSYS, or take the build without cgo\n", strerror(errno));
+static volatile sig_atomic_t trapped;
+
+static void on_trap(int sig) { trapped = 1; }
+
+static void leave(char **argv) {
 	while (*argv && strcmp(*argv, "run") != 0)
 		argv++;
 	_exit(*argv ? 125 : 1);
 }
 
+// check_sandbox: glibc makes threads by clone3 and falls back from it on ENOSYS alone, and
+// libseccomp asks what there is by seccomp as soon as it is loaded. Where a filter around us
+// traps either (SIGSYS), or gives another errno to the first, the Go runtime dies with a trace
+// of every stack. Without arguments the kernel says EINVAL.
+static void check_sandbox(char **argv) {
+	struct sigaction catch = {.sa_handler = on_trap}, before;
+	unsigned long long one = 1ULL << (SIGSYS - 1), mask; // glibc's would lose 32 and 33
+	sigaction(SIGSYS, &catch, &before);
+	syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, &one, &mask, sizeof mask);
+	syscall(SYS_seccomp, -1, 0, NULL);
+	int traps_seccomp = trapped;
+	int clone3 = syscall(SYS_clone3, NULL, 0) == -1 ? errno : 0;
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof mask);
+	sigaction(SIGSYS, &before, NULL);
+	if (traps_seccomp)
+		dprintf(2, "pidfd-shim: ask for seccomp: a seccomp filter around us traps it (SIGSYS), without which no call "
+			"can be intercepted: run pidfd-shim outside of that sandbox\n");
+	else if (trapped || (clone3 != 0 && clone3 != EINVAL && clone3 != ENOSYS))
+		dprintf(2, "pidfd-shim: start a thread: a seccomp filter around us refuses clone3 (%s), without which the C "
+			"library makes none: have that filter say ENOSYS, or take the build without cgo\n", trapped ? "SIGSYS" : strerror(clone3));
+	else
+		return;
+	leave(argv);
+}
+
 __attribute__((constructor)) static void save_birth(int argc, char **argv, char **envp) {
 	if (argc >= 6 && strcmp(argv[1], "__exec") == 0)
 		exec_last(argv, envp);
-	check_threads(argv);
+	check_sandbox(argv);
 	for (int i = 1; i < argc; i++)
 		if (strcmp(argv[i], "run") == 0 || strncmp(argv[1], "__", 2) == 0) {
 			prepare(envp, argv[1][0] != '_');
