@@ -28,8 +28,12 @@ func TestLabelIsReadAnew(t *testing.T) {
 		text     string
 		labelled bool
 	}{
-		{"unconfined\n", false}, {"evince (enforce)\n", true}, {"unconfined\n", false},
-		{"unconfined\n//&more (enforce)\n", true}, {"unconf", true}, {"", true},
+		{"unconfined\n", false},
+		{"evince (enforce)\n", true},
+		{"unconfined\n", false},
+		{"unconfined\n//&more (enforce)\n", true},
+		{"unconf", true},
+		{"", true},
 	} {
 		if err := os.WriteFile(file.Name(), []byte(row.text), 0o644); err != nil {
 			t.Fatal(err)

@@ -63,12 +63,21 @@ func TestMerge(t *testing.T) {
 		raw  [6]uint64
 		want specs.LinuxSeccompAction
 	}{
-		{"read", [6]uint64{}, specs.ActAllow}, {"mount", [6]uint64{}, specs.ActErrno}, {"ptrace", [6]uint64{}, specs.ActAllow},
-		{"personality", [6]uint64{1<<64 - 1}, specs.ActAllow}, {"personality", [6]uint64{1}, specs.ActErrno},
-		{"kill", [6]uint64{1, 15}, specs.ActNotify}, {"kill", [6]uint64{1, 1}, specs.ActErrno}, {"kill", [6]uint64{1, dirty | 1}, specs.ActErrno},
-		{"landlock_restrict_self", [6]uint64{}, specs.ActNotify}, {"pidfd_send_signal", [6]uint64{3, 15}, specs.ActNotify},
-		{"seccomp", [6]uint64{1, 8}, specs.ActErrno}, {"seccomp", [6]uint64{dirty | 1, dirty | 8}, specs.ActErrno},
-		{"seccomp", [6]uint64{1, 0}, specs.ActAllow}, {"seccomp", [6]uint64{2, 8}, specs.ActAllow}, {"seccomp", [6]uint64{0, 0}, specs.ActAllow},
+		{"read", [6]uint64{}, specs.ActAllow},
+		{"mount", [6]uint64{}, specs.ActErrno},
+		{"ptrace", [6]uint64{}, specs.ActAllow},
+		{"personality", [6]uint64{1<<64 - 1}, specs.ActAllow},
+		{"personality", [6]uint64{1}, specs.ActErrno},
+		{"kill", [6]uint64{1, 15}, specs.ActNotify},
+		{"kill", [6]uint64{1, 1}, specs.ActErrno},
+		{"kill", [6]uint64{1, dirty | 1}, specs.ActErrno},
+		{"landlock_restrict_self", [6]uint64{}, specs.ActNotify},
+		{"pidfd_send_signal", [6]uint64{3, 15}, specs.ActNotify},
+		{"seccomp", [6]uint64{1, 8}, specs.ActErrno},
+		{"seccomp", [6]uint64{dirty | 1, dirty | 8}, specs.ActErrno},
+		{"seccomp", [6]uint64{1, 0}, specs.ActAllow},
+		{"seccomp", [6]uint64{2, 8}, specs.ActAllow},
+		{"seccomp", [6]uint64{0, 0}, specs.ActAllow},
 		{"seccomp", [6]uint64{1, 0x30}, specs.ActAllow},
 	} {
 		if got := effect(t, &merged, row.name, row.raw); got != row.want {

@@ -83,8 +83,7 @@ func NewPool(n Threads) (*Pool, error) {
 // mapped, and is taken again. It is not touched, and costs no memory. The collection that frees
 // it costs as much as all the rest of a start: a program that ends at once is spared it.
 func haveRoom() *time.Timer {
-	roomTaken = make([]byte, room)
-	roomTaken = nil
+	runtime.KeepAlive(make([]byte, room))
 	return time.AfterFunc(roomAfter, runtime.GC) // else the next comes when there is twice as much
 }
 
@@ -93,8 +92,6 @@ const roomAfter = 100 * time.Millisecond
 
 // room is several times what a supervisor in a storm of calls has.
 const room = 32 << 20
-
-var roomTaken []byte // a global, so that it is not left out
 
 // spare has a thread started and leaves it to the runtime, which keeps it: each goroutine that
 // is locked has one of its own, and all of them run before one ends.

@@ -21,8 +21,13 @@ func TestServeComplain(t *testing.T) {
 				"--metrics", "unix:"+metrics, "--audit", audit)
 			want := map[string]int{}
 			for _, row := range []struct{ metadata, verdict string }{
-				{"policy=shut", "log default"}, {"policy=parents", "log parents"}, {"policy=bad", "log default"}, {"policy=other", "log default"},
-				{"policy=../shut", "log default"}, {"", "log default"}, {"policy=open", "allow default"},
+				{"policy=shut", "log default"},
+				{"policy=parents", "log parents"},
+				{"policy=bad", "log default"},
+				{"policy=other", "log default"},
+				{"policy=../shut", "log default"},
+				{"", "log default"},
+				{"policy=open", "allow default"},
 			} {
 				l, begin := agent.load(t, row.metadata)
 				begin()

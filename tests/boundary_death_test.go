@@ -62,8 +62,10 @@ func (d death) run(t *testing.T) toll {
 	}
 	p := newPauser(t, shortDir(t))
 	p.forEverybody()
-	how := []string{"run", "--log-level", "error", "--policy", policyFile(t, s.guarded, guardedPolicies["uid"]),
-		"--mode", d.mode, "--backend", d.backend, "--pause", d.step + ":" + p.path}
+	how := []string{
+		"run", "--log-level", "error", "--policy", policyFile(t, s.guarded, guardedPolicies["uid"]),
+		"--mode", d.mode, "--backend", d.backend, "--pause", d.step + ":" + p.path,
+	}
 	argv := append(append([]string{buildTestShim(t)}, append(how, "--")...), s.command(d.width, d.words()...)...)
 	front := s.start(append(d.as(), argv...))
 	release := d.await(p)

@@ -18,8 +18,13 @@ func TestLandlockConfinesItsOwn(t *testing.T) {
 	}
 	native := attackOutput(t, attackIn(t, "native", "m64", "confine"))
 	for i, way := range [][]string{
-		{"--mode", "emulate"}, {"--mode", "forward"}, {"--mode", "caller"}, {"--mode", "auto"},
-		{"--backend", "ptrace", "--mode", "emulate"}, {"--backend", "ptrace", "--mode", "forward"}, {"--backend", "ptrace"},
+		{"--mode", "emulate"},
+		{"--mode", "forward"},
+		{"--mode", "caller"},
+		{"--mode", "auto"},
+		{"--backend", "ptrace", "--mode", "emulate"},
+		{"--backend", "ptrace", "--mode", "forward"},
+		{"--backend", "ptrace"},
 	} {
 		for _, policed := range []bool{false, true} {
 			argv := slices.Concat([]string{buildShim(t), "run", "--log-level", "error"}, way)

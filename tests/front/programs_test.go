@@ -95,23 +95,28 @@ func TestOnTerminal(t *testing.T) {
 	compareSessions(t, []session{
 		{name: "make", script: `printf 'all: a b\na b:\n\t@$(PLAY) tell 2\n' >$DIR/makefile; exec $RUN make -s -j2 -C $DIR`, does: interruptMake},
 		{name: "jobs of make", script: `printf 'all: a b\na b:\n\t@$(RUN) $(PLAY) tell 2\n' >$DIR/makefile; exec make -s -j2 -C $DIR`, does: interruptMake},
-		{name: "less", needs: []string{"less"}, script: `seq 200 >$DIR/lines; $RUN less $DIR/lines; echo st""atus=$?`,
+		{
+			name: "less", needs: []string{"less"}, script: `seq 200 >$DIR/lines; $RUN less $DIR/lines; echo st""atus=$?`,
 			does: func(term *terminal) string {
 				term.until("\n10\r\n")
 				term.typeIn("G")
 				term.until("\n200\r\n")
 				term.typeIn("q")
 				return term.line("status=") + term.end()
-			}},
-		{name: "vim", needs: []string{"vim"}, script: `exec $RUN vim -u NONE -N -n $DIR/text -c 'silent !echo u""p'`,
+			},
+		},
+		{
+			name: "vim", needs: []string{"vim"}, script: `exec $RUN vim -u NONE -N -n $DIR/text -c 'silent !echo u""p'`,
 			does: func(term *terminal) string {
 				term.until("up")
 				term.typeIn("ihello\x1b:w\r:!cat %; echo sh''ell\r")
 				term.until("hello\r\nshell")
 				term.typeIn("\r:cq\r")
 				return term.end()
-			}},
-		{name: "screen", needs: []string{"screen"}, script: `export SCREENDIR=$DIR; chmod 700 $DIR; exec $RUN screen -c /dev/null sh -c 'echo u""p; read x; echo g""ot=$x; read x; exit'`,
+			},
+		},
+		{
+			name: "screen", needs: []string{"screen"}, script: `export SCREENDIR=$DIR; chmod 700 $DIR; exec $RUN screen -c /dev/null sh -c 'echo u""p; read x; echo g""ot=$x; read x; exit'`,
 			does: func(term *terminal) string {
 				term.until("up")
 				term.typeIn("line\n")
@@ -119,8 +124,10 @@ func TestOnTerminal(t *testing.T) {
 				term.typeIn("\n")
 				term.until("[screen is terminating]")
 				return said + term.end()
-			}},
-		{name: "tmux", needs: []string{"tmux"}, script: `exec $RUN tmux -S $DIR/socket -f /dev/null new-session 'echo u""p; read x; echo g""ot; read x'`,
+			},
+		},
+		{
+			name: "tmux", needs: []string{"tmux"}, script: `exec $RUN tmux -S $DIR/socket -f /dev/null new-session 'echo u""p; read x; echo g""ot; read x'`,
 			does: func(term *terminal) string {
 				term.until("up")
 				term.typeIn("line\n")
@@ -128,7 +135,8 @@ func TestOnTerminal(t *testing.T) {
 				term.typeIn("\n")
 				term.until("[exited]")
 				return term.end()
-			}},
+			},
+		},
 	})
 }
 
