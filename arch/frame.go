@@ -9,6 +9,18 @@ const (
 	AMD64 ABI = iota + 1
 	I386
 	X32
+
+	// ABICount is the size of a table that has a place for each.
+	ABICount
+)
+
+// ABIs are all, in their order.
+var ABIs = [...]ABI{AMD64, I386, X32}
+
+// FirstABI is the lowest of them, AllABIs a set: each is the bit of its number.
+const (
+	FirstABI = AMD64
+	AllABIs  = 1<<AMD64 | 1<<I386 | 1<<X32
 )
 
 // String returns the name that policies and audit lines use.
@@ -30,6 +42,17 @@ const (
 	AuditArchI386   = 0x40000003
 	X32SyscallBit   = 0x40000000
 )
+
+// AuditName is the name of an AUDIT_ARCH_*; "" where the machine has none of the number.
+func AuditName(number uint32) string {
+	switch number {
+	case AuditArchX86_64:
+		return "AUDIT_ARCH_X86_64"
+	case AuditArchI386:
+		return "AUDIT_ARCH_I386"
+	}
+	return ""
+}
 
 // Frame is a system call as the registers held it at entry, untruncated: for an
 // int $0x80 from 64-bit code the upper halves are still there although the kernel

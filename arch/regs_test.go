@@ -33,7 +33,7 @@ func TestRegsAreTheKernels(t *testing.T) {
 		{"rsi", arch.RegRSI, unsafe.Offsetof(k.Rsi)},
 		{"rdi", arch.RegRDI, unsafe.Offsetof(k.Rdi)},
 		{"orig_rax", arch.RegOrigRAX, unsafe.Offsetof(k.Orig_rax)},
-		{"rip", arch.RegRIP, unsafe.Offsetof(k.Rip)},
+		{"rip", arch.RegIP, unsafe.Offsetof(k.Rip)},
 		{"cs", arch.RegCS, unsafe.Offsetof(k.Cs)},
 		{"rsp", arch.RegRSP, unsafe.Offsetof(k.Rsp)},
 	} {

@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
+	"github.com/pidfd-shim/pidfd-shim/arch/abi"
 	"github.com/pidfd-shim/pidfd-shim/internal/family"
 	"github.com/pidfd-shim/pidfd-shim/internal/proc"
 	"github.com/pidfd-shim/pidfd-shim/internal/sys"
@@ -22,7 +23,7 @@ func (h *SendSignal) PidfdOpen(c *shim.Call) shim.Verdict {
 	defer h.busy.Store(false)
 	pid, flags := c.Args.Int(0), c.Args.Uint(1)
 	switch {
-	case c.ABI == arch.X32 && !h.Features.X32:
+	case abi.Of(c.ABI).Mark != 0 && !h.Features.Marked:
 		return shim.Fail(unix.ENOSYS)
 	case flags&^(unix.PIDFD_NONBLOCK|unix.PIDFD_THREAD) != 0, pid <= 0:
 		return shim.Fail(unix.EINVAL)
@@ -135,7 +136,7 @@ func (h *SendSignal) Clone(c *shim.Call) shim.Verdict {
 	switch flags := c.Args.Uint(0); {
 	case flags&unix.CLONE_PIDFD == 0:
 		return shim.Pass()
-	case c.ABI == arch.X32 && !h.Features.X32:
+	case abi.Of(c.ABI).Mark != 0 && !h.Features.Marked:
 		return shim.Fail(unix.ENOSYS)
 	case flags&(cloneDetached|unix.CLONE_PARENT_SETTID) != 0:
 		return shim.Fail(unix.EINVAL)

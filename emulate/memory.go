@@ -6,8 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
-	i386 "github.com/pidfd-shim/pidfd-shim/arch/386"
-	"github.com/pidfd-shim/pidfd-shim/arch/amd64"
+	"github.com/pidfd-shim/pidfd-shim/arch/abi"
 	"github.com/pidfd-shim/pidfd-shim/internal/helper"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
@@ -17,7 +16,7 @@ import (
 func (h *SendSignal) readSiginfo(a *attempt) (unix.Errno, error) {
 	// The older calls overwrite si_signo before they look at the code, so which codes need
 	// the tail is not known from the record: all is read.
-	split := a.call.ABI == arch.AMD64 && !a.req.byNumber()
+	split := a.call.ABI == arch.Native && !a.req.byNumber()
 	n, err := h.readMemory(a, h.memory[:], split)
 	if err != nil {
 		return 0, err
@@ -36,21 +35,19 @@ func (h *SendSignal) readSiginfo(a *attempt) (unix.Errno, error) {
 // decodeSiginfo converts what could be read at the caller's pointer. 32-bit callers
 // must have all 128 bytes; 64-bit ones 48, and the rest only where the code is one
 // that the kernel does not know: it then must be zero.
-func decodeSiginfo(abi arch.ABI, user []byte) (arch.Siginfo, unix.Errno) {
+func decodeSiginfo(of arch.ABI, user []byte) (arch.Siginfo, unix.Errno) {
 	switch {
-	case abi != arch.AMD64 && len(user) < arch.SiginfoSize, len(user) < arch.RecordSize:
+	case of != arch.Native && len(user) < arch.SiginfoSize, len(user) < arch.RecordSize:
 		return arch.Siginfo{}, unix.EFAULT
-	case abi == arch.I386:
-		return i386.DecodeSiginfo(user), 0
-	case abi == arch.X32:
-		return amd64.DecodeSiginfoX32(user), 0
+	case of != arch.Native:
+		return abi.Of(of).DecodeSiginfo(user), 0
 	}
-	info := amd64.DecodeSiginfo(user)
-	if amd64.NeedsTail(&info) {
+	info := arch.NativeSiginfo(user)
+	if info.NeedsTail() {
 		if len(user) < arch.SiginfoSize { // before TailOK, which would see an earlier caller's bytes
 			return info, unix.EFAULT
 		}
-		if !amd64.TailOK(&info, user[arch.RecordSize:]) {
+		if !info.TailOK(user[arch.RecordSize:]) {
 			return info, unix.E2BIG
 		}
 	}
@@ -118,8 +115,8 @@ func (m callerMemory) ReadSiginfo(tid int32, addr uint64, into []byte, native bo
 	if err != nil || n < first || first == len(into) {
 		return n, err
 	}
-	info := amd64.DecodeSiginfo(into)
-	if !amd64.NeedsTail(&info) {
+	info := arch.NativeSiginfo(into)
+	if !info.NeedsTail() {
 		return n, nil
 	}
 	tail, err := m.Read(tid, addr+uint64(first), into[first:])

@@ -4,7 +4,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
-	"github.com/pidfd-shim/pidfd-shim/arch/amd64"
 	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
@@ -113,7 +112,7 @@ func (h *SendSignal) record(a *attempt) (*[arch.SiginfoSize]byte, error) {
 	default:
 		return h.queued(a)
 	}
-	h.out = amd64.EncodeSiginfo(&info)
+	h.out = info.Native()
 	return &h.out, nil
 }
 
@@ -124,7 +123,7 @@ func (h *SendSignal) queued(a *attempt) (*[arch.SiginfoSize]byte, error) {
 	}
 	info := arch.NewSiginfo(a.req.sig, 0, arch.SI_QUEUE)
 	info.SetSender(a.caller.tgid, a.creds.ruid)
-	h.out = amd64.EncodeSiginfo(&info)
+	h.out = info.Native()
 	return &h.out, nil
 }
 

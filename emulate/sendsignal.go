@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
+	"github.com/pidfd-shim/pidfd-shim/arch/abi"
 	"github.com/pidfd-shim/pidfd-shim/internal/helper"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
@@ -80,7 +81,7 @@ func (h *SendSignal) Handle(c *shim.Call) shim.Verdict {
 }
 
 func (h *SendSignal) handle(c *shim.Call) shim.Verdict {
-	if c.ABI == arch.X32 && !h.Features.X32 { // the mark of an ABI that this kernel lacks
+	if abi.Of(c.ABI).Mark != 0 && !h.Features.Marked { // the mark of an ABI that this kernel lacks
 		return shim.Fail(unix.ENOSYS)
 	}
 	h.begin()

@@ -6,8 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
-	i386 "github.com/pidfd-shim/pidfd-shim/arch/386"
-	"github.com/pidfd-shim/pidfd-shim/arch/amd64"
+	"github.com/pidfd-shim/pidfd-shim/arch/abi"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
@@ -47,7 +46,7 @@ type Filter struct {
 }
 
 // Offsets in struct seccomp_data (<linux/seccomp.h>): int nr; __u32 arch;
-// __u64 instruction_pointer; __u64 args[6], little-endian on x86.
+// __u64 instruction_pointer; __u64 args[6], little-endian.
 const (
 	offsetNr   = 0
 	offsetArch = 4
@@ -61,38 +60,40 @@ const refuse = unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)
 // Compile makes the BPF program of a filter. Every rule is kept, in its order.
 func Compile(f Filter) ([]unix.SockFilter, error) {
 	var a assembler
-	x86, i386Part := a.label(), a.label()
+	groups := abi.Groups()
+	starts := make([]label, len(groups))
 	a.load(offsetArch)
-	a.jumpIfEqual(arch.AuditArchX86_64, x86)
-	a.jumpIfEqual(arch.AuditArchI386, i386Part)
+	for i, group := range groups {
+		starts[i] = a.label()
+		a.jumpIfEqual(group.Audit, starts[i])
+	}
 	a.ret(refuse)
 
-	a.place(x86)
-	a.load(offsetNr)
-	f.compileNumbers(&a, arch.AMD64, arch.X32)
-	a.place(i386Part)
-	a.load(offsetNr)
-	f.compileNumbers(&a, arch.I386)
+	for i, group := range groups {
+		a.place(starts[i])
+		a.load(offsetNr)
+		f.compileNumbers(&a, group.ABIs)
+	}
 	return a.assemble()
 }
 
 // compileNumbers dispatches on the number, which is in the accumulator, to one block
 // of rules per supervised call and ABI.
-func (f Filter) compileNumbers(a *assembler, abis ...arch.ABI) {
+func (f Filter) compileNumbers(a *assembler, abis []arch.ABI) {
 	type block struct {
 		syscall arch.Syscall
-		abi     arch.ABI
+		of      arch.ABI
 		start   label
 	}
 	var blocks []block
 	refused := a.label()
-	for _, abi := range abis {
+	for _, of := range abis {
 		for _, syscall := range f.Syscalls {
-			for _, nr := range crossed(syscall, abi) {
+			for _, nr := range abi.Crossed(syscall, of) {
 				a.jumpIfEqual(nr, refused)
 			}
-			b := block{syscall, abi, a.label()}
-			for _, nr := range numbers(syscall, abi) {
+			b := block{syscall, of, a.label()}
+			for _, nr := range abi.Numbers(syscall, of) {
 				a.jumpIfEqual(nr, b.start)
 			}
 			blocks = append(blocks, b)
@@ -101,7 +102,7 @@ func (f Filter) compileNumbers(a *assembler, abis ...arch.ABI) {
 	others := a.label()
 	for _, other := range f.Others {
 		if slices.Contains(abis, other.ABI) {
-			a.jumpIfEqual(numberOf(other), others)
+			a.jumpIfEqual(other.Nr|abi.Of(other.ABI).Mark, others)
 		}
 	}
 	a.ret(unix.SECCOMP_RET_ALLOW)
@@ -111,26 +112,18 @@ func (f Filter) compileNumbers(a *assembler, abis ...arch.ABI) {
 	a.ret(refuse)
 	for _, b := range blocks {
 		a.place(b.start)
-		f.compileRules(a, b.syscall, b.abi)
+		f.compileRules(a, b.syscall, b.of)
 	}
 }
 
-// numberOf is what struct seccomp_data has of a call.
-func numberOf(n shim.Number) uint32 {
-	if n.ABI == arch.X32 {
-		return n.Nr | arch.X32SyscallBit
-	}
-	return n.Nr
-}
-
-func (f Filter) compileRules(a *assembler, syscall arch.Syscall, abi arch.ABI) {
+func (f Filter) compileRules(a *assembler, syscall arch.Syscall, of arch.ABI) {
 	for _, rule := range f.Rules {
-		if rule.Syscall != syscall || (rule.ABI != 0 && rule.ABI != abi) {
+		if rule.Syscall != syscall || (rule.ABI != 0 && rule.ABI != of) {
 			continue
 		}
 		next := a.label()
 		for _, cond := range rule.When {
-			cond.compile(a, abi, next)
+			cond.compile(a, of, next)
 		}
 		a.ret(rule.Then)
 		a.place(next)
@@ -139,7 +132,7 @@ func (f Filter) compileRules(a *assembler, syscall arch.Syscall, abi arch.ABI) {
 }
 
 // compile falls through where the condition holds and jumps to otherwise where not.
-func (c Cond) compile(a *assembler, abi arch.ABI, otherwise label) {
+func (c Cond) compile(a *assembler, of arch.ABI, otherwise label) {
 	holds, fails := a.label(), otherwise
 	if c.Not {
 		holds, fails = otherwise, a.label()
@@ -147,7 +140,7 @@ func (c Cond) compile(a *assembler, abi arch.ABI, otherwise label) {
 	low := uint32(offsetArgs + 8*c.Arg)
 	switch {
 	case c.Pointer:
-		if abi != arch.I386 {
+		if abi.Of(of).Wide {
 			a.load(low + 4)
 			a.jumpUnlessEqual(0, fails)
 		}
@@ -172,38 +165,4 @@ func (c Cond) compile(a *assembler, abi arch.ABI, otherwise label) {
 		return
 	}
 	a.place(holds)
-}
-
-// crossed are the numbers of a call with the mark of the other 64-bit ABI: 524 without
-// x32's, 129 with it. Until 5.4 (commit "x86/syscalls: Split the x32 syscalls into their
-// own table") kernels with x32 ran them; since then they are ENOSYS.
-func crossed(syscall arch.Syscall, abi arch.ABI) []uint32 {
-	var found []uint32
-	for nr := range uint32(548) {
-		plain, x32 := amd64.Syscall(nr) == syscall, amd64.SyscallX32(nr) == syscall
-		switch {
-		case abi == arch.AMD64 && x32 && !plain:
-			found = append(found, nr)
-		case abi == arch.X32 && plain && !x32:
-			found = append(found, nr|arch.X32SyscallBit)
-		}
-	}
-	return found
-}
-
-// numbers finds the numbers of a call by asking the arch packages, so that there is
-// one table of them. 548 is past the last number of either ABI in use.
-func numbers(syscall arch.Syscall, abi arch.ABI) []uint32 {
-	var found []uint32
-	for nr := range uint32(548) {
-		switch {
-		case abi == arch.AMD64 && amd64.Syscall(nr) == syscall:
-			found = append(found, nr)
-		case abi == arch.I386 && i386.Syscall(nr) == syscall:
-			found = append(found, nr)
-		case abi == arch.X32 && amd64.SyscallX32(nr) == syscall:
-			found = append(found, nr|arch.X32SyscallBit)
-		}
-	}
-	return found
 }

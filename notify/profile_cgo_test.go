@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
+	"github.com/pidfd-shim/pidfd-shim/arch/abi"
 	"github.com/pidfd-shim/pidfd-shim/policy"
 	"github.com/pidfd-shim/pidfd-shim/policy/oci"
 	"github.com/pidfd-shim/pidfd-shim/tests/randpolicy"
@@ -42,7 +43,7 @@ func TestLibseccompKeepsAProfile(t *testing.T) {
 			if !p.Covers(s) {
 				s = p.Syscalls()[0]
 			}
-			d := seccompData{nr: numbers(s, abi)[0], arch: x86_64, args: raw}
+			d := seccompData{nr: number(s, abi), arch: x86_64, args: raw}
 			if abi == arch.I386 {
 				d.arch = x86_32
 			}
@@ -77,3 +78,6 @@ func ordered(p *policy.Policy) Filter {
 	}
 	return f
 }
+
+// number is one by which an ABI makes a call.
+func number(what arch.Syscall, of arch.ABI) uint32 { return abi.Numbers(what, of)[0] }

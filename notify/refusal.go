@@ -20,15 +20,15 @@ type Refusal struct {
 
 // CompileRefusals makes the program of a filter that is for ourselves, not for a caller:
 // what no refusal matches is allowed, and no entry of another ABI is (EPERM), but for the
-// x32 call by which kernel.X32 asks whether there are any.
+// call by which kernel.ForRun asks whether there are any.
 func CompileRefusals(refusals []Refusal) ([]unix.SockFilter, error) {
 	var a assembler
 	foreign, ours, allowed := a.label(), a.label(), a.label()
 	a.load(offsetArch)
-	a.jumpUnlessEqual(arch.AuditArchX86_64, foreign)
+	a.jumpUnlessEqual(arch.NativeAudit, foreign)
 	a.load(offsetNr)
-	a.jumpIfLess(arch.X32SyscallBit, ours)
-	a.jumpIfEqual(arch.X32SyscallBit|unix.SYS_GETPID, allowed)
+	a.jumpIfLess(arch.ForeignMark, ours)
+	a.jumpIfEqual(arch.ForeignMark|unix.SYS_GETPID, allowed)
 	a.place(foreign)
 	a.ret(answerWith(unix.EPERM))
 	a.place(allowed)
@@ -63,7 +63,7 @@ func (a *assembler) refuse(numbers []uint32, refusals map[uint32][]Refusal) {
 		for _, r := range refusals[nr] {
 			next := a.label()
 			for _, cond := range r.When {
-				cond.compile(a, arch.AMD64, next)
+				cond.compile(a, arch.Native, next)
 			}
 			a.ret(answerWith(r.Errno))
 			a.place(next)

@@ -182,12 +182,12 @@ func (d exampleDecoder) call(e *example, n *node) {
 	}
 	d.lacking(n, "a call", keys, "signal")
 	q := &e.query
-	q.ABI, q.Syscall, q.Scope = arch.AMD64, d.usualSyscall(), ScopeProcess
+	q.ABI, q.Syscall, q.Scope = arch.FirstABI, d.usualSyscall(), ScopeProcess
 	if s := keys["syscall"]; s != nil {
 		q.Syscall = d.syscall(s)
 	}
 	if abi := keys["abi"]; abi != nil {
-		q.ABI = arch.ABI(d.place(abi, "abi", abiNames())) + arch.AMD64
+		q.ABI = arch.ABI(d.place(abi, "abi", abiNames())) + arch.FirstABI
 	}
 	if signal := keys["signal"]; signal != nil {
 		s, _ := d.span(signal, numbers{"signal", signalNumber, signalHint})

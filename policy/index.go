@@ -19,7 +19,7 @@ const otherSignal = arch.SIGRTMAX + 1
 // registerKinds are the cases that registers come in, besides signals: with and without
 // siginfo, by ABI, by scope.
 const (
-	abiKinds      = int(arch.X32) + 1
+	abiKinds      = int(arch.ABICount)
 	scopeKinds    = int(ScopeGroup) + 1
 	registerKinds = 2 * abiKinds * scopeKinds
 )

@@ -70,7 +70,7 @@ func (d decoder) check(k key, n *node) check {
 	case keyScope:
 		c.scopes = uint8(d.bits(items, k, scopeNames())) << ScopeProcess
 	case keyABI:
-		c.abis = uint8(d.bits(items, k, abiNames())) << arch.AMD64
+		c.abis = uint8(d.bits(items, k, abiNames())) << arch.FirstABI
 	case keyRelation:
 		c.relations = Relation(d.bits(items, k, relationNames()))
 	case keyCodes:

@@ -165,19 +165,17 @@ func (list spans) ranges() []Range {
 }
 
 func (c *check) abiTerms() []term {
-	if c.abis == allABIs {
+	if c.abis == arch.AllABIs {
 		return []term{{}}
 	}
 	var terms []term
-	for _, abi := range []arch.ABI{arch.AMD64, arch.I386, arch.X32} {
+	for _, abi := range arch.ABIs {
 		if c.abis>>abi&1 != 0 {
 			terms = append(terms, term{abi: abi})
 		}
 	}
 	return terms
 }
-
-const allABIs = 1<<arch.AMD64 | 1<<arch.I386 | 1<<arch.X32
 
 // infoTerms are for calls without siginfo, with one, or both. What is in it registers
 // do not tell.

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
+	"github.com/pidfd-shim/pidfd-shim/arch/abi"
 )
 
 // allSyscalls are the calls that a policy can cover; 424 is the first.
@@ -40,9 +41,7 @@ func errnoNames() []string {
 
 func scopeNames() []string { return []string{"process", "thread", "group"} }
 
-func abiNames() []string {
-	return []string{arch.AMD64.String(), arch.I386.String(), arch.X32.String()}
-}
+func abiNames() []string { return abi.Names() }
 
 // relationNames are in the order of the bits.
 func relationNames() []string {

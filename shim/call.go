@@ -13,7 +13,7 @@ type Call struct {
 
 	What arch.Syscall // these four are Decode's
 	ABI  arch.ABI
-	Nr   uint32 // the number without the x32 mark
+	Nr   uint32 // the number without its ABI's mark
 	Args arch.Args
 
 	Buffer []byte // the backend's, for receiving into

@@ -2,8 +2,7 @@ package shim
 
 import (
 	"github.com/pidfd-shim/pidfd-shim/arch"
-	i386 "github.com/pidfd-shim/pidfd-shim/arch/386"
-	"github.com/pidfd-shim/pidfd-shim/arch/amd64"
+	"github.com/pidfd-shim/pidfd-shim/arch/abi"
 )
 
 // Decode turns the raw frame into the call's ABI, number and arguments, and names
@@ -15,32 +14,17 @@ func (c *Call) Decode() arch.Syscall {
 }
 
 func (c *Call) decode() arch.Syscall {
-	abi, known := c.Frame.ABI()
-	c.ABI, c.Nr = abi, c.Frame.Nr
+	is, known := c.Frame.ABI()
+	c.ABI, c.Nr = is, c.Frame.Nr
 	if !known {
 		c.Args = c.Frame.Raw
 		return arch.NoSyscall
 	}
-	switch abi {
-	case arch.I386:
-		c.Args = i386.Args(c.Frame)
-		return i386.Syscall(c.Nr)
-	case arch.X32:
-		c.Nr &^= arch.X32SyscallBit
-		c.Args = amd64.Args(c.Frame)
-		return amd64.SyscallX32(c.Nr)
-	}
-	c.Args = amd64.Args(c.Frame)
-	return amd64.Syscall(c.Nr)
+	convention := abi.Of(is)
+	c.Nr &^= convention.Mark
+	c.Args = convention.Args(c.Frame)
+	return convention.Syscall(c.Nr)
 }
 
-// NumberOf is a system call's number in an ABI, as its rax has it (arch/x86/entry/syscalls).
-func NumberOf(what arch.Syscall, abi arch.ABI) uint64 {
-	switch abi {
-	case arch.I386:
-		return i386.Number(what)
-	case arch.X32:
-		return amd64.NumberX32(what)
-	}
-	return amd64.Number(what)
-}
+// NumberOf is a system call's number in an ABI, as its register has it.
+func NumberOf(what arch.Syscall, in arch.ABI) uint64 { return abi.Of(in).Number(what) }

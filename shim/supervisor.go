@@ -21,8 +21,8 @@ type Handler func(*Call) Verdict
 // Handlers is the table of one worker: a system call without an entry gets ENOSYS.
 type Handlers [arch.SyscallCount]Handler
 
-// Number is a system call by its number in one ABI, as that ABI's table has it: x32's
-// without its mark.
+// Number is a system call by its number in one ABI, as that ABI's table has it:
+// without the mark.
 type Number struct {
 	ABI arch.ABI
 	Nr  uint32

@@ -78,7 +78,7 @@ type Result struct {
 }
 
 // ResultOf reads the register in which every call of ours returns an int.
-func ResultOf(rax uint64) Result { return Result{true, int64(int32(uint32(rax)))} }
+func ResultOf(register uint64) Result { return Result{true, int64(int32(uint32(register)))} }
 
 // Return ends the call with a value.
 func Return(value int64) Verdict { return Verdict{Kind: KindReturn, Value: value} }

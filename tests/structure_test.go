@@ -20,6 +20,7 @@ var rank = map[string]int{
 	"arch":                0,
 	"arch/amd64":          1,
 	"arch/386":            1,
+	"arch/abi":            1,
 	"internal/sys":        1,
 	"internal/kernel":     2,
 	"internal/suggest":    0,
@@ -51,6 +52,8 @@ var rank = map[string]int{
 
 // neighbours are imports between packages of one height, each with its reason.
 var neighbours = map[[2]string]string{
+	{"arch/abi", "arch/amd64"}:     "the table has the entry of each ABI",
+	{"arch/abi", "arch/386"}:       "the table has the entry of each ABI",
 	{"emulate", "internal/family"}: "whom a caller's descriptor means is asked where every other descriptor is resolved",
 	{"emulate", "policy"}:          "a call is judged where the kernel would judge its sender, between two of emulate's checks",
 }

@@ -4,7 +4,6 @@ import (
 	"testing"
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
-	"github.com/pidfd-shim/pidfd-shim/arch/amd64"
 )
 
 // shapes has a signal and a code for each layout, and codes that none knows.
@@ -30,19 +29,19 @@ var shapes = [][2]int32{
 func TestSiginfoIsVerbatim(t *testing.T) {
 	for _, shape := range shapes {
 		user := pattern(shape[0], shape[1])
-		s := amd64.DecodeSiginfo(user[:])
+		s := arch.NativeSiginfo(user[:])
 		if string(s[:]) != string(user[:48]) {
 			t.Errorf("decode %x\n got   %x", user, s)
 		}
-		if short := amd64.DecodeSiginfo(user[:48]); short != s {
+		if short := arch.NativeSiginfo(user[:48]); short != s {
 			t.Errorf("48 bytes alone decode to %x", short)
 		}
 		var want [arch.SiginfoSize]byte
 		copy(want[:48], user[:])
-		if got := amd64.EncodeSiginfo(&s); got != want {
+		if got := s.Native(); got != want {
 			t.Errorf("encode %x\n got   %x", s, got)
 		}
-		if n := testing.AllocsPerRun(1, func() { amd64.DecodeSiginfo(user[:]) }); n != 0 {
+		if n := testing.AllocsPerRun(1, func() { arch.NativeSiginfo(user[:]) }); n != 0 {
 			t.Errorf("%v allocations", n)
 		}
 	}
@@ -70,19 +69,19 @@ func TestTail(t *testing.T) {
 	}
 	for _, test := range tests {
 		s := arch.NewSiginfo(test.signo, 0, test.code)
-		if got := amd64.NeedsTail(&s); got != test.needed {
+		if got := s.NeedsTail(); got != test.needed {
 			t.Errorf("NeedsTail of signo %d, code %d is %v", test.signo, test.code, got)
 		}
-		if !test.needed && !amd64.TailOK(&s, nil) {
+		if !test.needed && !s.TailOK(nil) {
 			t.Errorf("signo %d, code %d wants a tail", test.signo, test.code)
 		}
-		if !amd64.TailOK(&s, make([]byte, 80)) {
+		if !s.TailOK(make([]byte, 80)) {
 			t.Errorf("signo %d, code %d: a tail of zeros is refused", test.signo, test.code)
 		}
 		for at := range 80 {
 			tail := make([]byte, 80)
 			tail[at] = 0x80
-			if got := amd64.TailOK(&s, tail); got == test.needed {
+			if got := s.TailOK(tail); got == test.needed {
 				t.Errorf("signo %d, code %d, byte %d set: TailOK is %v", test.signo, test.code, 48+at, got)
 			}
 		}
@@ -97,15 +96,15 @@ func FuzzSiginfo(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var user [arch.SiginfoSize]byte
 		copy(user[:], data)
-		s := amd64.DecodeSiginfo(user[:])
-		back := amd64.EncodeSiginfo(&s)
-		if again := amd64.DecodeSiginfo(back[:]); again != s {
+		s := arch.NativeSiginfo(user[:])
+		back := s.Native()
+		if again := arch.NativeSiginfo(back[:]); again != s {
 			t.Errorf("amd64  %x\n record %x\n again  %x", user, s, again)
 		}
-		if !amd64.TailOK(&s, back[48:]) {
+		if !s.TailOK(back[48:]) {
 			t.Errorf("what we encode is E2BIG: %x", back)
 		}
-		if amd64.TailOK(&s, user[48:]) != (!amd64.NeedsTail(&s) || [80]byte(user[48:]) == [80]byte{}) {
+		if s.TailOK(user[48:]) != (!s.NeedsTail() || [80]byte(user[48:]) == [80]byte{}) {
 			t.Errorf("TailOK and NeedsTail disagree on %x", user)
 		}
 		arch.Describe(&s)

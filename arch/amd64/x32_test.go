@@ -18,7 +18,7 @@ func TestX32IsI386ButForTimes(t *testing.T) {
 		if got, want := amd64.DecodeSiginfoX32(user[:]), i386.DecodeSiginfo(user[:]); got != want {
 			t.Errorf("decode %x\n got   %x\n want  %x", user, got, want)
 		}
-		s := amd64.DecodeSiginfo(user[:])
+		s := arch.NativeSiginfo(user[:])
 		if got, want := amd64.EncodeSiginfoX32(&s), i386.EncodeSiginfo(&s); got != want {
 			t.Errorf("encode %x\n got   %x\n want  %x", s, got, want)
 		}
@@ -37,7 +37,7 @@ func TestX32Times(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 
-	s := amd64.DecodeSiginfo(user[:])
+	s := arch.NativeSiginfo(user[:])
 	back := amd64.EncodeSiginfoX32(&s)
 	want = string(user[:12]) + "\x90\x91\x92\x93\x94\x95\x96\x97\x98\x99\x9a\x9b" +
 		"\xa0\xa1\xa2\xa3\xa4\xa5\xa6\xa7\xa8\xa9\xaa\xab\xac\xad\xae\xaf" + string(make([]byte, 88))

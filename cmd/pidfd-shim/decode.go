@@ -11,34 +11,33 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
-	i386 "github.com/pidfd-shim/pidfd-shim/arch/386"
-	"github.com/pidfd-shim/pidfd-shim/arch/amd64"
+	"github.com/pidfd-shim/pidfd-shim/arch/abi"
 )
 
 // newDecodeCommand prints a siginfo_t that somebody captured, as the kernel would
 // read it.
 func newDecodeCommand() *cobra.Command {
-	var abi string
+	var name string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "decode [HEX]",
 		Short: "Print 128 bytes of siginfo as fields",
 		Long: `Print a siginfo_t as fields, as the kernel reads it from a caller of the ABI.
 HEX may have spaces, colons, commas and 0x; without HEX it is read from stdin.
-An amd64 record may end after its first 48 bytes, which are all that the kernel keeps.`,
-		Example: "  pidfd-shim decode --abi i386 0f000000 00000000 ffffffff ...\n" +
+An ` + arch.Native.String() + ` record may end after its first 48 bytes, which are all that the kernel keeps.`,
+		Example: "  pidfd-shim decode --abi " + abi.Names()[1] + " 0f000000 00000000 ffffffff ...\n" +
 			"  head -c 128 siginfo.bin | xxd -p | pidfd-shim decode",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return decode(cmd, abi, asJSON, args)
+			return decode(cmd, name, asJSON, args)
 		},
 	}
-	cmd.Flags().StringVar(&abi, "abi", "amd64", "the ABI whose siginfo_t it is: amd64, i386 or x32")
-	completeFlag(cmd, "abi", []string{"amd64", "i386", "x32"})
+	cmd.Flags().StringVar(&name, "abi", arch.Native.String(), "the ABI whose siginfo_t it is: "+anABI())
+	completeFlag(cmd, "abi", abi.Names())
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object, for programs")
 	return cmd
 }
 
-func decode(cmd *cobra.Command, abi string, asJSON bool, args []string) error {
+func decode(cmd *cobra.Command, name string, asJSON bool, args []string) error {
 	text := strings.Join(args, " ")
 	if len(args) == 0 {
 		input, err := io.ReadAll(io.LimitReader(cmd.InOrStdin(), maxHexInput))
@@ -51,7 +50,7 @@ func decode(cmd *cobra.Command, abi string, asJSON bool, args []string) error {
 	if err != nil {
 		return fmt.Errorf("decode: %w", err)
 	}
-	d, err := decodeSiginfo(abi, user)
+	d, err := decodeSiginfo(name, user)
 	if err != nil {
 		return fmt.Errorf("decode: %w", err)
 	}
@@ -79,40 +78,40 @@ type decodedField struct {
 	Symbol string          `json:"symbol,omitempty"`
 }
 
-func decodeSiginfo(abi string, user []byte) (*decoded, error) {
-	if err := checkLength(abi, len(user)); err != nil {
+func decodeSiginfo(name string, user []byte) (*decoded, error) {
+	if err := checkLength(name, len(user)); err != nil {
 		return nil, err
 	}
 	var s arch.Siginfo
 	var note string
-	switch abi {
-	case arch.AMD64.String():
-		s = amd64.DecodeSiginfo(user)
+	if is, _ := abi.Named(name); is == arch.Native {
+		s = arch.NativeSiginfo(user)
 		note = tailNote(&s, user[arch.RecordSize:])
-	case arch.I386.String():
-		s = i386.DecodeSiginfo(user)
-	case arch.X32.String():
-		s = amd64.DecodeSiginfoX32(user)
+	} else {
+		s = abi.Of(is).DecodeSiginfo(user)
 	}
-	return &decoded{abi, s.Layout().String(), fieldsOf(&s), note}, nil
+	return &decoded{name, s.Layout().String(), fieldsOf(&s), note}, nil
 }
 
 // checkLength also rejects what is no ABI.
-func checkLength(abi string, n int) error {
+func checkLength(name string, n int) error {
 	const whole = "give the whole siginfo_t, 128 bytes"
-	switch abi {
-	case arch.AMD64.String():
-		if n < arch.RecordSize || n > arch.SiginfoSize {
-			return fmt.Errorf("%d bytes are no siginfo_t of %s: %s, or at least its first 48", n, abi, whole)
-		}
-	case arch.I386.String(), arch.X32.String():
-		if n != arch.SiginfoSize {
-			return fmt.Errorf("%d bytes are no siginfo_t of %s: %s", n, abi, whole)
-		}
-	default:
-		return fmt.Errorf("--abi %q is no ABI: give amd64, i386 or x32", abi)
+	switch is, known := abi.Named(name); {
+	case !known:
+		return fmt.Errorf("--abi %q is no ABI: give %s", name, anABI())
+	case is == arch.Native && (n < arch.RecordSize || n > arch.SiginfoSize):
+		return fmt.Errorf("%d bytes are no siginfo_t of %s: %s, or at least its first 48", n, name, whole)
+	case is != arch.Native && n != arch.SiginfoSize:
+		return fmt.Errorf("%d bytes are no siginfo_t of %s: %s", n, name, whole)
 	}
 	return nil
+}
+
+// anABI lists them as a sentence does.
+func anABI() string {
+	names := abi.Names()
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
 
 // tailNote says what the kernel would say of the bytes behind the record.
@@ -120,9 +119,9 @@ func tailNote(s *arch.Siginfo, tail []byte) string {
 	whole := make([]byte, arch.SiginfoSize-arch.RecordSize)
 	copy(whole, tail)
 	switch {
-	case !amd64.TailOK(s, whole):
+	case !s.TailOK(whole):
 		return fmt.Sprintf("si_code %d is unknown and bytes 48 to 127 are not all zero: the kernel answers E2BIG", s.Code())
-	case amd64.NeedsTail(s) && len(tail) < len(whole):
+	case s.NeedsTail() && len(tail) < len(whole):
 		return fmt.Sprintf("si_code %d is unknown: the kernel also wants bytes 48 to 127 to be zero", s.Code())
 	}
 	return ""

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
+	"github.com/pidfd-shim/pidfd-shim/arch/abi"
 	"github.com/pidfd-shim/pidfd-shim/emulate"
 	"github.com/pidfd-shim/pidfd-shim/internal/accounts"
 	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
@@ -51,14 +52,14 @@ then, and one that allows does not. The relation "sandbox" needs --supervisor.`,
 		{"code", "the siginfo's si_code: a name, a number, or NULL for none"},
 		{"value", "the siginfo's value as an int"},
 		{"syscall", "the call (default the policy's first)"},
-		{"abi", "amd64, i386 or x32 (default amd64)"},
+		{"abi", anABI() + " (default " + arch.Native.String() + ")"},
 	} {
 		c.words[flag.name] = f.String(flag.name, "", flag.usage)
 	}
 	f.BoolVar(&c.asJSON, "json", false, "print one JSON object, for programs")
 	completeFlag(cmd, "signal", signalNames())
 	completeFlag(cmd, "scope", []string{"process", "thread", "group"})
-	completeFlag(cmd, "abi", []string{"amd64", "i386", "x32"})
+	completeFlag(cmd, "abi", abi.Names())
 	completeFlag(cmd, "syscall", syscallNames())
 	return cmd
 }

@@ -12,7 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
-	"github.com/pidfd-shim/pidfd-shim/arch/amd64"
 	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
 	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 )
@@ -78,7 +77,7 @@ func scopeOf(thread, group bool) uint32 {
 func (m *message) queue(value uint32) {
 	record := arch.NewSiginfo(m.sig, 0, arch.SI_QUEUE)
 	record.SetSender(int32(os.Getpid()), uint32(os.Getuid()))
-	info := amd64.EncodeSiginfo(&record)
+	info := record.Native()
 	binary.LittleEndian.PutUint32(info[24:], value) // sival_int
 	m.info = &info
 }

@@ -5,7 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/pidfd-shim/pidfd-shim/arch"
+	"github.com/pidfd-shim/pidfd-shim/arch/abi"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
@@ -50,7 +50,7 @@ func verdictOf(r *shim.Record, v shim.Verdict) (verdict string, errno unix.Errno
 // entry names the instruction. 64-bit code has only one for its calls; which of the
 // 32-bit ones it was, user notification does not tell.
 func entry(c *shim.Call) string {
-	if c.ABI == arch.AMD64 || c.ABI == arch.X32 {
+	if c.ABI != 0 && abi.Of(c.ABI).Wide {
 		return "syscall"
 	}
 	return c.Frame.Entry.String()

@@ -180,11 +180,8 @@ func (r record) appendFault(dst []byte, sig unix.Signal, code int32) []byte {
 
 // appendArch writes an AUDIT_ARCH_* of the machines that we run on.
 func appendArch(dst []byte, number uint32) []byte {
-	switch number {
-	case arch.AuditArchX86_64:
-		return append(dst, "AUDIT_ARCH_X86_64"...)
-	case arch.AuditArchI386:
-		return append(dst, "AUDIT_ARCH_I386"...)
+	if name := arch.AuditName(number); name != "" {
+		return append(dst, name...)
 	}
 	return append(appendHex(dst, uint64(number)), " /* AUDIT_ARCH_??? */"...)
 }

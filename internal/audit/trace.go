@@ -107,7 +107,7 @@ func appendPidfd(dst []byte, fd, target int32) []byte {
 // appendTraceInfo writes the record, or its address where it was not read.
 func appendTraceInfo(dst []byte, c *shim.Call, addr uint64) []byte {
 	if addr != 0 && c.Record.HasUser {
-		return appendRecord(dst, record{&c.Record.User, c.ABI == arch.AMD64})
+		return appendRecord(dst, record{&c.Record.User, c.ABI == arch.Native})
 	}
 	return appendPointer(dst, addr)
 }

@@ -49,7 +49,7 @@ func (m *maker) pokeFilter() bool {
 	le := binary.LittleEndian
 	b := make([]byte, program, program+8*len(m.table.Opens))
 	le.PutUint16(b, uint16(len(m.table.Opens)))
-	if m.abi == arch.AMD64 {
+	if m.abi == arch.Native {
 		le.PutUint64(b[8:], m.page+program)
 	} else {
 		le.PutUint32(b[4:], uint32(m.page)+program)

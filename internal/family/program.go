@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
+	"github.com/pidfd-shim/pidfd-shim/arch/abi"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
@@ -34,7 +35,7 @@ const pageSize = 4096
 
 // errnoOf reads a result as the ABI has it. False: it is none.
 func (m *maker) errnoOf(result int64) (unix.Errno, bool) {
-	if m.abi == arch.I386 && uint64(result) <= 0xffffffff {
+	if !abi.Of(m.abi).Wide && uint64(result) <= 0xffffffff {
 		result = int64(int32(uint32(result)))
 	}
 	const maxErrno = 4095 // include/linux/err.h

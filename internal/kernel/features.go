@@ -35,7 +35,7 @@ type Features struct {
 	// OldTraceOrder is told to a run under ptrace, which otherwise asks TraceOrder itself.
 	OldTraceOrder bool
 
-	X32 bool // the x32 ABI, where the kernel was built with it
+	Marked bool // the ABIs that mark their calls' numbers, where the kernel was built with them
 
 	// What a filter around us says first to pidfd_send_signal and to pidfd_open; the zero
 	// value where they reach us.
@@ -52,7 +52,7 @@ func ForRun() Features {
 		WaitKillable: WaitKillableRecv() == nil,
 		NSTranslate:  NSTranslate() == nil,
 		Openat2:      Openat2() == nil,
-		X32:          X32() == nil,
+		Marked:       markedCalls() == nil,
 	}
 	f.askPidfd()
 	f.askListener()

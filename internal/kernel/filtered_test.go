@@ -6,12 +6,14 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/arch"
 )
 
-// TestX32UnderFilter asks for the x32 ABI under filters that answer for the kernel: it is
+// TestMarkedCallsUnderFilter asks for the x32 ABI under filters that answer for the kernel: it is
 // told what they let a program see, and lives where they kill.
-func TestX32UnderFilter(t *testing.T) {
-	asUnfiltered := errors.Is(X32(), errors.ErrUnsupported)
+func TestMarkedCallsUnderFilter(t *testing.T) {
+	asUnfiltered := errors.Is(markedCalls(), errors.ErrUnsupported)
 	for name, row := range map[string]struct {
 		action uint32
 		right  func(error) bool
@@ -24,7 +26,7 @@ func TestX32UnderFilter(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var err error
-			underFilter(t, unix.BPF_JSET, x32Bit, row.action, func() { err = X32() })
+			underFilter(t, unix.BPF_JSET, arch.ForeignMark, row.action, func() { err = markedCalls() })
 			if !row.right(err) {
 				t.Errorf("x32: %v", err)
 			}

@@ -71,7 +71,7 @@ type trial struct {
 // table is every feature, by subject and then by age. It is a function because a
 // variable of this size would be made at every start.
 func table() []trial {
-	return []trial{
+	return append([]trial{
 		{Feature{"pidfd_send_signal", "5.1", "the call itself: else every call is emulated"}, plain(PidfdSendSignal)},
 		{Feature{"pidfd_open", "5.3", "handles by number; the strongest guard"}, plain(PidfdOpen)},
 		{Feature{"pidfd_getfd", "5.6", "the caller's very descriptor"}, plain(PidfdGetfd)},
@@ -103,10 +103,7 @@ func table() []trial {
 		{Feature{"pid translation", "6.11", "a pid of one namespace in another"}, plain(NSTranslate)},
 		{Feature{"openat2", "5.6", "opens that cannot cross a mount"}, plain(Openat2)},
 		{Feature{"detached procfs", "5.2", "a /proc nobody can mount over"}, plain(detachedProcfs)},
-
-		{Feature{"i386", "2.6", "32-bit callers"}, plain(runsI386)},
-		{Feature{"x32", "3.4", "x32 callers"}, plain(X32)},
-	}
+	}, widths()...)
 }
 
 func plain(probe func() error) func() (string, error) {

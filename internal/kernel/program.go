@@ -1,7 +1,6 @@
 package kernel
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -54,60 +53,4 @@ func inMemory(elf []byte) (name string, file *os.File, err error) {
 		return "", nil, errors.Join(err, file.Close())
 	}
 	return name, file, nil
-}
-
-// Both kinds are one segment that is loaded where programs are, headers included.
-const (
-	loadedAt = 0x400000
-	codeAt   = loadedAt + 64 + 56 // elf64's, behind its headers
-)
-
-// elf32 is an i386 executable of the code.
-func elf32(code []byte) []byte {
-	const headerSize, phdrSize = 52, 32 // Elf32_Ehdr, Elf32_Phdr
-	size := uint32(headerSize + phdrSize + len(code))
-	le := binary.LittleEndian
-
-	elf := []byte{0x7f, 'E', 'L', 'F', 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0} // 32 bits, little-endian
-	elf = le.AppendUint16(elf, 2)                                          // ET_EXEC
-	elf = le.AppendUint16(elf, 3)                                          // EM_386
-	elf = le.AppendUint32(elf, 1)                                          // EV_CURRENT
-	elf = le.AppendUint32(elf, loadedAt+headerSize+phdrSize)               // e_entry
-	elf = le.AppendUint32(elf, headerSize)                                 // e_phoff
-	elf = le.AppendUint32(elf, 0)                                          // e_shoff
-	elf = le.AppendUint32(elf, 0)                                          // e_flags
-	for _, half := range []uint16{headerSize, phdrSize, 1, 0, 0, 0} {
-		elf = le.AppendUint16(elf, half) // e_ehsize, e_phentsize, e_phnum, no sections
-	}
-	// PT_LOAD, offset, vaddr, paddr, filesz, memsz, R+X, align
-	for _, word := range []uint32{1, 0, loadedAt, loadedAt, size, size, 5, 0x1000} {
-		elf = le.AppendUint32(elf, word)
-	}
-	return append(elf, code...)
-}
-
-// elf64 is an x86-64 executable of the code.
-func elf64(code []byte) []byte {
-	const headerSize, phdrSize = 64, 56 // Elf64_Ehdr, Elf64_Phdr
-	size := uint64(headerSize + phdrSize + len(code))
-	le := binary.LittleEndian
-
-	elf := []byte{0x7f, 'E', 'L', 'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0} // 64 bits, little-endian
-	elf = le.AppendUint16(elf, 2)                                          // ET_EXEC
-	elf = le.AppendUint16(elf, 62)                                         // EM_X86_64
-	elf = le.AppendUint32(elf, 1)                                          // EV_CURRENT
-	elf = le.AppendUint64(elf, loadedAt+headerSize+phdrSize)               // e_entry
-	elf = le.AppendUint64(elf, headerSize)                                 // e_phoff
-	elf = le.AppendUint64(elf, 0)                                          // e_shoff
-	elf = le.AppendUint32(elf, 0)                                          // e_flags
-	for _, half := range []uint16{headerSize, phdrSize, 1, 0, 0, 0} {
-		elf = le.AppendUint16(elf, half) // e_ehsize, e_phentsize, e_phnum, no sections
-	}
-	elf = le.AppendUint32(elf, 1) // PT_LOAD
-	elf = le.AppendUint32(elf, 5) // R+X
-	// offset, vaddr, paddr, filesz, memsz, align
-	for _, word := range []uint64{0, loadedAt, loadedAt, size, size, 0x1000} {
-		elf = le.AppendUint64(elf, word)
-	}
-	return append(elf, code...)
 }

@@ -1,12 +1,13 @@
 package kernel
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/arch/abi"
 )
 
 // Reach is how far a call comes on its way to a filter of ours. Of all filters that a task
@@ -61,9 +62,9 @@ func Filtered() bool {
 	return err != nil || mode != 0
 }
 
-// Statuses of callOnce's child that are no errno.
+// Statuses of abi.CallOnce's child that are no errno.
 const (
-	statusTrapped  = 200
+	statusTrapped  = abi.StatusTrapped
 	statusAnswered = 201 // what we answer a call with that has reached us
 )
 
@@ -77,43 +78,6 @@ func outcomeOf(status syscall.WaitStatus) Outcome {
 	}
 	return Outcome{Reach: AnsweredFirst, Errno: unix.Errno(status.ExitStatus())}
 }
-
-// callOnce is a program that makes one call, which harms nobody if it is carried out:
-// its descriptor, or pid, is -1. It ends with the errno, or with statusTrapped.
-func callOnce(nr uint32) []byte {
-	le := binary.LittleEndian
-	code := []byte{
-		0x48, 0x8d, 0x35, 0, 0, 0, 0, // lea action(%rip), %rsi
-		0xb8, unix.SYS_RT_SIGACTION, 0, 0, 0, // mov, %eax
-		0xbf, byte(unix.SIGSYS), 0, 0, 0, // mov, %edi
-		0x31, 0xd2, // xor %edx, %edx
-		0x41, 0xba, 8, 0, 0, 0, // mov $8, %r10d
-		0x0f, 0x05, // syscall: rt_sigaction(SIGSYS, action, NULL, 8)
-		0x31, 0xf6, // xor %esi, %esi
-		0x45, 0x31, 0xd2, // xor %r10d, %r10d
-		0x48, 0x83, 0xcf, 0xff, // or $-1, %rdi
-		0xb8, byte(nr), byte(nr >> 8), 0, 0, // mov, %eax
-		0x0f, 0x05, // syscall: (-1, 0, NULL, 0)
-		0x89, 0xc7, // mov %eax, %edi
-		0xf7, 0xdf, // neg %edi
-		0xb8, unix.SYS_EXIT, 0, 0, 0, // mov, %eax
-		0x0f, 0x05, // syscall
-	}
-	const lea, actionSize = 7, 32
-	action := len(code)
-	le.PutUint32(code[3:], uint32(action-lea))
-	for _, word := range []uint64{codeAt + uint64(action) + actionSize, saRestorer, 0, 0} { // handler, flags, restorer, mask
-		code = le.AppendUint64(code, word)
-	}
-	return elf64(append(code,
-		0xbf, statusTrapped, 0, 0, 0, // mov, %edi
-		0xb8, unix.SYS_EXIT, 0, 0, 0, // mov, %eax
-		0x0f, 0x05, // syscall
-	))
-}
-
-// saRestorer is SA_RESTORER of <asm/signal.h>: without it the kernel delivers no signal.
-const saRestorer = 0x04000000
 
 // ReachNotified makes a call in a child whose filter notifies us of it.
 func ReachNotified(nr uint32) (o Outcome, err error) {
@@ -133,7 +97,7 @@ func notifiedHere(nr uint32) (o Outcome, err error) {
 		return o, answer("pipe2", err)
 	}
 	defer unix.Close(end[0])
-	child, err := startProgram("a program that makes a call", callOnce(nr), &syscall.ProcAttr{Files: []uintptr{uintptr(end[1])}})
+	child, err := startProgram("a program that makes a call", abi.CallOnce(nr), &syscall.ProcAttr{Files: []uintptr{uintptr(end[1])}})
 	_ = unix.Close(end[1])
 	if err != nil {
 		return o, err
@@ -196,7 +160,7 @@ func tracedHere(nr uint32) (o Outcome, err error) {
 		return o, answer("rt_sigprocmask", err)
 	}
 	defer restore()
-	name, file, err := inMemory(callOnce(nr))
+	name, file, err := inMemory(abi.CallOnce(nr))
 	if err != nil {
 		return o, answer("write a program that makes a call", err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/pidfd-shim/pidfd-shim/arch"
 	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 )
 
@@ -61,11 +62,11 @@ func afterTrace(child int) error {
 	if err := runTo(child, called, syscall.PtraceSyscall); err != nil {
 		return err
 	}
-	var regs syscall.PtraceRegs
-	if err := syscall.PtraceGetRegs(child, &regs); err != nil {
-		return answer("ptrace(PTRACE_GETREGS)", err)
+	var regs arch.Regs
+	if errno := sys.PtraceGetRegs(int32(child), &regs); errno != 0 {
+		return answer("ptrace(PTRACE_GETREGS)", errno)
 	}
-	if int64(regs.Rax) == -int64(unix.ENOSYS) { // an entry's: there is no result yet
+	if int64(regs.Result()) == -int64(unix.ENOSYS) { // an entry's: there is no result yet
 		return fmt.Errorf("ptrace(PTRACE_SYSCALL) after RET_TRACE: %w (a call's entry comes next, not its exit)", errors.ErrUnsupported)
 	}
 	return nil

@@ -7,60 +7,63 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/pidfd-shim/pidfd-shim/arch"
+	"github.com/pidfd-shim/pidfd-shim/arch/abi"
 	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 )
 
-// x32Bit marks a system call number as x32's, __X32_SYSCALL_BIT.
-const x32Bit = 0x40000000
-
-// X32 asks for the x32 ABI by making one of its calls. Linux 3.4, where the kernel
-// was built with it; few are.
+// markedCalls asks for the ABIs that mark the numbers of their calls, by making one of them. A
+// kernel has them where it was built with them; few are.
 //
 // A filter may kill who makes it (systemd's SystemCallArchitectures=native), so under
 // one a child does.
-func X32() error {
-	if Filtered() {
-		return x32InChild()
+func markedCalls() error {
+	for _, a := range arch.ABIs {
+		mark := abi.Of(a).Mark
+		switch {
+		case mark == 0:
+			continue
+		case Filtered():
+			return runs(a)
+		}
+		asked := a.String() + " getpid"
+		pid, errno := sys.Call(uintptr(unix.SYS_GETPID|mark), 0)
+		if errno == 0 && int(pid) != os.Getpid() {
+			return fmt.Errorf("%s: got %d", asked, pid)
+		}
+		return answer(asked, sys.Err(errno))
 	}
-	pid, errno := sys.Call(unix.SYS_GETPID|x32Bit, 0)
-	if errno == 0 && int(pid) != os.Getpid() {
-		return fmt.Errorf("x32 getpid: got %d", pid)
-	}
-	return answer("x32 getpid", sys.Err(errno))
+	return errors.ErrUnsupported
 }
 
-func x32InChild() error {
-	status, err := runProgram("a program that calls as x32", elf64([]byte{
-		0xb8, unix.SYS_GETPID, 0, 0, x32Bit >> 24, // mov $x32Bit|39, %eax
-		0x0f, 0x05, // syscall
-		0x31, 0xff, // xor %edi, %edi
-		0x85, 0xc0, // test %eax, %eax
-		0x7f, 4, // jg over the next two
-		0x89, 0xc7, // mov %eax, %edi
-		0xf7, 0xdf, // neg %edi: the errno
-		0xb8, unix.SYS_EXIT, 0, 0, 0, // mov $60, %eax
-		0x0f, 0x05, // syscall
-	}))
+// runs asks for an ABI by running a program of it.
+func runs(a arch.ABI) error {
+	what := "a program that calls as " + a.String()
+	status, err := runProgram(what, abi.Of(a).Program())
 	switch {
 	case err != nil:
 		return err
+	case !status.Exited() && Filtered():
+		return fmt.Errorf("%s: under this filter ended with %#x", what, status)
 	case !status.Exited():
-		return fmt.Errorf("x32 getpid: who called it under this filter ended with %#x", status)
+		return fmt.Errorf("%s: %w (it ended with %#x)", what, errors.ErrUnsupported, status)
+	case status.ExitStatus() == arch.StatusDone:
+		return nil
 	}
-	return answer("x32 getpid", sys.Err(unix.Errno(status.ExitStatus())))
+	return answer(what, unix.Errno(status.ExitStatus()))
 }
 
-// runsI386 asks for 32-bit programs by running the smallest one. 2.6 and before, where
-// the kernel was built with IA32_EMULATION and it was not turned off at boot.
-func runsI386() error {
-	const done = 42
-	status, err := runProgram("a 32-bit program", elf32([]byte{
-		0xb8, 1, 0, 0, 0, // mov $1, %eax: exit is 1 on i386
-		0xbb, done, 0, 0, 0, // mov $42, %ebx
-		0xcd, 0x80, // int $0x80
-	}))
-	if err == nil && status.ExitStatus() != done {
-		err = fmt.Errorf("32-bit program: %w (status %#x)", errors.ErrUnsupported, status)
+// widths are the trials of all ABIs but our own.
+func widths() (trials []trial) {
+	for _, a := range arch.ABIs {
+		of := abi.Of(a)
+		switch {
+		case a == arch.Native:
+		case of.Mark != 0:
+			trials = append(trials, trial{Feature{a.String(), of.Since, of.Callers}, plain(markedCalls)})
+		default:
+			trials = append(trials, trial{Feature{a.String(), of.Since, of.Callers}, plain(func() error { return runs(a) })})
+		}
 	}
-	return err
+	return trials
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
+	"github.com/pidfd-shim/pidfd-shim/arch/abi"
 	"github.com/pidfd-shim/pidfd-shim/policy"
 )
 
@@ -121,12 +122,10 @@ func (l *Line) query() (policy.Query, bool) {
 }
 
 func abiOf(name string) arch.ABI {
-	for _, abi := range []arch.ABI{arch.I386, arch.X32} {
-		if abi.String() == name {
-			return abi
-		}
+	if named, ok := abi.Named(name); ok {
+		return named
 	}
-	return arch.AMD64
+	return arch.Native
 }
 
 // value is the siginfo's, as policies have it.

@@ -203,7 +203,7 @@ func (s *Session) intercept(r notify.Rule) []notify.Rule {
 	}
 	var rules []notify.Rule
 	only := r.ABI
-	for _, abi := range []arch.ABI{arch.AMD64, arch.I386, arch.X32} {
+	for _, abi := range arch.ABIs {
 		if only != 0 && abi != only {
 			continue
 		}

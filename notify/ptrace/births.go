@@ -2,8 +2,6 @@ package ptrace
 
 import (
 	"github.com/pidfd-shim/pidfd-shim/arch"
-	i386 "github.com/pidfd-shim/pidfd-shim/arch/386"
-	"github.com/pidfd-shim/pidfd-shim/arch/amd64"
 	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
@@ -100,14 +98,7 @@ func (r *runs) first(task *member) bool {
 
 // born lets a new tracee go.
 func (r *runs) born(task *member, b birth) {
-	nr := amd64.Number(arch.Close)
-	switch b.abi {
-	case arch.I386:
-		nr = i386.Number(arch.Close)
-	case arch.X32:
-		nr = amd64.NumberX32(arch.Close)
-	}
-	s := &steps{abi: b.abi, begun: true, program: &closing{fd: b.closes, nr: nr}}
+	s := &steps{abi: b.abi, begun: true, program: &closing{fd: b.closes, nr: shim.NumberOf(arch.Close, b.abi)}}
 	if b.closes < 0 || sys.PtraceGetRegs(task.tid, &s.before) != 0 {
 		r.goOn(task, 0)
 		return

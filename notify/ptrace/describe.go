@@ -1,12 +1,10 @@
 package ptrace
 
 import (
-	"golang.org/x/arch/x86/x86asm"
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
-	i386 "github.com/pidfd-shim/pidfd-shim/arch/386"
-	"github.com/pidfd-shim/pidfd-shim/arch/amd64"
+	"github.com/pidfd-shim/pidfd-shim/arch/abi"
 	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
@@ -36,8 +34,8 @@ func (d *decoder) describe(tid int32, c *shim.Call) bool {
 		return false
 	}
 	c.Frame = arch.Frame{Arch: info.Arch, Nr: uint32(info.Nr), IP: info.IP, Raw: info.Args}
-	abi, known := c.Frame.ABI()
-	return known && info.RetData == uint32(abi)
+	is, known := c.Frame.ABI()
+	return known && info.RetData == uint32(is)
 }
 
 // describeByTag believes the tag as long as nobody inside can have added a filter, and
@@ -48,18 +46,17 @@ func (d *decoder) describeByTag(tid int32, c *shim.Call) bool {
 	if errno != 0 || sys.PtraceGetRegs(tid, &regs) != 0 {
 		return false
 	}
-	c.Frame = arch.Frame{Arch: arch.AuditArchX86_64, Nr: uint32(regs[arch.RegOrigRAX]), IP: regs[arch.RegRIP]}
-	order := amd64.ArgumentRegs
-	if arch.ABI(tag) == arch.I386 {
-		c.Frame.Arch, order = arch.AuditArchI386, i386.ArgumentRegs
-	}
-	c.Frame.Raw = regs.Pick(order)
-	if abi, _ := c.Frame.ABI(); tag != uint64(abi) {
+	said, known := abi.Tagged(tag)
+	if !known {
 		return false
 	}
-	read, is64 := entryBytes(tid, &regs), regs[arch.RegCS] == userCS
-	c.Frame.Entry = entryOf(read, is64)
-	return !d.filtered || agrees(arch.ABI(tag), read, is64)
+	c.Frame = arch.Frame{Arch: said.Audit, Nr: uint32(regs.Number()), IP: regs.IP(), Raw: regs.Pick(said.ArgumentRegs)}
+	if is, _ := c.Frame.ABI(); is != said.ABI {
+		return false
+	}
+	read := entryBytes(tid, &regs)
+	c.Frame.Entry = abi.EntryOf(read, regs.Is64())
+	return !d.filtered || abi.Agrees(said.ABI, read, regs.Is64())
 }
 
 // filters notes a call that can add a filter, before it has run.
@@ -72,13 +69,10 @@ func (d *decoder) filters(c *shim.Call) bool {
 	return true
 }
 
-// userCS is the selector of 64-bit code, __USER_CS of <asm/segment.h>.
-const userCS = 0x33
-
 // entryBytes reads the four bytes before the address to which a call returns; fewer
 // leave zeroes in front.
 func entryBytes(tid int32, regs *arch.Regs) (code [4]byte) {
-	ip := uintptr(regs[arch.RegRIP])
+	ip := uintptr(regs.IP())
 	for _, at := range [2]int{2, 0} { // the instruction itself first: it may begin a page
 		remote := []unix.RemoteIovec{{Base: ip - 4 + uintptr(at), Len: 2}}
 		local := []unix.Iovec{{Base: &code[at], Len: 2}}
@@ -87,47 +81,4 @@ func entryBytes(tid int32, regs *arch.Regs) (code [4]byte) {
 		}
 	}
 	return code
-}
-
-// agrees tells whether the instruction makes calls of an ABI. Every 32-bit entry
-// returns behind an int $0x80, that of the vdso or its own.
-func agrees(abi arch.ABI, code [4]byte, is64 bool) bool {
-	last := decodeEntry(code[2:], is64)
-	if abi == arch.I386 {
-		return last == arch.EntryInt80
-	}
-	return is64 && last == arch.EntrySyscall
-}
-
-// entryOf names the instruction: before the vdso's int $0x80 stands the one that is
-// taken where it is not a restart. AMD's has a SYSCALL there, which x86asm, like Intel,
-// knows in 64-bit code only.
-func entryOf(code [4]byte, is64 bool) arch.Entry {
-	last := decodeEntry(code[2:], is64)
-	if last == arch.EntryInt80 && !is64 {
-		if fast := decodeEntry(code[:2], true); fast == arch.EntrySysenter || fast == arch.EntrySyscall {
-			return fast
-		}
-	}
-	return last
-}
-
-func decodeEntry(code []byte, is64 bool) arch.Entry {
-	mode := 32
-	if is64 {
-		mode = 64
-	}
-	inst, err := x86asm.Decode(code, mode)
-	if err != nil || inst.Len != len(code) {
-		return arch.EntryUnknown
-	}
-	switch {
-	case inst.Op == x86asm.SYSCALL:
-		return arch.EntrySyscall
-	case inst.Op == x86asm.SYSENTER:
-		return arch.EntrySysenter
-	case inst.Op == x86asm.INT && inst.Args[0] == x86asm.Imm(0x80):
-		return arch.EntryInt80
-	}
-	return arch.EntryUnknown
 }

@@ -4,8 +4,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
-	i386 "github.com/pidfd-shim/pidfd-shim/arch/386"
-	"github.com/pidfd-shim/pidfd-shim/arch/amd64"
+	"github.com/pidfd-shim/pidfd-shim/arch/abi"
 	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 	"github.com/pidfd-shim/pidfd-shim/internal/tracee"
 	"github.com/pidfd-shim/pidfd-shim/shim"
@@ -158,7 +157,7 @@ func (h *Hopper) detach(what event, sig unix.Signal) {
 }
 
 // run is the hop. At the first stop the caller is on its way out of the wait, with the
-// answer or with a restart in rax; its instruction pointer says that it has not been
+// answer or with a restart as its result; its instruction pointer says that it has not been
 // anywhere else since. False: it was interrupted before anything was sent.
 func (h *Hopper) run() (ran bool) {
 	what, sig, alive := h.await()
@@ -166,7 +165,7 @@ func (h *Hopper) run() (ran bool) {
 		return true // nobody is left to ask again
 	}
 	var before arch.Regs
-	if what == eventSignal || sys.PtraceGetRegs(h.caller, &before) != 0 || before[arch.RegRIP] != h.ip {
+	if what == eventSignal || sys.PtraceGetRegs(h.caller, &before) != 0 || before.IP() != h.ip {
 		// A signal came first and is yet to be delivered, or its handler was entered.
 		h.detach(what, sig)
 		return false
@@ -181,9 +180,6 @@ func (h *Hopper) run() (ran bool) {
 	return ran
 }
 
-// callInstruction is the length of syscall, sysenter and int $0x80 alike.
-const callInstruction = 2
-
 // borrowed have the caller die with us while it has another call's registers, and every
 // signal blocked.
 const borrowed = unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_EXITKILL
@@ -196,13 +192,8 @@ func (h *Hopper) enter(before *arch.Regs) bool {
 	everything := ^uint64(0)
 	_ = sys.PtraceSetSigmask(h.caller, everything)
 	regs := *before
-	regs[arch.RegRIP] = h.ip - callInstruction
-	regs[arch.RegRAX] = h.call.Nr
-	regs[arch.RegOrigRAX] = ^uint64(0) // no restart of the call that was
-	order := amd64.ArgumentRegs
-	if h.abi == arch.I386 {
-		order = i386.ArgumentRegs
-	}
+	regs.CallAgain(h.ip, h.call.Nr)
+	order := abi.Of(h.abi).ArgumentRegs
 	regs.Place(order, h.call.Args)
 	_ = sys.PtraceSetRegs(h.caller, &regs)
 	alive := h.toSyscallStop(Borrowed)
@@ -212,8 +203,8 @@ func (h *Hopper) enter(before *arch.Regs) bool {
 	// What was decided must be what is about to run: the instruction is in memory that
 	// others may share.
 	var at arch.Regs
-	if sys.PtraceGetRegs(h.caller, &at) != 0 || uint32(at[arch.RegOrigRAX]) != uint32(h.call.Nr) || at.Pick(order) != h.call.Args {
-		_ = sys.PtracePokeReg(h.caller, arch.RegOrigRAX, ^uint64(0))
+	if sys.PtraceGetRegs(h.caller, &at) != 0 || uint32(at.Number()) != uint32(h.call.Nr) || at.Pick(order) != h.call.Args {
+		_ = sys.PtracePokeReg(h.caller, arch.RegNumber, arch.NoCall)
 	}
 	// The call may be notified again, and a signal that is pending ends that wait before it is
 	// received, with EINTR for the caller. So signals wait on, but for the one that is sent:
@@ -228,10 +219,7 @@ func (h *Hopper) enter(before *arch.Regs) bool {
 
 // sent is the signal that the caller is made to send, as a mask.
 func (h *Hopper) sent() uint64 {
-	what := amd64.Syscall(uint32(h.call.Nr))
-	if h.abi == arch.I386 {
-		what = i386.Syscall(uint32(h.call.Nr))
-	}
+	what := abi.Of(h.abi).Syscall(uint32(h.call.Nr) &^ abi.Of(h.abi).Mark)
 	sig := h.call.Args[1]
 	if what == arch.Tgkill || what == arch.RtTgsigqueueinfo {
 		sig = h.call.Args[2]
@@ -252,12 +240,12 @@ func (h *Hopper) leave(before *arch.Regs) (ran, alive bool) {
 	if sys.PtraceGetRegs(h.caller, &after) != 0 {
 		return true, true
 	}
-	ran = !isRestart(after[arch.RegRAX])
+	ran = !isRestart(after.Result())
 	regs := *before
-	regs[arch.RegRAX] = after[arch.RegRAX]
+	regs.SetResult(after.Result())
 	if ran {
-		regs[arch.RegOrigRAX] = ^uint64(0)
-		h.result = shim.ResultOf(after[arch.RegRAX])
+		regs.SetNumber(arch.NoCall)
+		h.result = shim.ResultOf(after.Result())
 	}
 	_ = sys.PtraceSetRegs(h.caller, &regs)
 	h.at(Restored)
@@ -267,8 +255,8 @@ func (h *Hopper) leave(before *arch.Regs) (ran, alive bool) {
 // isRestart tells the results by which the kernel remembers to restart a call
 // (include/linux/errno.h): ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND and
 // ERESTART_RESTARTBLOCK. A tracer alone ever sees them.
-func isRestart(rax uint64) bool {
-	errno := -int32(rax)
+func isRestart(result uint64) bool {
+	errno := -int32(result)
 	return errno >= 512 && errno <= 514 || errno == 516
 }
 

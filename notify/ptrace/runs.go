@@ -7,8 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
-	i386 "github.com/pidfd-shim/pidfd-shim/arch/386"
-	"github.com/pidfd-shim/pidfd-shim/arch/amd64"
+	"github.com/pidfd-shim/pidfd-shim/arch/abi"
 	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
@@ -59,7 +58,7 @@ func (r *runs) skip(tid int32, result uint64) error {
 	for _, poke := range [2]struct {
 		reg   int
 		value uint64
-	}{{arch.RegOrigRAX, ^uint64(0)}, {arch.RegRAX, result}} {
+	}{{arch.RegNumber, arch.NoCall}, {arch.RegResult, result}} {
 		if errno := sys.PtracePokeReg(tid, poke.reg, poke.value); errno == unix.ESRCH {
 			return shim.ErrGone
 		} else if errno != 0 {
@@ -79,12 +78,8 @@ func (r *runs) rewrite(c *shim.Call, task *member, v shim.Verdict) error {
 		return shim.ErrGone
 	}
 	regs := task.run.before
-	regs[arch.RegOrigRAX] = call.Nr
-	order := amd64.ArgumentRegs
-	if c.ABI == arch.I386 {
-		order = i386.ArgumentRegs
-	}
-	regs.Place(order, call.Args)
+	regs.SetNumber(call.Nr)
+	regs.Place(abi.Of(c.ABI).ArgumentRegs, call.Args)
 	if errno := sys.PtraceSetRegs(c.Tid, &regs); errno != 0 {
 		r.returned(task)
 		return shim.ErrGone
@@ -132,14 +127,12 @@ func (r *runs) returned(task *member) {
 // putBack puts the registers back, all but the result.
 func (r *rewritten) putBack(tid int32, after *arch.Regs) {
 	if r.seen != nil {
-		r.seen.Record.Result = shim.ResultOf(after[arch.RegRAX])
+		r.seen.Record.Result = shim.ResultOf(after.Result())
 	}
 	if r.own {
 		return
 	}
-	before := r.before
-	before[arch.RegRAX] = after[arch.RegRAX]
-	before[arch.RegOrigRAX] = after[arch.RegOrigRAX]
-	before[arch.RegRIP] = after[arch.RegRIP]
-	_ = sys.PtraceSetRegs(tid, &before)
+	regs := r.before
+	regs.Return(after)
+	_ = sys.PtraceSetRegs(tid, &regs)
 }

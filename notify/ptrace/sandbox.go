@@ -6,8 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
-	i386 "github.com/pidfd-shim/pidfd-shim/arch/386"
-	"github.com/pidfd-shim/pidfd-shim/arch/amd64"
+	"github.com/pidfd-shim/pidfd-shim/arch/abi"
 	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
@@ -69,13 +68,8 @@ func (r *runs) entering(task *member, regs *arch.Regs) (f arch.Frame, known bool
 		f = arch.Frame{Arch: info.Arch, Nr: uint32(info.Nr), IP: info.IP, Raw: info.Args}
 		return f, info.Op == unix.PTRACE_SYSCALL_INFO_ENTRY
 	}
-	f = arch.Frame{Arch: arch.AuditArchX86_64, Nr: uint32(regs[arch.RegOrigRAX]), IP: regs[arch.RegRIP]}
-	order := amd64.ArgumentRegs
-	if read, is64 := entryBytes(task.tid, regs), regs[arch.RegCS] == userCS; !agrees(arch.AMD64, read, is64) {
-		f.Arch, order = arch.AuditArchI386, i386.ArgumentRegs
-	}
-	f.Raw = regs.Pick(order)
-	return f, true
+	by := abi.Made(entryBytes(task.tid, regs), regs.Is64())
+	return arch.Frame{Arch: by.Audit, Nr: uint32(regs.Number()), IP: regs.IP(), Raw: regs.Pick(by.ArgumentRegs)}, true
 }
 
 // carryIf puts the carrier in the place of a call that our filter has something to say to.
@@ -102,20 +96,16 @@ func (r *runs) says(f arch.Frame) (errno unix.Errno, ours bool) {
 
 // place makes the call that the registers hold the carrier.
 func (*carried) place(regs *arch.Regs, f arch.Frame) {
-	abi, _ := f.ABI()
-	order := amd64.ArgumentRegs
-	if abi == arch.I386 {
-		order = i386.ArgumentRegs
-	}
-	regs[order[0]] = CarrierMark
-	regs[arch.RegOrigRAX] = shim.NumberOf(Carrier, abi)
+	in, _ := f.ABI()
+	regs[abi.Of(in).ArgumentRegs[0]] = CarrierMark
+	regs.SetNumber(shim.NumberOf(Carrier, in))
 }
 
 // arrived is our filter's stop for the carrier. False: our filter has the answer, and it was given.
 func (r *runs) arrived(task *member) bool {
 	c := task.carried
 	task.carried = nil
-	c.restore(task.tid, failure(unix.ENOSYS), c.before[arch.RegOrigRAX])
+	c.restore(task.tid, failure(unix.ENOSYS), c.before.Number())
 	if c.errno == 0 {
 		return true
 	}
@@ -127,7 +117,7 @@ func (r *runs) arrived(task *member) bool {
 func (r *runs) lost(task *member) {
 	c := task.carried
 	task.carried = nil
-	c.restore(task.tid, failure(unix.ENOSYS), ^uint64(0))
+	c.restore(task.tid, failure(unix.ENOSYS), arch.NoCall)
 	r.log.Error("the sandbox around us refuses close, by which calls reach us: the caller gets ENOSYS", "tid", task.tid)
 	r.resume(unix.PTRACE_CONT, task.tid, 0)
 }
@@ -135,7 +125,8 @@ func (r *runs) lost(task *member) {
 // restore gives a caller its registers back, at the carrier's stop, and its signals.
 func (c *carried) restore(tid int32, result, number uint64) {
 	regs := c.before
-	regs[arch.RegRAX], regs[arch.RegOrigRAX] = result, number
+	regs.SetResult(result)
+	regs.SetNumber(number)
 	_ = sys.PtraceSetRegs(tid, &regs)
 	if c.closed {
 		_ = sys.PtraceSetSigmask(tid, c.mask)
@@ -149,22 +140,22 @@ func (r *runs) trapped(task *member) bool {
 	var regs arch.Regs
 	le := binary.LittleEndian
 	if !r.sandbox.Traps || sys.PtraceGetSiginfo(task.tid, &info) != 0 || sys.PtraceGetRegs(task.tid, &regs) != 0 ||
-		le.Uint32(info[8:]) != sysSeccomp || le.Uint64(info[sysCallAddr:]) != regs[arch.RegRIP] || le.Uint32(info[sysSyscall:]) != uint32(regs[arch.RegRAX]) {
+		le.Uint32(info[8:]) != sysSeccomp || le.Uint64(info[sysCallAddr:]) != regs.IP() || le.Uint32(info[sysSyscall:]) != uint32(regs.Result()) {
 		return false
 	}
 	if task.carried != nil {
 		r.lost(task)
 		return true
 	}
-	f := arch.Frame{Arch: le.Uint32(info[sysArch:]), Nr: le.Uint32(info[sysSyscall:]), IP: regs[arch.RegRIP], Raw: regs.Pick(amd64.ArgumentRegs)}
-	if f.Arch == arch.AuditArchI386 {
-		f.Raw = regs.Pick(i386.ArgumentRegs)
-	}
+	f := arch.Frame{Arch: le.Uint32(info[sysArch:]), Nr: le.Uint32(info[sysSyscall:]), IP: regs.IP()}
+	in, _ := f.ABI()
+	f.Raw = regs.Pick(abi.Of(in).ArgumentRegs)
 	switch errno, ours := r.says(f); {
 	case ours:
 		r.again(task, &regs, f, errno)
 	case r.sandbox.Enosys:
-		regs[arch.RegRAX], regs[arch.RegOrigRAX] = failure(unix.ENOSYS), ^uint64(0)
+		regs.SetResult(failure(unix.ENOSYS))
+		regs.SetNumber(arch.NoCall)
 		_ = sys.PtraceSetRegs(task.tid, &regs)
 	default:
 		return false
@@ -177,13 +168,12 @@ func (r *runs) trapped(task *member) bool {
 // back where the result would be (kernel/seccomp.c, syscall_rollback).
 func (r *runs) again(task *member, regs *arch.Regs, f arch.Frame, errno unix.Errno) {
 	c := &carried{before: *regs, errno: errno}
-	c.before[arch.RegOrigRAX] = uint64(f.Nr)
+	c.before.SetNumber(uint64(f.Nr))
 	if mask, failed := sys.PtraceGetSigmask(task.tid); failed == 0 {
 		c.mask, c.closed = mask, sys.PtraceSetSigmask(task.tid, ^uint64(0)) == 0
 	}
 	c.place(regs, f)
-	regs[arch.RegRAX], regs[arch.RegOrigRAX] = regs[arch.RegOrigRAX], ^uint64(0)
-	regs[arch.RegRIP] -= callInstruction
+	regs.CallAgain(regs.IP(), regs.Number())
 	_ = sys.PtraceSetRegs(task.tid, regs)
 	task.carried = c
 }

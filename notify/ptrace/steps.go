@@ -4,8 +4,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
-	i386 "github.com/pidfd-shim/pidfd-shim/arch/386"
-	"github.com/pidfd-shim/pidfd-shim/arch/amd64"
+	"github.com/pidfd-shim/pidfd-shim/arch/abi"
 	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
@@ -56,16 +55,11 @@ func (r *runs) advance(task *member, result int64) {
 	}
 	s.close(task.tid, !step.Waits || s.begun)
 	regs := s.before
-	order := amd64.ArgumentRegs
-	if s.abi == arch.I386 {
-		order = i386.ArgumentRegs
-	}
-	regs.Place(order, step.Call.Args)
-	regs[arch.RegOrigRAX] = step.Call.Nr
+	regs.Place(abi.Of(s.abi).ArgumentRegs, step.Call.Args)
+	regs.SetNumber(step.Call.Nr)
 	if s.begun {
-		regs[arch.RegRIP] -= callInstruction
-		regs[arch.RegRAX], regs[arch.RegOrigRAX] = step.Call.Nr, ^uint64(0) // no restart of what was
-		s.entering, s.opens = true, step.Waits                              // before its entry a handler would begin with our registers
+		regs.CallAgain(regs.IP(), step.Call.Nr)
+		s.entering, s.opens = true, step.Waits // before its entry a handler would begin with our registers
 	}
 	s.begun = true
 	_ = sys.PtraceSetRegs(task.tid, &regs) // one that was killed ends
@@ -98,7 +92,7 @@ func (r *runs) stepped(task *member) {
 	}
 	var after arch.Regs
 	if sys.PtraceGetRegs(task.tid, &after) == 0 { // else it was killed, and its end comes
-		r.advance(task, int64(after[arch.RegRAX]))
+		r.advance(task, int64(after.Result()))
 	}
 }
 
@@ -111,13 +105,12 @@ func (r *runs) endSteps(task *member, value int64) {
 	s := task.steps
 	s.close(task.tid, false)
 	regs := s.before
-	regs[arch.RegRAX] = uint64(value)
+	regs.SetResult(uint64(value))
 	switch {
 	case int32(value) == -restartNoIntr: // the kernel would where a signal is pending, which another thread may have taken by now
-		regs[arch.RegRIP] -= callInstruction
-		regs[arch.RegRAX], regs[arch.RegOrigRAX] = regs[arch.RegOrigRAX], ^uint64(0)
+		regs.CallAgain(regs.IP(), regs.Number())
 	case !isRestart(uint64(value)):
-		regs[arch.RegOrigRAX] = ^uint64(0)
+		regs.SetNumber(arch.NoCall)
 	}
 	_ = sys.PtraceSetRegs(task.tid, &regs)
 	if s.seen != nil && !isRestart(uint64(value)) {

@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/pidfd-shim/pidfd-shim/arch/amd64"
+	"github.com/pidfd-shim/pidfd-shim/arch"
 	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
@@ -260,7 +260,7 @@ func (t *Tracer) spared(tid int32) bool {
 	if sys.PtraceGetSiginfo(tid, &info) != 0 {
 		return false
 	}
-	record := amd64.DecodeSiginfo(info[:])
+	record := arch.NativeSiginfo(info[:])
 	return record.Pid() != 0 && t.Init != nil && t.Init(tid)
 }
 

@@ -1,4 +1,4 @@
-package ptrace
+package amd64
 
 import (
 	"fmt"
@@ -38,11 +38,11 @@ var captured = []struct {
 
 func TestEntryInstruction(t *testing.T) {
 	for _, row := range captured {
-		if got := entryOf(row.code, row.is64); got != row.entry {
+		if got := EntryOf(row.code, row.is64); got != row.entry {
 			t.Errorf("%s (% x): %s, want %s", row.name, row.code, got, row.entry)
 		}
 		for abi, want := range map[arch.ABI]bool{arch.AMD64: row.native, arch.X32: row.native, arch.I386: row.compat} {
-			if got := agrees(abi, row.code, row.is64); got != want {
+			if got := Agrees(abi, row.code, row.is64); got != want {
 				t.Errorf("%s (% x): a tag of %s agrees: %t, want %t", row.name, row.code, abi, got, want)
 			}
 		}
@@ -86,10 +86,10 @@ func FuzzEntryInstruction(f *testing.F) {
 		if got := decodeEntry(code[2:], is64); got != want {
 			t.Errorf("% x: %s, want %s", code, got, want)
 		}
-		if agrees(arch.I386, code, is64) && (agrees(arch.AMD64, code, is64) || agrees(arch.X32, code, is64)) {
+		if Agrees(arch.I386, code, is64) && (Agrees(arch.AMD64, code, is64) || Agrees(arch.X32, code, is64)) {
 			t.Errorf("% x agrees with both widths", code)
 		}
-		if got := entryOf(code, is64); got != want && (want != arch.EntryInt80 || is64) {
+		if got := EntryOf(code, is64); got != want && (want != arch.EntryInt80 || is64) {
 			t.Errorf("% x: named %s, is %s", code, got, want)
 		}
 	})
