@@ -59,8 +59,9 @@ var (
 
 // Shim supervises any number of commands and listeners by the same Options.
 type Shim struct {
-	session *supervisor.Session
-	pool    *shim.Pool
+	base     *supervisor.Base
+	pool     *shim.Pool
+	observer shim.Observer // nil where nobody asked
 
 	mu     sync.Mutex
 	closed bool           // guarded by mu
@@ -83,18 +84,19 @@ func New(o Options) (*Shim, error) {
 	if o.Policy != nil {
 		words.SetPolicy(o.Policy.policy)
 	}
-	s, err := supervisor.New(words, kernel.ForRun(), log)
+	base, err := supervisor.New(words, kernel.ForRun(), log)
 	if err != nil {
 		return nil, fmt.Errorf("pidfdshim: %w", err)
 	}
-	s.Helper, s.Others = startHelper, o.Handlers
+	base.Helper, base.Others = startHelper, o.Handlers
+	s := &Shim{base: base}
 	if o.Observer != nil {
-		s.Observer = observed{o.Observer}
+		s.observer = observed{o.Observer}
 	}
-	if s.Pool, err = shim.NewPool(supervisor.Threads()); err != nil {
+	if s.pool, err = shim.NewPool(supervisor.Threads()); err != nil {
 		return nil, fmt.Errorf("pidfdshim: %w", err)
 	}
-	return &Shim{session: s, pool: s.Pool}, nil
+	return s, nil
 }
 
 func orElse(word, otherwise string) string {
@@ -116,7 +118,7 @@ func (s *Shim) Close() error {
 	s.mu.Unlock()
 	s.pool.Stop()
 	s.served.Wait()
-	s.session.StopHelpers()
+	s.base.Close()
 	go s.pool.Close() // a caller that lives may hold a thread for ever
 	return nil
 }

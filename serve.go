@@ -7,6 +7,7 @@ import (
 	"os/exec"
 
 	"github.com/pidfd-shim/pidfd-shim/internal/launch"
+	"github.com/pidfd-shim/pidfd-shim/internal/role"
 	"github.com/pidfd-shim/pidfd-shim/internal/supervisor"
 	"github.com/pidfd-shim/pidfd-shim/notify"
 	"github.com/pidfd-shim/pidfd-shim/shim"
@@ -28,15 +29,15 @@ func (s *Served) Wait() error {
 // Start starts cmd, as its own Start does, with its calls and those of all that it starts
 // supervised. cmd.Wait is the caller's to call.
 func (s *Shim) Start(cmd *exec.Cmd) (*Served, error) {
-	program, err := s.session.Program()
+	program, err := s.base.Program()
 	if err != nil {
 		return nil, fmt.Errorf("pidfdshim: %w", err)
 	}
-	file, err := launch.Start(cmd, self, program, s.session.Features.WaitKillable)
+	file, err := launch.Start(cmd, role.Self, program, s.base.Features.WaitKillable)
 	if err != nil {
 		return nil, fmt.Errorf("pidfdshim: %w", err)
 	}
-	return s.attach(file, s.session.AttachOwn)
+	return s.attach(file, s.base.AttachOwn)
 }
 
 // Serve begins to answer the calls of a listener that another program has installed, and
@@ -44,10 +45,10 @@ func (s *Shim) Start(cmd *exec.Cmd) (*Served, error) {
 // policy does not name are left to the kernel, and a profile has to notify of
 // landlock_restrict_self (docs/OPERATIONS.md) for signals to be sent in a caller's name.
 func (s *Shim) Serve(listener *os.File) (*Served, error) {
-	return s.attach(listener, func(l *notify.Listener) *supervisor.Session { return s.session.Attach(l, false) })
+	return s.attach(listener, func(l *notify.Listener) *supervisor.Attached { return s.base.Attach(l, false) })
 }
 
-func (s *Shim) attach(file *os.File, attach func(*notify.Listener) *supervisor.Session) (*Served, error) {
+func (s *Shim) attach(file *os.File, attach func(*notify.Listener) *supervisor.Attached) (*Served, error) {
 	done, err := s.begin()
 	if err != nil {
 		_ = file.Close()
@@ -62,7 +63,9 @@ func (s *Shim) attach(file *os.File, attach func(*notify.Listener) *supervisor.S
 	go func() {
 		defer done()
 		defer close(served.ended)
-		served.err = attach(listener).Serve()
+		a := attach(listener)
+		a.Pool, a.Observer = s.pool, s.observer
+		served.err = a.Serve()
 		if errors.Is(served.err, shim.ErrStopped) {
 			served.err = ErrClosed
 		}

@@ -36,6 +36,7 @@ var rank = map[string]int{
 	"policy":              3,
 	"policy/oci":          3,
 	"internal/front":      3,
+	"internal/role":       1,
 	"internal/audit":      3,
 	"internal/metrics":    3,
 	"internal/report":     3,

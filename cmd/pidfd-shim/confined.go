@@ -15,6 +15,7 @@ import (
 
 	"github.com/pidfd-shim/pidfd-shim/internal/confine"
 	"github.com/pidfd-shim/pidfd-shim/internal/proc"
+	"github.com/pidfd-shim/pidfd-shim/internal/role"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
@@ -75,8 +76,8 @@ func executeConfined(network bool) error {
 	if err := confine.Thread(network); err != nil {
 		return err
 	}
-	err = syscall.Exec(selfExe, os.Args, append(os.Environ(), procfsVariable+"="+name))
-	return &os.PathError{Op: "execute", Path: selfExe, Err: err}
+	err = syscall.Exec(role.Self, os.Args, append(os.Environ(), procfsVariable+"="+name))
+	return &os.PathError{Op: "execute", Path: role.Self, Err: err}
 }
 
 // runSoon is what workers do for themselves where they may (shim.Urgency): an agent may not any

@@ -20,6 +20,7 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/internal/agent"
 	"github.com/pidfd-shim/pidfd-shim/internal/audit"
 	"github.com/pidfd-shim/pidfd-shim/internal/metrics"
+	"github.com/pidfd-shim/pidfd-shim/internal/role"
 	"github.com/pidfd-shim/pidfd-shim/internal/supervisor"
 )
 
@@ -86,8 +87,8 @@ func (c *serveConfig) open() (*daemon, error) {
 	return d, d.listen()
 }
 
-// base is the session that all others are made from.
-func (c *serveConfig) base(log *slog.Logger) (*supervisor.Session, error) {
+// base is what all services are made from.
+func (c *serveConfig) base(log *slog.Logger) (*supervisor.Base, error) {
 	features, err := features()
 	if err != nil {
 		return nil, err
@@ -117,7 +118,7 @@ func newMetrics() *metrics.Calls {
 }
 
 // openAudit makes the observer that others are derived from, one a container.
-func (d *daemon) openAudit(base *supervisor.Session) (*audit.JSON, error) {
+func (d *daemon) openAudit(base *supervisor.Base) (*audit.JSON, error) {
 	if d.config.Audit == "" {
 		return nil, nil
 	}
@@ -320,8 +321,8 @@ func (d *daemon) close() error {
 
 // startReaped is startHelper for a process that nobody else waits for. It is waited for by
 // its handle: a wait for any child would take the stops of those that workers trace.
-func startReaped(role string, socket *os.File) (*os.Process, error) {
-	process, err := startHelper(role, socket)
+func startReaped(name role.Name, socket *os.File) (*os.Process, error) {
+	process, err := startHelper(name, socket)
 	if err != nil {
 		return nil, err
 	}

@@ -10,12 +10,13 @@ import (
 	"os"
 
 	"github.com/pidfd-shim/pidfd-shim/internal/front"
+	"github.com/pidfd-shim/pidfd-shim/internal/role"
 )
 
 func main() {
 	_ = front.AnswerTrapped() // else as it was
-	if status, mine := inRole(os.Args[1:]); mine {
-		os.Exit(status)
+	if mine, err := roles().Take(os.Args[1:]); mine {
+		os.Exit(role.StatusOf(err))
 	}
 	os.Exit(execute(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

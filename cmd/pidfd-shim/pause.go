@@ -24,5 +24,5 @@ func paused() string { return "" }
 // pauseStart stops a run while COMMAND is stopped for its tracer: never.
 func pauseStart(string) {}
 
-// pause stops the calls of a session between their steps: never.
-func pause(*supervisor.Session, string) {}
+// pause stops the calls of a supervisor between their steps: never.
+func pause(*supervisor.Base, string) {}

@@ -67,15 +67,15 @@ func pauseStart(at string) {
 	}
 }
 
-// pause has calls of a session wait that come to the step: one of a hop's, or one of the
+// pause has calls of a supervisor wait that come to the step: one of a hop's, or one of the
 // loop's, which are "received", "checked", "answering" and "answered".
-func pause(s *supervisor.Session, at string) {
+func pause(b *supervisor.Base, at string) {
 	if at == "" {
 		return
 	}
 	step, path, _ := strings.Cut(at, ":")
-	s.Between = pauses([]string{at})
-	s.Wrap = func(b shim.Backend) shim.Backend { return &pausing{b, step, path} }
+	b.Between = pauses([]string{at})
+	b.Wrap = func(under shim.Backend) shim.Backend { return &pausing{under, step, path} }
 }
 
 // pausing is a backend whose calls wait between two steps.

@@ -18,7 +18,7 @@ import (
 
 // reloadPolicy puts the policy file in force again at SIGHUP and whenever it changes, as
 // long as the process lives. A bad file leaves the old policy in force, and says so.
-func (c *runConfig) reloadPolicy(s *supervisor.Session, log *slog.Logger) {
+func (c *runConfig) reloadPolicy(b *supervisor.Base, log *slog.Logger) {
 	file := c.Session.PolicyFile
 	if file == "" {
 		return
@@ -33,7 +33,7 @@ func (c *runConfig) reloadPolicy(s *supervisor.Session, log *slog.Logger) {
 			case <-changes:
 				settle(changes)
 			}
-			switch beyond, err := s.Reload(); {
+			switch beyond, err := b.Reload(); {
 			case err != nil:
 				log.Error("policy not reloaded: the old one stays in force", "error", err)
 			case len(beyond) > 0:

@@ -35,19 +35,24 @@ func openSupervisor(config []string, inherited *front.Inherited) (front.Hooks, e
 		return front.Hooks{}, err
 	}
 	if plan.Backend == supervisor.BackendPtrace {
-		s, err := c.session()
+		base, err := c.base()
 		if err != nil {
 			return front.Hooks{}, err
 		}
-		traced, err := tracedHooks(s, c, inherited)
+		traced, err := tracedHooks(base, c, inherited)
 		traced.Protect = c.Protect
 		return traced, err
 	}
-	s, observers, err := c.open(func() (*os.File, error) { return openAudit(c.Audit, inherited) })
+	base, err := c.base()
 	if err != nil {
 		return front.Hooks{}, err
 	}
-	return hooks(s, c, observers), nil
+	run := base.Run()
+	observers, err := c.watch(&run.Service, func() (*os.File, error) { return openAudit(c.Audit, inherited) })
+	if err != nil {
+		return front.Hooks{}, err
+	}
+	return hooks(run, c, observers), nil
 }
 
 // readConfig reads what run was given, and asks the kernel what it has.
@@ -70,29 +75,26 @@ func readConfig(words []string) (*runConfig, error) {
 // plan is how calls will be answered.
 func (c *runConfig) plan() (supervisor.Plan, error) { return c.Session.Resolve(c.features) }
 
-func (c *runConfig) session() (*supervisor.Session, error) {
-	s, err := supervisor.New(c.Session, c.features, c.logger())
+func (c *runConfig) base() (*supervisor.Base, error) {
+	b, err := supervisor.New(c.Session, c.features, c.logger())
 	if err != nil {
 		return nil, err
 	}
-	s.Helper = startHelper
-	pause(s, c.Pause)
-	return s, nil
+	b.Helper = startHelper
+	pause(b, c.Pause)
+	return b, nil
 }
 
-// open makes the session of the process that answers calls, and its observers.
-func (c *runConfig) open(audit func() (*os.File, error)) (*supervisor.Session, *observers, error) {
-	s, err := c.session()
-	if err != nil {
-		return nil, nil, err
-	}
+// watch makes the observers of what answers calls, and puts its policy in force when that
+// changes.
+func (c *runConfig) watch(s *supervisor.Service, audit func() (*os.File, error)) (*observers, error) {
 	observers, err := c.observers(s, audit)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	s.Observer = observers.observer()
-	c.reloadPolicy(s, s.Log)
-	return s, observers, nil
+	c.reloadPolicy(s.Base, s.Log)
+	return observers, nil
 }
 
 // scopedHooks are the supervisor's where the kernel keeps signals inside: it starts COMMAND
@@ -106,7 +108,7 @@ func scopedHooks(c *runConfig) front.Hooks {
 	}
 }
 
-func hooks(s *supervisor.Session, c *runConfig, observers *observers) front.Hooks {
+func hooks(s *supervisor.Run, c *runConfig, observers *observers) front.Hooks {
 	served := make(chan error, 1)
 	return front.Hooks{
 		Start: func(fork front.Fork) (int, error) {
@@ -119,7 +121,7 @@ func hooks(s *supervisor.Session, c *runConfig, observers *observers) front.Hook
 		},
 		Ended:      observers.flush,
 		Reap:       s.Reap,
-		Alone:      s.StopHelpers,
+		Alone:      s.Close,
 		KeepStderr: c.Trace == "-" || c.Summary == "-",
 		Protect:    c.Protect,
 		Wait: func() error {
@@ -157,7 +159,7 @@ const flushTime = 5 * time.Second
 // fresh is how long a comm and an exe that were read count as known.
 const fresh = 100 * time.Millisecond
 
-func (c *runConfig) observers(s *supervisor.Session, audited func() (*os.File, error)) (*observers, error) {
+func (c *runConfig) observers(s *supervisor.Service, audited func() (*os.File, error)) (*observers, error) {
 	o := &observers{log: s.Log, waitAll: c.Wait == "all"}
 	if c.Trace != "" {
 		w, err := o.writer(func() (*os.File, error) { return openTrace(c.Trace) }, 0)

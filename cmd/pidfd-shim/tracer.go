@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/internal/front"
+	"github.com/pidfd-shim/pidfd-shim/internal/role"
 	"github.com/pidfd-shim/pidfd-shim/internal/supervisor"
 	"github.com/pidfd-shim/pidfd-shim/notify/ptrace"
 )
@@ -22,27 +23,27 @@ const tracerAudit = 4
 // tracerProcess is the process that answers calls under --backend ptrace, as the
 // supervisor has it.
 type tracerProcess struct {
-	socket *os.File
+	socket role.Conn
 	pid    int
 }
 
 // tracedHooks are the supervisor's part of the ptrace backend: it starts COMMAND and
 // reaps; the tracer does the rest.
-func tracedHooks(s *supervisor.Session, c *runConfig, inherited *front.Inherited) (front.Hooks, error) {
+func tracedHooks(base *supervisor.Base, c *runConfig, inherited *front.Inherited) (front.Hooks, error) {
 	tracer, err := startTracer(c, inherited)
 	if err != nil {
 		return front.Hooks{}, err
 	}
 	return front.Hooks{
 		Start: func(fork front.Fork) (int, error) {
-			pid, err := s.LaunchTraced(&ptrace.Launcher{
+			pid, err := base.LaunchTraced(&ptrace.Launcher{
 				Fork: ptrace.Fork(fork), Blocked: inherited.Blocked,
 				Seize: func(pid, slot int) error {
 					pauseStart(c.Pause)
 					return tracer.seize(pid, slot)
 				},
 			})
-			return pid, blameTracer(s, err)
+			return pid, blameTracer(base, err)
 		},
 		Ended:      tracer.commandEnded,
 		Alone:      tracer.awaitEnd,
@@ -51,11 +52,11 @@ func tracedHooks(s *supervisor.Session, c *runConfig, inherited *front.Inherited
 }
 
 // blameTracer says so where what failed is that somebody else traces us, and what we start.
-func blameTracer(s *supervisor.Session, err error) error {
+func blameTracer(base *supervisor.Base, err error) error {
 	if !errors.Is(err, unix.EPERM) {
 		return err
 	}
-	if by, unknown := s.TracerOf(int32(os.Getpid())); unknown == nil && by != 0 {
+	if by, unknown := base.TracerOf(int32(os.Getpid())); unknown == nil && by != 0 {
 		return fmt.Errorf("--backend ptrace: already traced by %d: a process has one tracer: use --backend notify, or run pidfd-shim outside of it", by)
 	}
 	return err
@@ -82,56 +83,61 @@ func startTracer(c *runConfig, inherited *front.Inherited) (*tracerProcess, erro
 	if err != nil {
 		return nil, fmt.Errorf("hand the flags to the tracer: %w", err)
 	}
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	ours, theirs, err := role.Pair("tracer")
 	if err != nil {
-		return nil, os.NewSyscallError("socketpair", err)
+		return nil, err
 	}
-	theirs := os.NewFile(uintptr(fds[1]), "tracer")
 	defer theirs.Close()
-	process, err := startRole(roleTracer, []string{string(word)}, unix.SIGKILL, os.Stderr, theirs, audit)
+	process, err := role.Start{
+		Program: role.Unreadable(), Name: role.Tracer, Words: []string{string(word)},
+		Stderr: os.Stderr, Files: []*os.File{theirs.File, audit}, Death: unix.SIGKILL,
+	}.Process()
 	if err != nil {
-		_ = unix.Close(fds[0])
+		_ = ours.Close()
 		return nil, fmt.Errorf("start the tracer: %w", err)
 	}
 	pid := process.Pid
 	_ = process.Release() // the reaper's
-	return &tracerProcess{os.NewFile(uintptr(fds[0]), "tracer"), pid}, nil
+	return &tracerProcess{ours, pid}, nil
 }
+
+// What the two say to each other.
+type (
+	toTracer struct {
+		Command int  `json:"command,omitempty"` // COMMAND's pid, with the listener slot: seize it
+		Ended   bool `json:"ended,omitempty"`   // COMMAND has
+	}
+	fromTracer struct { // the answer to either
+		Failed string `json:"failed,omitempty"`
+	}
+)
 
 // seize hands COMMAND and the listener slot to the tracer and waits until it has them.
 func (t *tracerProcess) seize(pid, slot int) error {
-	var rights []byte
+	var fds []int
 	if slot >= 0 {
-		rights = unix.UnixRights(slot)
+		fds = append(fds, slot)
 	}
 	// One that has ended by now has said why, and that can still be read.
-	if err := unix.Sendmsg(int(t.socket.Fd()), []byte(strconv.Itoa(pid)), rights, nil, 0); err != nil && !errors.Is(err, unix.EPIPE) {
+	if err := t.socket.Send(toTracer{Command: pid}, fds...); err != nil && !errors.Is(err, unix.EPIPE) {
 		return fmt.Errorf("hand COMMAND to the tracer: %w", err)
 	}
-	answer := make([]byte, 4096)
-	n, err := t.socket.Read(answer)
-	switch {
-	case errors.Is(err, io.EOF), err == nil && n == 0:
+	var answer fromTracer
+	switch _, err := t.socket.Receive(&answer); {
+	case errors.Is(err, io.EOF):
 		return errors.New("start the tracer: it ended")
 	case err != nil:
 		return fmt.Errorf("wait for the tracer: %w", err)
-	case string(answer[:n]) != seizedWord:
-		return errors.New(string(answer[:n]))
+	case answer.Failed != "":
+		return errors.New(answer.Failed)
 	}
 	return nil
 }
 
-// The words of the two: the supervisor's are COMMAND's pid, and then endedWord.
-const (
-	seizedWord  = "seized"
-	endedWord   = "ended"
-	flushedWord = "flushed"
-)
-
 // commandEnded tells the tracer that COMMAND has ended, and waits until it has written out
 // what COMMAND did. A tracer that has ended has done so.
 func (t *tracerProcess) commandEnded() {
-	if _, err := t.socket.WriteString(endedWord); err != nil {
+	if err := t.socket.Send(toTracer{Ended: true}); err != nil {
 		return
 	}
 	fds := []unix.PollFd{{Fd: int32(t.socket.Fd()), Events: unix.POLLIN}}
@@ -145,21 +151,20 @@ func (t *tracerProcess) commandEnded() {
 
 // obey does the tracer's part of COMMAND's end: nothing of what COMMAND did is unwritten
 // after it, and no pipe of COMMAND's user's is kept open. It ends with the supervisor.
-func (c *runConfig) obey(socket *os.File, o *observers) {
-	text := make([]byte, 32)
+func (c *runConfig) obey(socket role.Conn, o *observers) {
 	for {
-		n, err := socket.Read(text)
-		if err != nil || n == 0 {
+		var told toTracer
+		if _, err := socket.Receive(&told); err != nil {
 			return
 		}
-		if string(text[:n]) != endedWord {
+		if !told.Ended {
 			continue
 		}
 		o.flush()
 		if c.Trace != "-" {
 			front.DropStderr()
 		}
-		_, _ = socket.WriteString(flushedWord)
+		_ = socket.Send(fromTracer{})
 	}
 }
 
@@ -178,52 +183,51 @@ func (t *tracerProcess) awaitEnd() {
 }
 
 // trace is the tracer process.
-func trace(args []string) int {
-	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
+func trace(args []string) error {
+	socket := role.Conn{File: role.Settle()}
 	_ = front.Deafen()
 	_ = front.QuietStops() // for speed alone
-	socket := os.NewFile(helperSocket, "supervisor")
-	if err := traceFor(args, socket); err != nil {
-		_, _ = socket.WriteString(err.Error())
-		return statusFailed
+	err := traceFor(args, socket)
+	if err != nil {
+		_ = socket.Send(fromTracer{err.Error()})
 	}
-	return 0
+	return err
 }
 
-func traceFor(args []string, socket *os.File) error {
+func traceFor(args []string, socket role.Conn) error {
 	c, err := readConfig(args)
 	if err != nil {
 		return err
 	}
-	ours := []int{helperSocket}
+	ours := []int{role.Socket}
 	if isDescriptor(c.Audit) {
 		ours = append(ours, tracerAudit)
 	}
 	if err := front.Shed(ours...); err != nil {
 		return err
 	}
-	s, observers, err := c.open(func() (*os.File, error) { return openTracerAudit(c.Audit) })
+	base, err := c.base()
+	if err != nil {
+		return err
+	}
+	traced := base.Traced()
+	observers, err := c.watch(&traced.Service, func() (*os.File, error) { return openTracerAudit(c.Audit) })
 	if err != nil {
 		return err
 	}
 	defer observers.close()
-	defer s.StopHelpers()
-	text := make([]byte, 32)
+	defer base.Close()
+	var told toTracer
 	// The listener slot comes with it and stays ours until we end, whoever else has it.
-	n, _, _, _, err := unix.Recvmsg(int(socket.Fd()), text, make([]byte, unix.CmsgSpace(4)), unix.MSG_CMSG_CLOEXEC)
-	if err != nil || n == 0 {
-		return nil // the supervisor could not start COMMAND
+	if _, err := socket.Receive(&told); err != nil || told.Command == 0 {
+		return nil //nolint:nilerr // the supervisor could not start COMMAND
 	}
-	pid, err := strconv.Atoi(string(text[:n]))
-	if err != nil {
-		return fmt.Errorf("read COMMAND's pid: %w", err)
-	}
-	return s.ServeTraced(int32(pid), func(err error) {
-		word := seizedWord
+	return traced.Serve(int32(told.Command), func(err error) {
+		var answer fromTracer
 		if err != nil {
-			word = err.Error()
+			answer.Failed = err.Error()
 		}
-		_, _ = socket.WriteString(word)
+		_ = socket.Send(answer)
 		if err == nil {
 			go c.obey(socket, observers)
 		}

@@ -36,7 +36,7 @@ type Policies struct {
 	Complain bool
 
 	// Base serves without a policy; the others are made from it.
-	Base *supervisor.Session
+	Base *supervisor.Base
 	Log  *slog.Logger
 
 	mu     sync.RWMutex // guards below
@@ -58,7 +58,7 @@ type file struct {
 // lives: what is put in force there holds for running containers.
 type slot struct {
 	name     string
-	template *supervisor.Session
+	template *supervisor.Base
 	state    State
 }
 

@@ -13,7 +13,7 @@ import (
 )
 
 func policies(dir, fallback string, unknownDefault bool) *Policies {
-	base := &supervisor.Session{Features: kernel.Features{SendSignal: true, Notify: true, Continue: true}}
+	base := &supervisor.Base{Features: kernel.Features{SendSignal: true, Notify: true, Continue: true}}
 	return &Policies{Dir: dir, Default: fallback, UnknownDefault: unknownDefault, Base: base, Log: slog.New(slog.DiscardHandler)}
 }
 

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/internal/role"
 )
 
 // enclosure is the pid namespace that COMMAND gets under Hooks.Protect, as the
@@ -126,7 +128,7 @@ func startInit() (*enclosure, error) {
 	}
 	defer closeAll(alive[0], said[1])
 	none := ^uintptr(0)
-	pid, err := syscall.ForkExec(selfExe, []string{program, InitCommand}, &syscall.ProcAttr{
+	pid, err := syscall.ForkExec(selfExe, []string{program, string(role.Init)}, &syscall.ProcAttr{
 		Env:   []string{},
 		Files: []uintptr{none, none, none, uintptr(alive[0]), uintptr(said[1])},
 		// A session of its own: natively, too, an orphan's new parent is in another.

@@ -13,10 +13,6 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/internal/proc"
 )
 
-// InitCommand is the hidden subcommand that is the init of COMMAND's pid namespace
-// under Hooks.Protect: see enclose.go.
-const InitCommand = "__init"
-
 // The descriptors of the init, and its words.
 const (
 	initAlive = 3 // ends when COMMAND has been reaped, or the supervisor has died
@@ -26,7 +22,7 @@ const (
 	initOther = "others are left"
 )
 
-// Init is that process. It makes the namespace ready, reaps whoever loses its parent,
+// Init is the role of the init of COMMAND's pid namespace under Hooks.Protect: see enclose.go. It makes the namespace ready, reaps whoever loses its parent,
 // and ends when nobody else is left: with it the kernel ends the namespace. It is
 // inside, so it has nothing that is worth taking, and is under COMMAND's filter.
 //

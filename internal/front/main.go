@@ -8,11 +8,9 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-)
 
-// SupervisorCommand is the hidden subcommand by which the front starts the
-// supervisor: what follows it goes to Supervise.
-const SupervisorCommand = "__supervise"
+	"github.com/pidfd-shim/pidfd-shim/internal/role"
+)
 
 const (
 	program = "pidfd-shim"
@@ -145,7 +143,7 @@ func (f *front) startSupervisor() error {
 	setMask(blocked &^ setOf(unix.SIGURG))
 	defer setMask(blocked)
 	f.supervisor, err = syscall.ForkExec(selfExe,
-		append([]string{program, SupervisorCommand}, words.args()...),
+		append([]string{program, string(role.Supervisor)}, words.args()...),
 		&syscall.ProcAttr{
 			Env: environment(), Files: standardFiles(0),
 		})

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/internal/role"
 )
 
 // limit is the deadline of every wait for an event, and of every process under test.
@@ -28,9 +30,9 @@ func TestMain(m *testing.M) {
 		switch os.Args[1] {
 		case "run":
 			os.Exit(run(os.Args[2:]))
-		case SupervisorCommand:
+		case string(role.Supervisor):
 			os.Exit(Supervise(os.Args[2:], openPlain))
-		case InitCommand:
+		case string(role.Init):
 			os.Exit(Init())
 		case "launch":
 			launch(os.Args[2:])

@@ -17,6 +17,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/internal/role"
 )
 
 // protected starts `run --protect` as root, without which there is no pid namespace.
@@ -44,12 +46,12 @@ type tree struct{ supervisor, init, command int }
 func treeOf(t *testing.T, front int) (found tree) {
 	t.Helper()
 	for _, pid := range childrenOf(t, front) {
-		if slices.Contains(wordsOf(pid), SupervisorCommand) {
+		if slices.Contains(wordsOf(pid), string(role.Supervisor)) {
 			found.supervisor = pid
 		}
 	}
 	for _, pid := range childrenOf(t, found.supervisor) {
-		if slices.Contains(wordsOf(pid), InitCommand) {
+		if slices.Contains(wordsOf(pid), string(role.Init)) {
 			found.init = pid
 		} else {
 			found.command = pid

@@ -60,7 +60,7 @@ type supervisor struct {
 	stoppedFront atomic.Bool // it was told so last
 }
 
-// Supervise is the hidden subcommand: args is what follows SupervisorCommand.
+// Supervise is the role of the supervisor.
 // It returns the exit status of the supervisor, which only a front reads.
 //
 // Precondition: called from the main goroutine, before any child was started.

@@ -1,57 +1,95 @@
 package supervisor
 
 import (
+	"time"
+
 	"github.com/pidfd-shim/pidfd-shim/arch"
 	"github.com/pidfd-shim/pidfd-shim/emulate"
 	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
 	"github.com/pidfd-shim/pidfd-shim/notify"
-	"github.com/pidfd-shim/pidfd-shim/policy"
+	"github.com/pidfd-shim/pidfd-shim/notify/ptrace"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
-// Attach makes the session of a listener that another program installed. It shares with
-// s all that was probed, opened and decided; s itself answers nothing.
+// Attached serves a listener that another program has installed.
+type Attached struct {
+	Service
+	Pool *shim.Pool // its threads, which others share
+
+	listener *notify.Listener
+	sandbox  *emulate.Sandbox
+}
+
+// Attach makes the service of a listener that another program installed. It shares with
+// b all that was probed, opened and decided.
 //
 // How the listener's filter waits cannot be known, so restarts are told by a ledger.
 // Nor is it known whether the filter notifies of the calls that change whom a caller
 // may signal: they are heeded where they come, and nothing is kept meanwhile. Unless
 // seesLandlock says that landlock_restrict_self is notified, every caller may be
 // confined: nothing is sent in its name that a domain could forbid.
-func (s *Session) Attach(l *notify.Listener, seesLandlock bool) *Session {
-	own := *s
-	own.listener, own.backend, own.attached = l, l, true
-	own.ledger, own.watch, own.sandbox = &emulate.Ledger{}, &emulate.Watch{Partial: true, Proc: s.Proc}, &emulate.Sandbox{}
+func (b *Base) Attach(l *notify.Listener, seesLandlock bool) *Attached {
+	a := &Attached{Service: b.service(b.self.Pid), listener: l, sandbox: &emulate.Sandbox{}}
+	a.backend, a.ledger, a.watch = l, &emulate.Ledger{}, &emulate.Watch{Partial: true, Proc: b.Proc}
 	if !seesLandlock && kernel.LandlockScopesSignals() {
-		own.watch.Confine()
+		a.watch.Confine()
 	}
-	if !s.Features.IDValidNew {
+	if !b.Features.IDValidNew {
 		l.PretendOld()
 	}
-	l.TellTracers(s.TracerOf)
-	if s.Features.Continue {
+	l.TellTracers(b.TracerOf)
+	if b.Features.Continue {
 		l.ExpectReruns() // nobody tells us whether the filter notifies of them
 	}
-	return &own
+	return a
 }
 
-// AttachOwn is Attach for a listener whose filter is this session's Program, which waits
-// killably where the kernel can: nothing has to be guessed.
-func (s *Session) AttachOwn(l *notify.Listener) *Session {
-	own := s.Attach(l, true)
-	own.watch = &emulate.Watch{Proc: s.Proc}
-	if s.Features.WaitKillable && !s.mayBeRestarted() {
-		own.ledger = nil
+// AttachOwn is Attach for a listener whose filter is Program, which waits killably where the
+// kernel can: nothing has to be guessed.
+func (b *Base) AttachOwn(l *notify.Listener) *Attached {
+	a := b.Attach(l, true)
+	a.watch = &emulate.Watch{Proc: b.Proc}
+	if b.Features.WaitKillable && !b.mayBeRestarted() {
+		a.ledger = nil
 	}
-	return own
+	return a
 }
 
-// attachedHandlers take whatever a profile notifies of and we know. A call that the
+// Serve answers calls until the last task under the filter has ended, and holds nothing of the
+// listener any more then; or until the pool is stopped.
+func (a *Attached) Serve() error {
+	loop := a.loop(a, a.Pool)
+	err := loop.Serve()
+	if err != nil { // others go on with the listener, and must not meet us there
+		loop.JoinFor(time.Second)
+		return err
+	}
+	loop.Join()
+	a.workers.close()
+	a.sandbox.Close()
+	return nil
+}
+
+// config has callers make calls of their own in the place of theirs, in which a process traces
+// them that outlives us. Where the kernel cannot let through a call that is notified again they
+// make none.
+func (a *Attached) config(c *emulate.Config) {
+	c.Sandbox = a.sandbox
+	if a.Features.Continue {
+		c.Hopper = func() emulate.Hopper {
+			return &ptrace.Remote{Hoppers: a.hoppers, Listener: a.listener.File(), Log: a.Log}
+		}
+	}
+}
+
+// handlers take whatever a profile notifies of and we know. A call that the
 // policy in force does not name is nobody's to judge here: the kernel runs it, as it
 // would have without the profile.
-func (s *Session) attachedHandlers(handle shim.Handler) *shim.Handlers {
+func (a *Attached) handlers(calls *emulate.SendSignal) *shim.Handlers {
+	handle := calls.Handle
 	older := func(c *shim.Call) shim.Verdict {
-		if p := s.live.Current(); s.Features.Continue && (p == nil || !p.Covers(c.What)) {
-			s.ledger.Heard(c)
+		if p := a.live.Current(); a.Features.Continue && (p == nil || !p.Covers(c.What)) {
+			a.ledger.Heard(c)
 			return pass(c)
 		}
 		return handle(c)
@@ -59,7 +97,7 @@ func (s *Session) attachedHandlers(handle shim.Handler) *shim.Handlers {
 	return &shim.Handlers{
 		arch.PidfdSendSignal: handle, arch.Kill: older, arch.Tkill: older, arch.Tgkill: older,
 		arch.RtSigqueueinfo: older, arch.RtTgsigqueueinfo: older,
-		arch.Unshare: s.watch.Namespace, arch.Setns: s.watch.Namespace, arch.LandlockRestrictSelf: s.watch.Landlock,
+		arch.Unshare: a.watch.Namespace, arch.Setns: a.watch.Namespace, arch.LandlockRestrictSelf: a.watch.Landlock,
 	}
 }
 
@@ -67,22 +105,3 @@ func pass(c *shim.Call) shim.Verdict {
 	c.Record.Path = shim.PathContinue
 	return shim.Pass()
 }
-
-// Judging makes a session like s, for attaching, that judges by p; nil allows everything. It
-// shares all that s has opened.
-func (s *Session) Judging(p *policy.Policy) (*Session, error) {
-	own := *s
-	own.options.policy = p
-	plan, err := own.options.Resolve(s.Features)
-	if err != nil {
-		return nil, err
-	}
-	own.Plan, own.policy, own.live = plan, p, policy.NewLive(p)
-	return &own, nil
-}
-
-// Judge puts p in force for every call, from now on, of all that were attached from s.
-func (s *Session) Judge(p *policy.Policy) { s.live.Replace(p) }
-
-// Policy is what is in force now; nil allows everything.
-func (s *Session) Policy() *policy.Policy { return s.live.Current() }

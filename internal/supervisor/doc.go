@@ -2,5 +2,5 @@
 // under it: which backend, which mode, which filter, which handlers. It decides once,
 // before the command starts, and never answers a call.
 //
-// Read supervisor.go first.
+// Read base.go first.
 package supervisor

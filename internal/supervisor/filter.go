@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"errors"
 	"maps"
 	"slices"
 
@@ -12,12 +13,23 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/notify"
 	"github.com/pidfd-shim/pidfd-shim/notify/ptrace"
 	"github.com/pidfd-shim/pidfd-shim/policy"
+	"github.com/pidfd-shim/pidfd-shim/shim"
 )
+
+// interception says what a filter is to be made of.
+type interception struct {
+	plan     Plan
+	features kernel.Features
+	policy   *policy.Policy
+	others   map[shim.Number]shim.Handler
+	observed bool // somebody wants to see every call
+	watches  bool // those that change whom a caller may signal are to be seen
+}
 
 // filter decides in the kernel what needs no supervisor: with nothing to show, and a
 // kernel that runs the call by the rules asked for, what registers decide of the policy;
 // without one that is every call.
-func (s *Session) filter() notify.Filter {
+func (s *interception) filter() notify.Filter {
 	f := notify.Filter{Syscalls: []arch.Syscall{arch.PidfdSendSignal}, Default: unix.SECCOMP_RET_ALLOW}
 	switch {
 	case s.policy != nil:
@@ -30,20 +42,20 @@ func (s *Session) filter() notify.Filter {
 	default:
 		f.Rules = s.unpoliced()
 	}
-	if s.watch != nil {
+	if s.watches {
 		f.Syscalls = append(f.Syscalls, arch.Unshare, arch.Setns, arch.LandlockRestrictSelf)
 		for _, r := range watched {
 			f.Rules = append(f.Rules, s.intercept(r)...)
 		}
 	}
-	if s.Plan.Family {
+	if s.plan.Family {
 		f.Syscalls = append(f.Syscalls, arch.PidfdOpen, arch.PidfdGetfd, arch.Wait4, arch.Waitid, arch.Clone, arch.Clone3)
 		for _, r := range familyCalls {
 			f.Rules = append(f.Rules, s.intercept(r)...)
 		}
 		f.Rules = append(f.Rules, missing...)
 	}
-	if s.Plan.carries() {
+	if s.plan.carries() {
 		f.Syscalls = append(f.Syscalls, ptrace.Carrier)
 		f.Rules = append(f.Rules, s.intercept(carrier)...)
 	}
@@ -58,28 +70,21 @@ func (s *Session) filter() notify.Filter {
 		}
 		f.Rules = append(f.Rules, notify.Rule{Syscall: arch.Prctl, Then: unix.SECCOMP_RET_ALLOW})
 	}
-	f.Others, f.OthersThen = slices.Collect(maps.Keys(s.Others)), unix.SECCOMP_RET_USER_NOTIF
+	f.Others, f.OthersThen = slices.Collect(maps.Keys(s.others)), unix.SECCOMP_RET_USER_NOTIF
 	return f
 }
 
 // closed is how a program inside could answer its calls itself, whatever the policy says.
-func (s *Session) closed() []policy.RegisterRule {
-	if s.Plan.Backend == BackendPtrace {
+func (s *interception) closed() []policy.RegisterRule {
+	if s.plan.Backend == BackendPtrace {
 		return []policy.RegisterRule{policy.NoListener(), policy.NoFilterTracer()}
 	}
 	return []policy.RegisterRule{policy.NoListener()}
 }
 
-// Program is the filter of a session that is to be attached to the listener that it makes.
-func (s *Session) Program() ([]unix.SockFilter, error) { return notify.Compile(s.filter()) }
-
-// observed tells whether somebody wants to see every call: under ptrace the observer is in
-// another process than the one that installs the filter.
-func (s *Session) observed() bool { return s.Observer != nil || s.options.Observed }
-
 // unpoliced are the rules of pidfd_send_signal without a policy.
-func (s *Session) unpoliced() []notify.Rule {
-	if s.Plan.Unasked && !s.observed() {
+func (s *interception) unpoliced() []notify.Rule {
+	if s.plan.Unasked && !s.observed {
 		return nil
 	}
 	return s.intercept(notify.Rule{Syscall: arch.PidfdSendSignal})
@@ -88,18 +93,18 @@ func (s *Session) unpoliced() []notify.Rule {
 // policed are the policy's rules as far as registers go, in its order. What they allow
 // the kernel runs at once if it can, what they deny it refuses, and what they leave open
 // is the supervisor's.
-func (s *Session) policed() []notify.Rule {
+func (s *interception) policed() []notify.Rule {
 	var rules []notify.Rule
 	for _, r := range s.policy.Registers() {
 		rule := ruleOf(r)
 		switch {
-		case s.policy.OnlyLogs() && !s.observed():
+		case s.policy.OnlyLogs() && !s.observed:
 			rule.Then = unix.SECCOMP_RET_ALLOW
-		case s.observed(), r.Then == policy.Ask:
+		case s.observed, r.Then == policy.Ask:
 			rules = append(rules, s.intercept(rule)...)
 			continue
 		case r.Then == policy.Deny:
-		case s.Plan.Unasked || r.Syscall != arch.PidfdSendSignal:
+		case s.plan.Unasked || r.Syscall != arch.PidfdSendSignal:
 			rule.Then = unix.SECCOMP_RET_ALLOW
 		default:
 			rules = append(rules, s.intercept(rule)...)
@@ -157,7 +162,7 @@ var familyCalls = []notify.Rule{
 }
 
 // opens is the filter that callers add who have process descriptors: their fdinfo is only read.
-func (s *Session) opens() notify.Filter {
+func (s *interception) opens() notify.Filter {
 	f := notify.Filter{Syscalls: []arch.Syscall{arch.Open, arch.Openat, arch.Seccomp}, Default: unix.SECCOMP_RET_ALLOW}
 	f.Rules = append(f.Rules, notify.Rule{
 		Syscall: arch.Seccomp, Then: unix.SECCOMP_RET_ERRNO | uint32(family.CoveredAnswer),
@@ -194,10 +199,17 @@ var filtering = []notify.Rule{
 	},
 }
 
+// tagged tells whether a tracer learns the ABI from the filter alone. It starts a
+// process to find out: only for a filter that depends on it.
+func (s *interception) tagged() bool {
+	return s.plan.Backend == BackendPtrace &&
+		(s.features.NoSyscallInfo || errors.Is(kernel.GetSyscallInfo(), errors.ErrUnsupported))
+}
+
 // intercept sends a rule's calls to the backend. A tracer before 5.3 learns the ABI
 // from the filter alone, so there it is a rule for each.
-func (s *Session) intercept(r notify.Rule) []notify.Rule {
-	if s.Plan.Backend != BackendPtrace {
+func (s *interception) intercept(r notify.Rule) []notify.Rule {
+	if s.plan.Backend != BackendPtrace {
 		r.Then = unix.SECCOMP_RET_USER_NOTIF
 		return []notify.Rule{r}
 	}

@@ -11,27 +11,27 @@ import (
 // Reload puts the policy file in force as it stands now, for every call that comes from
 // now on; with an error the old one stays. The filter cannot be changed once it is
 // installed: beyond names the rules that hold only for calls that the filter hands over.
-func (s *Session) Reload() (beyond []string, err error) {
-	o := s.options
+func (b *Base) Reload() (beyond []string, err error) {
+	o := b.options
 	if err := o.LoadPolicy(); err != nil {
 		return nil, err
 	}
-	if !slices.Equal(o.policy.Syscalls(), s.policy.Syscalls()) {
-		return nil, fmt.Errorf("%s: syscalls: the filter was made for %v, not %v: start the command anew", o.PolicyFile, s.policy.Syscalls(), o.policy.Syscalls())
+	if !slices.Equal(o.policy.Syscalls(), b.policy.Syscalls()) {
+		return nil, fmt.Errorf("%s: syscalls: the filter was made for %v, not %v: start the command anew", o.PolicyFile, b.policy.Syscalls(), o.policy.Syscalls())
 	}
-	if _, err := o.Resolve(s.Features); err != nil {
+	if _, err := o.Resolve(b.Features); err != nil {
 		return nil, err
 	}
-	s.live.Replace(o.policy)
-	return s.beyondFilter(o.policy), nil
+	b.live.Replace(o.policy)
+	return b.beyondFilter(o.policy), nil
 }
 
 // beyondFilter names the rules whose part in the filter would be another today.
-func (s *Session) beyondFilter(p *policy.Policy) []string {
-	if s.observed() { // with which the filter decides nothing
+func (b *Base) beyondFilter(p *policy.Policy) []string {
+	if b.options.Observed { // with which the filter decides nothing
 		return nil
 	}
-	installed := s.policy.Registers()
+	installed := b.policy.Registers()
 	var beyond []string
 	for _, line := range p.Registers() {
 		same := func(other policy.RegisterRule) bool {

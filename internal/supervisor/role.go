@@ -1,7 +1,6 @@
 package supervisor
 
 import (
-	"errors"
 	"os"
 	"os/signal"
 	"runtime"
@@ -10,31 +9,37 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/emulate"
+	"github.com/pidfd-shim/pidfd-shim/internal/role"
 	"github.com/pidfd-shim/pidfd-shim/notify"
 	"github.com/pidfd-shim/pidfd-shim/notify/ptrace"
 )
 
-// The roles of helper processes: what Session.Helper is asked for, and what the process that
-// it starts hands to ServeRole.
-const (
-	RoleReader = "__reader"
-	RoleHopper = "__hopper"
-)
-
-// ServeRole does a helper's work until its supervisor hangs up.
-func ServeRole(role string, socket *os.File) error {
-	switch role {
-	case RoleReader:
-		return ServeReads(socket)
-	case RoleHopper:
-		return ServeHops(socket, nil)
+// Helpers are the roles of the processes that Base.Helper starts. settle, if not nil, comes
+// first; between, if not nil, is told of each step of a hop.
+func Helpers(settle func() error, between func(args []string) func(ptrace.Step)) role.Table {
+	helper := func(serve func(args []string, socket *os.File) error) func([]string) error {
+		return func(args []string) error {
+			socket := role.Settle()
+			if settle != nil {
+				_ = settle()
+			}
+			return serve(args, socket)
+		}
 	}
-	return errors.New("no helper is called " + role)
+	return role.Table{
+		role.Reader: helper(func(_ []string, socket *os.File) error { return serveReads(socket) }),
+		role.Hopper: helper(func(args []string, socket *os.File) error {
+			if between == nil {
+				return serveHops(socket, nil)
+			}
+			return serveHops(socket, between(args))
+		}),
+	}
 }
 
-// ServeReads ends with its supervisor, also in the middle of a read that never does: that
+// serveReads ends with its supervisor, also in the middle of a read that never does: that
 // only the end of the whole process breaks.
-func ServeReads(socket *os.File) error {
+func serveReads(socket *os.File) error {
 	fds := []unix.PollFd{{Fd: int32(socket.Fd()), Events: unix.POLLRDHUP}}
 	go func() {
 		for {
@@ -46,10 +51,9 @@ func ServeReads(socket *os.File) error {
 	return emulate.ServeReads(socket)
 }
 
-// ServeHops is the process that has callers run other calls for an agent. It is not ended by
+// serveHops is the process that has callers run other calls for an agent. It is not ended by
 // what ends the agent, whose end it finds out by itself: a caller may need it to the end.
-// between, if not nil, is told of each step.
-func ServeHops(socket *os.File, between func(ptrace.Step)) error {
+func serveHops(socket *os.File, between func(ptrace.Step)) error {
 	signal.Ignore(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	runtime.GOMAXPROCS(ptrace.AtOnce()) // they sleep in the kernel, and whoever wakes has one ready
 	hops := &ptrace.Hops{Answer: notify.CallAgain, Between: between}

@@ -1,4 +1,4 @@
-package main
+package role
 
 import (
 	"errors"
@@ -10,30 +10,28 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ownProgram is the path by which this process executes its own program once more.
+// Unreadable is the path by which this process executes its own program once more.
 //
 // A process is dumpable from exec until it says otherwise, some milliseconds in a Go
 // program: time enough for others of its uid to seize a helper that is started while
 // COMMAND runs (seen, at nearly every start), and then run code beside the filter.
 // What its own user may execute but not read is never dumpable (would_dump in
 // fs/exec.c). For root everything is readable: see --protect-supervisor.
-var ownProgram = sync.OnceValue(func() string {
+var Unreadable = sync.OnceValue(func() string {
 	if unix.Geteuid() == 0 {
-		return selfExe
+		return Self
 	}
 	fd, err := unreadableCopy()
 	if err != nil {
-		return selfExe
+		return Self
 	}
 	return fmt.Sprintf("/proc/self/fd/%d", fd)
 })
 
-const selfExe = "/proc/self/exe"
-
 // unreadableCopy is an O_PATH descriptor, close-on-exec and never closed. A program that
 // is open for writing cannot be executed.
 func unreadableCopy() (int, error) {
-	self, err := os.Open(selfExe)
+	self, err := os.Open(Self)
 	if err != nil {
 		return -1, err
 	}
