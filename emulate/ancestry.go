@@ -29,10 +29,10 @@ type relative struct {
 	dir *proc.Dir // else
 }
 
-func (h *SendSignal) holdRelative(pid int32) (r relative, err error) {
+func (ts *tasks) holdRelative(pid int32) (r relative, err error) {
 	r.pid, r.fd = pid, -1
-	if !h.Features.Info {
-		r.dir, err = h.Proc.Dir(pid)
+	if !ts.features.Info {
+		r.dir, err = ts.proc.Dir(pid)
 		return r, err
 	}
 	if r.fd, err = unix.PidfdOpen(int(pid), 0); err != nil {
@@ -71,8 +71,8 @@ func (r *relative) parent() (int32, error) {
 	return info.PPid, err
 }
 
-func (h *SendSignal) parentOf(pid int32) (int32, error) {
-	r, err := h.holdRelative(pid)
+func (ts *tasks) parentOf(pid int32) (int32, error) {
+	r, err := ts.holdRelative(pid)
 	if err != nil {
 		return 0, err
 	}
@@ -86,7 +86,7 @@ const maxGenerations = 4096
 
 // climb is one walk from a process to its parents.
 type climb struct {
-	h        *SendSignal
+	tasks    *tasks
 	a        *attempt
 	ancestor int32
 	at       relative
@@ -96,9 +96,9 @@ type climb struct {
 
 // descends climbs from a process to its parents until it meets ancestor, or somebody of
 // whom this call knows the answer already.
-func (h *SendSignal) descends(a *attempt, pid, ancestor int32) (holds bool, err error) {
-	c := climb{h: h, a: a, ancestor: ancestor}
-	if c.at, err = h.holdRelative(pid); err != nil {
+func (ts *tasks) descends(a *attempt, pid, ancestor int32) (holds bool, err error) {
+	c := climb{tasks: ts, a: a, ancestor: ancestor}
+	if c.at, err = ts.holdRelative(pid); err != nil {
 		return false, err
 	}
 	defer func() { c.at.letGo() }()
@@ -110,7 +110,7 @@ func (h *SendSignal) descends(a *attempt, pid, ancestor int32) (holds bool, err 
 		if holds, known = c.known(); known {
 			break
 		}
-		if err := h.spend(a, &a.generations, quickGenerations); err != nil {
+		if err := a.spend(&a.generations, quickGenerations); err != nil {
 			return false, err
 		}
 		if err := c.up(); err != nil {
@@ -134,7 +134,7 @@ func (c *climb) known() (holds, known bool) {
 // only then seen to live: so the number was that parent's all the while, and parent and
 // child were so at one moment.
 func (c *climb) up() error {
-	above, err := c.h.holdRelative(c.parent)
+	above, err := c.tasks.holdRelative(c.parent)
 	again, errAgain := c.at.parent()
 	if errAgain != nil || again != c.parent { // the parent died: the child is somebody else's now
 		if err == nil {

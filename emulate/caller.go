@@ -13,6 +13,7 @@ import (
 // dies with the thread, so taking a descriptor through it works only while the tid
 // still means the thread that the entry was made for.
 type caller struct {
+	tasks *tasks
 	tid   int32
 	tgid  int32
 	start uint64 // clock ticks since boot
@@ -49,17 +50,20 @@ func (c *caller) close() {
 // each has up to four descriptors. What else can change of a caller that is kept, and what
 // notices, is listed in docs/ARCHITECTURE.md.
 type callerCache struct {
+	tasks   *tasks
+	watch   *Watch
+	label   []byte // room, see isLabelled
 	entries map[int32]*caller
 	limit   int
 	clock   uint64
 }
 
-func (cc *callerCache) get(h *SendSignal, tid int32) (*caller, error) {
+func (cc *callerCache) get(tid int32) (*caller, error) {
 	cc.clock++
 	if c := cc.entries[tid]; c != nil {
-		if c.generation == h.Watch.generation() {
+		if c.generation == cc.watch.generation() {
 			c.used = cc.clock
-			c.labelled = h.isLabelled(c)
+			c.labelled = cc.isLabelled(c)
 			return c, nil
 		}
 		cc.drop(c)
@@ -72,10 +76,10 @@ func (cc *callerCache) get(h *SendSignal, tid int32) (*caller, error) {
 	for len(cc.entries) >= cc.limit {
 		cc.evictOldest()
 	}
-	c, err := h.openCaller(tid)
+	c, err := cc.openCaller(tid)
 	if errors.Is(err, unix.EMFILE) && len(cc.entries) > 0 {
 		cc.dropAll()
-		c, err = h.openCaller(tid)
+		c, err = cc.openCaller(tid)
 	}
 	if err != nil {
 		return nil, err
@@ -116,18 +120,18 @@ func (c *caller) ended() bool {
 
 // sure is get for a call that takes no descriptor of the caller: nothing else would tell
 // that the entry is of an earlier thread with its number.
-func (cc *callerCache) sure(h *SendSignal, tid int32) (*caller, error) {
-	c, err := cc.get(h, tid)
-	if err != nil || h.lives(c) {
+func (cc *callerCache) sure(tid int32) (*caller, error) {
+	c, err := cc.get(tid)
+	if err != nil || c.lives() {
 		return c, err
 	}
 	cc.drop(c)
-	return cc.get(h, tid)
+	return cc.get(tid)
 }
 
-// lives tells whether the entry's thread has not been reaped, and so has its number.
-func (h *SendSignal) lives(c *caller) bool {
-	if h.Features.Info && h.Features.ThreadPidfd {
+// lives reports whether the entry's thread has not been reaped, and so has its number.
+func (c *caller) lives() bool {
+	if c.tasks.features.Info && c.tasks.features.ThreadPidfd {
 		var info proc.Info
 		return proc.PidfdInfo(c.pidfd, &info) == nil && info.Pid == c.tid
 	}
@@ -171,10 +175,10 @@ func (cc *callerCache) evictOldest() {
 
 // openCaller makes the handles of a thread that waits in a call. What it reads by
 // number is good because Handle asks Blocked before it acts.
-func (h *SendSignal) openCaller(tid int32) (*caller, error) {
-	c := &caller{tid: tid, pidfd: -1, pidns: -1, label: -1, generation: h.Watch.generation()}
+func (cc *callerCache) openCaller(tid int32) (*caller, error) {
+	c := &caller{tasks: cc.tasks, tid: tid, pidfd: -1, pidns: -1, label: -1, generation: cc.watch.generation()}
 	var err error
-	if c.dir, err = h.Proc.Dir(tid); err != nil {
+	if c.dir, err = cc.tasks.proc.Dir(tid); err != nil {
 		return nil, fmt.Errorf("open thread %d: %w", tid, err)
 	}
 	var status proc.Status
@@ -188,11 +192,11 @@ func (h *SendSignal) openCaller(tid int32) (*caller, error) {
 		return nil, fmt.Errorf("read stat of thread %d: %w", tid, err)
 	}
 	c.tgid, c.start, c.depth = status.Tgid, stat.Start, status.NSpids
-	if err := h.openCallerPidfd(c); err != nil {
+	if err := cc.openCallerPidfd(c); err != nil {
 		c.close()
 		return nil, err
 	}
-	if err := h.openCallerPidns(c, &status); err != nil {
+	if err := cc.openCallerPidns(c, &status); err != nil {
 		c.close()
 		return nil, err
 	}
@@ -201,20 +205,20 @@ func (h *SendSignal) openCaller(tid int32) (*caller, error) {
 		c.close()
 		return nil, fmt.Errorf("read user namespace of thread %d: %w", tid, err)
 	}
-	c.foreign = userns != h.Self.Userns
-	if err := h.openLabel(c); err != nil {
+	c.foreign = userns != cc.tasks.self.Userns
+	if err := cc.openLabel(c); err != nil {
 		c.close()
 		return nil, err
 	}
 	return c, nil
 }
 
-func (h *SendSignal) openCallerPidfd(c *caller) error {
+func (cc *callerCache) openCallerPidfd(c *caller) error {
 	var err error
 	switch {
-	case !h.Features.PidfdOpen:
+	case !cc.tasks.features.PidfdOpen:
 		return nil
-	case h.Features.ThreadPidfd:
+	case cc.tasks.features.ThreadPidfd:
 		c.pidfd, err = unix.PidfdOpen(int(c.tid), unix.PIDFD_THREAD)
 	default:
 		c.private = true
@@ -227,27 +231,27 @@ func (h *SendSignal) openCallerPidfd(c *caller) error {
 	return nil
 }
 
-func (h *SendSignal) openCallerPidns(c *caller, status *proc.Status) error {
+func (cc *callerCache) openCallerPidns(c *caller, status *proc.Status) error {
 	c.number = c.tgid
 	ns, err := c.dir.NS("pid")
 	if err != nil {
 		return fmt.Errorf("read pid namespace of thread %d: %w", c.tid, err)
 	}
-	if ns == h.Self.Pidns {
+	if ns == cc.tasks.self.Pidns {
 		return nil
 	}
 	c.nested = true
 	if c.pidns, err = c.dir.OpenNS("pid"); err != nil {
 		return fmt.Errorf("open pid namespace of thread %d: %w", c.tid, err)
 	}
-	return h.numberInOwnNamespace(c, status)
+	return cc.numberInOwnNamespace(c, status)
 }
 
 // numberInOwnNamespace finds the caller's tgid as it sees it itself: the last of the
 // leader's NSpid, which is the namespace's own numbering.
-func (h *SendSignal) numberInOwnNamespace(c *caller, status *proc.Status) error {
+func (cc *callerCache) numberInOwnNamespace(c *caller, status *proc.Status) error {
 	if c.tid != c.tgid {
-		leader, err := h.Proc.Dir(c.tgid)
+		leader, err := cc.tasks.proc.Dir(c.tgid)
 		if err != nil {
 			return fmt.Errorf("open process %d: %w", c.tgid, err)
 		}
@@ -262,6 +266,39 @@ func (h *SendSignal) numberInOwnNamespace(c *caller, status *proc.Status) error 
 		c.number = status.NSpid[status.NSpids-1]
 	}
 	return nil
+}
+
+// openLabel opens what a caller's label is read from at each of its calls, where a security
+// module labels tasks: a label changes at execve, and where the task asks for another. The
+// file stays the task's, not its program's (fs/proc/base.c, proc_pid_attr_read).
+func (cc *callerCache) openLabel(c *caller) (err error) {
+	if cc.tasks.self.Label == "" {
+		return nil
+	}
+	if c.label, err = c.dir.Open("attr/current"); err != nil {
+		c.label = -1
+		return fmt.Errorf("open the label of thread %d: %w", c.tid, err)
+	}
+	c.labelled = cc.isLabelled(c)
+	return nil
+}
+
+// isLabelled tells whether the caller has another label than the supervisor, now. One that
+// cannot be read is another.
+func (cc *callerCache) isLabelled(c *caller) bool {
+	if c.label < 0 {
+		return false
+	}
+	if cc.label == nil {
+		cc.label = make([]byte, len(cc.tasks.self.Label)+1)
+	}
+	for {
+		n, err := unix.Pread(c.label, cc.label, 0)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		return err != nil || string(cc.label[:max(n, 0)]) != cc.tasks.self.Label
+	}
 }
 
 func closeFD(fd int) {

@@ -57,14 +57,14 @@ func TestCallerCache(t *testing.T) {
 		defer func() { _ = unix.Kill(int(pids[i]), unix.SIGKILL); waitFor(t, pids[i]) }()
 	}
 	before := openDescriptors(t)
-	cc := callerCache{entries: map[int32]*caller{}, limit: 2}
-	first, err := cc.get(h, pids[0])
+	cc := callerCache{tasks: h.tasks, watch: h.Watch, entries: map[int32]*caller{}, limit: 2}
+	first, err := cc.get(pids[0])
 	if err != nil {
 		t.Fatal(err)
 	}
 	each := openDescriptors(t) - before
 	for _, i := range []int{1, 0, 2, 0} { // 1 is the oldest when 2 comes
-		if _, err := cc.get(h, pids[i]); err != nil {
+		if _, err := cc.get(pids[i]); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -75,7 +75,7 @@ func TestCallerCache(t *testing.T) {
 		t.Errorf("%d descriptors for two callers, one has %d", got, each)
 	}
 	h.Watch.Namespace(&shim.Call{}) // somebody changed namespaces: nothing known holds
-	again, err := cc.get(h, pids[0])
+	again, err := cc.get(pids[0])
 	if err != nil || again == first {
 		t.Errorf("an entry of before is still used: %v", err)
 	}
@@ -116,16 +116,16 @@ func TestForwardAllocatesNothing(t *testing.T) {
 func TestCallerCacheForgetsTheDead(t *testing.T) {
 	for _, threads := range []bool{true, false} {
 		h := testHandler(t, ModeForward)
-		h.Features.ThreadPidfd = h.Features.ThreadPidfd && threads
-		var cc callerCache
+		h.tasks.features.ThreadPidfd = h.tasks.features.ThreadPidfd && threads
+		cc := callerCache{tasks: h.tasks, watch: h.Watch}
 		living := child(t)
-		if _, err := cc.get(h, living); err != nil {
+		if _, err := cc.get(living); err != nil {
 			t.Fatal(err)
 		}
 		before := openDescriptors(t)
 		for range 40 {
 			pid := child(t)
-			if _, err := cc.get(h, pid); err != nil {
+			if _, err := cc.get(pid); err != nil {
 				t.Fatal(err)
 			}
 			_ = unix.Kill(int(pid), unix.SIGKILL)
@@ -145,18 +145,18 @@ func TestCallerCacheForgetsTheDead(t *testing.T) {
 func TestCredsAreHadOrNot(t *testing.T) {
 	for _, byText := range []bool{false, true} {
 		h := testHandler(t, ModeForward)
-		h.Features.Info = h.Features.Info && !byText
+		h.tasks.features.Info = h.tasks.features.Info && !byText
 		pid := child(t)
 		a := &attempt{call: &shim.Call{Tid: pid}}
 		var err error
-		if a.caller, err = h.openCaller(pid); err != nil {
+		if a.caller, err = h.callers.openCaller(pid); err != nil {
 			t.Fatal(err)
 		}
 		defer a.caller.close()
 		_ = unix.Kill(int(pid), unix.SIGKILL)
 		waitFor(t, pid)
 		for range 2 {
-			if err := h.callerCreds(a); err == nil {
+			if err := a.callerCreds(h.tasks); err == nil {
 				t.Errorf("read by text %t: a reaped caller has the ids %+v", byText, a.creds)
 			}
 		}

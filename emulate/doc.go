@@ -4,5 +4,6 @@
 // where it cannot. It never answers the caller and never acts on a bare number whose
 // owner it has not verified.
 //
-// Read sendsignal.go first: it is the way of one call, top-down.
+// Read handle.go first: it is the way of one call, top-down. check.go has the numbered list of
+// the kernel's checks, route.go who carries a call out.
 package emulate

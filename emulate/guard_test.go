@@ -147,8 +147,8 @@ func TestSeizeKeepsTheNumber(t *testing.T) {
 			t.Skipf("pidfd_open: %v", err)
 		}
 		var reaped, taken bool
-		h := &SendSignal{Config: Config{Proc: fs, Features: kernel.ForRun(), Log: slog.New(slog.DiscardHandler)}}
-		h.between = func(at moment) {
+		h := newHandler(Config{Proc: fs, Features: kernel.ForRun(), Log: slog.New(slog.DiscardHandler)})
+		h.guard.between = func(at moment) {
 			if at != atChecked {
 				return
 			}
@@ -159,12 +159,12 @@ func TestSeizeKeepsTheNumber(t *testing.T) {
 			}
 		}
 		if pinned {
-			h.pinner = newPinner()
+			h.guard.pinner = newPinner()
 		}
-		a := attempt{call: &shim.Call{}, caller: &caller{tgid: 1}}
+		a := attempt{call: &shim.Call{}, facts: facts{caller: &caller{tgid: 1}}}
 		tt := target{fd: fd, pid: pid, tgid: pid}
 		n := number{pid: pid, tgid: pid, sig: int32(unix.SIGCONT)}
-		errno, guard := h.guarded(&a, &tt, &n)
+		errno, guard := h.guard.send(&a, &tt, &n)
 		t.Logf("pinned %t: errno %v, guard %v, reaped %t, number taken %t", pinned, errno, guard, reaped, taken)
 		switch {
 		case pinned && (reaped || taken || guard != shim.GuardSeize || errno != 0):
@@ -253,8 +253,9 @@ func TestZombieIsNotSentTo(t *testing.T) {
 		t.Skipf("pidfd_open: %v", err)
 	}
 	defer unix.Close(fd)
-	h := &SendSignal{Config: Config{Proc: fs, Features: kernel.ForRun(), Log: slog.New(slog.DiscardHandler)}, pinner: newPinner()}
-	h.between = func(at moment) {
+	h := newHandler(Config{Proc: fs, Features: kernel.ForRun(), Log: slog.New(slog.DiscardHandler)})
+	h.guard.pinner = newPinner()
+	h.guard.between = func(at moment) {
 		if at == atChecked {
 			t.Error("sent to a number that nothing holds")
 		}
@@ -263,7 +264,7 @@ func TestZombieIsNotSentTo(t *testing.T) {
 	_ = unix.Waitid(unix.P_PID, int(pid), nil, unix.WEXITED|unix.WNOWAIT, nil)
 	for _, want := range []unix.Errno{0, unix.ESRCH} {
 		n := number{pid: pid, tgid: pid, sig: int32(unix.SIGCONT)}
-		errno, guard := h.guarded(&attempt{call: &shim.Call{}, caller: &caller{tgid: 1}}, &target{fd: fd, pid: pid, tgid: pid}, &n)
+		errno, guard := h.guard.send(&attempt{call: &shim.Call{}, facts: facts{caller: &caller{tgid: 1}}}, &target{fd: fd, pid: pid, tgid: pid}, &n)
 		if errno != want || guard != shim.GuardNone {
 			t.Errorf("errno %v, guard %v, want %v", errno, guard, want)
 		}
@@ -287,7 +288,7 @@ func TestStaleHandleSendsNothing(t *testing.T) {
 			if err != nil {
 				t.Skipf("pidfd_open: %v", err)
 			}
-			h := &SendSignal{Config: Config{Proc: fs, Features: kernel.ForRun(), Log: slog.New(slog.DiscardHandler)}}
+			h := newHandler(Config{Proc: fs, Features: kernel.ForRun(), Log: slog.New(slog.DiscardHandler)})
 			tt := target{fd: fd, pid: owner, tgid: owner}
 			if handle == "dir" {
 				if tt.dir, err = fs.Dir(dead); err != nil {
@@ -297,11 +298,11 @@ func TestStaleHandleSendsNothing(t *testing.T) {
 			_ = unix.Kill(int(dead), unix.SIGKILL)
 			waitFor(t, dead)
 			if way == "pinned" {
-				h.pinner = newPinner()
+				h.guard.pinner = newPinner()
 			}
 			n := number{pid: owner, tgid: owner, sig: int32(unix.SIGKILL)}
-			a := attempt{call: &shim.Call{}, caller: &caller{tgid: 1}}
-			if errno, _ := h.guarded(&a, &tt, &n); errno != unix.ESRCH || n.sent != shim.SentNone {
+			a := attempt{call: &shim.Call{}, facts: facts{caller: &caller{tgid: 1}}}
+			if errno, _ := h.guard.send(&a, &tt, &n); errno != unix.ESRCH || n.sent != shim.SentNone {
 				t.Errorf("%s, %s: errno %v, sent by %v: want ESRCH and nothing sent", way, handle, errno, n.sent)
 			}
 			_ = unix.Kill(int(owner), unix.SIGKILL)

@@ -1,10 +1,7 @@
 package emulate
 
 import (
-	"runtime"
 	"sync"
-
-	"golang.org/x/sys/unix"
 )
 
 // Known are the handlers of a process, of all its sandboxes, for what they remember of callers:
@@ -48,28 +45,4 @@ func (k *Known) giveBack() {
 			h.busy.Store(false)
 		}
 	}
-}
-
-// giveBack is for when descriptors have run out: the call is tried again later.
-func (h *SendSignal) giveBack() {
-	h.callers.dropAll()
-	h.Known.giveBack()
-}
-
-// begin marks the handler as at a call: each of its entries does. It waits for who drops what the
-// handler knows.
-func (h *SendSignal) begin() {
-	for !h.busy.CompareAndSwap(false, true) {
-		runtime.Gosched()
-	}
-}
-
-// isShort tells of an errno that says no more than that we lack descriptors, when nothing has gone
-// out yet: no signal is refused with one of those.
-func (h *SendSignal) isShort(a *attempt, errno unix.Errno) bool {
-	if errno != unix.EMFILE && errno != unix.ENFILE || a.out {
-		return false
-	}
-	h.giveBack()
-	return true
 }

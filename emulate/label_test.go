@@ -11,11 +11,11 @@ import (
 func TestLabelIsReadAnew(t *testing.T) {
 	h := testHandler(t, ModeForward)
 	self := int32(os.Getpid())
-	c, err := h.callers.get(h, self)
+	c, err := h.callers.get(self)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if h.Self.Label == "" && (c.label >= 0 || c.labelled) {
+	if h.tasks.self.Label == "" && (c.label >= 0 || c.labelled) {
 		t.Error("no security module labels tasks, and one is asked")
 	}
 	file, err := os.Create(filepath.Join(t.TempDir(), "current"))
@@ -23,7 +23,7 @@ func TestLabelIsReadAnew(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	h.Self.Label, h.label, c.label = "unconfined\n", nil, int(file.Fd())
+	h.tasks.self.Label, h.callers.label, c.label = "unconfined\n", nil, int(file.Fd())
 	for _, row := range []struct {
 		text     string
 		labelled bool
@@ -38,12 +38,12 @@ func TestLabelIsReadAnew(t *testing.T) {
 		if err := os.WriteFile(file.Name(), []byte(row.text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if again, err := h.callers.get(h, self); err != nil || again != c || again.labelled != row.labelled {
+		if again, err := h.callers.get(self); err != nil || again != c || again.labelled != row.labelled {
 			t.Errorf("label %q: labelled %t, %v; want %t", row.text, again.labelled, err, row.labelled)
 		}
 	}
 	c.label = 1 << 20
-	if again, _ := h.callers.get(h, self); !again.labelled {
+	if again, _ := h.callers.get(self); !again.labelled {
 		t.Error("a label that cannot be read is taken for ours")
 	}
 	c.label = -1 // the file's owner closes it

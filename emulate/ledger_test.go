@@ -13,7 +13,7 @@ import (
 
 // calling is a call with the value 5 of a thread to another process.
 func calling(tid int32) *attempt {
-	a := &attempt{call: &shim.Call{Tid: tid}, caller: &caller{tid: tid, tgid: tid, start: 7}}
+	a := &attempt{call: &shim.Call{Tid: tid}, facts: facts{caller: &caller{tid: tid, tgid: tid, start: 7}}}
 	a.info = arch.NewSiginfo(34, 0, arch.SI_QUEUE)
 	a.info[24] = 5
 	a.hasInfo = true

@@ -3,14 +3,22 @@ package emulate
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
 	"github.com/pidfd-shim/pidfd-shim/internal/proc"
 	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 )
+
+// tasks is how tasks are looked at: through our procfs, with what the kernel has, from the
+// namespaces that we are in.
+type tasks struct {
+	proc     *proc.FS
+	features kernel.Features
+	self     Self
+}
 
 // Self is what the supervisor has to know of itself.
 type Self struct {
@@ -55,43 +63,51 @@ func ReadSelf(fs *proc.FS) (Self, error) {
 	return s, nil
 }
 
+// labelOf is what the security module calls a task; empty where there is none.
+func labelOf(dir *proc.Dir) string {
+	text, err := dir.ReadText("attr/current")
+	if err != nil {
+		return ""
+	}
+	return text
+}
+
 func (s Self) sameUID(a, b uint32) bool {
 	return a == b && (s.WholeUserns || a != overflowUID)
 }
 
-// checkAncestry is check 6: the target's pid namespace is the caller's or below it.
-// Reaped targets have none to ask for from here; the kernel still knows.
-func (h *SendSignal) checkAncestry(a *attempt) (unix.Errno, error) {
-	t := &a.target
-	switch {
-	case t.self:
-		return 0, nil
-	case t.outside:
-		return unix.EINVAL, nil
-	case a.caller.nested && t.reaped && t.within != nil:
-		if own, err := proc.NSOf(a.caller.pidns); err != nil || !slices.Contains(t.within, own) {
-			return unix.EINVAL, err
-		}
-		return 0, nil
-	case !a.caller.nested, t.pid == 0:
-		return 0, nil
+// statusOf reads a status by number. Precondition: the caller verifies afterwards,
+// through a handle, that the number still means the same task.
+func (ts *tasks) statusOf(pid int32, into *proc.Status) error {
+	dir, err := ts.proc.Dir(pid)
+	if err != nil {
+		return err
 	}
-	below, err := h.visibleFrom(a.caller.pidns, t.pid)
-	switch {
-	case errors.Is(err, unix.ESRCH), errors.Is(err, unix.ENOENT):
-		return 0, nil // died meanwhile: check 11 says so
-	case err != nil:
-		return 0, fmt.Errorf("compare pid namespaces: %w", err)
-	case !below:
-		return unix.EINVAL, nil
+	defer dir.Close()
+	return dir.Status(into)
+}
+
+// groupOf is a process's group, without procfs text unless a security module forbids to
+// ask (security_task_getpgid).
+func (ts *tasks) groupOf(pid int32) (int32, bool) {
+	group, err := unix.Getpgid(int(pid))
+	if err == nil || errors.Is(err, unix.ESRCH) {
+		return int32(group), err == nil
 	}
-	return 0, nil
+	dir, err := ts.proc.Dir(pid)
+	if err != nil {
+		return 0, false
+	}
+	defer dir.Close()
+	var stat proc.Stat
+	err = dir.Stat(&stat)
+	return stat.Pgrp, err == nil
 }
 
 // visibleFrom tells whether process pid of ours lives in the given pid namespace or
 // below it.
-func (h *SendSignal) visibleFrom(pidns int, pid int32) (bool, error) {
-	if h.Features.NSTranslate {
+func (ts *tasks) visibleFrom(pidns int, pid int32) (bool, error) {
+	if ts.features.NSTranslate {
 		_, err := proc.PidInPidns(pidns, pid)
 		if err == nil {
 			return true, nil
@@ -104,7 +120,7 @@ func (h *SendSignal) visibleFrom(pidns int, pid int32) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	dir, err := h.Proc.Dir(pid)
+	dir, err := ts.proc.Dir(pid)
 	if err != nil {
 		return false, err
 	}
@@ -114,6 +130,30 @@ func (h *SendSignal) visibleFrom(pidns int, pid int32) (bool, error) {
 		return false, err
 	}
 	return belowOrSame(ns, ancestor)
+}
+
+func (ts *tasks) livesBelow(tid int32, ancestor proc.NSID) bool {
+	dir, err := ts.proc.Dir(tid)
+	if err != nil {
+		return false
+	}
+	defer dir.Close()
+	ns, err := dir.OpenNS("pid")
+	if err != nil {
+		return false
+	}
+	below, err := belowOrSame(ns, ancestor)
+	return err == nil && below
+}
+
+func (ts *tasks) inOurUserns(pid int32) bool {
+	dir, err := ts.proc.Dir(pid)
+	if err != nil {
+		return false
+	}
+	defer dir.Close()
+	ns, err := dir.NS("user")
+	return err == nil && ns == ts.self.Userns
 }
 
 // belowOrSame walks up from ns, which it closes.
@@ -136,14 +176,64 @@ func belowOrSame(ns int, ancestor proc.NSID) (bool, error) {
 	}
 }
 
-// foreignUserns tells whether the calling thread is in another user namespace than
-// the supervisor: its si_uid would then be read with the wrong map.
-func (h *SendSignal) foreignUserns(c *caller) (bool, error) {
-	if h.Watch != nil && !h.Watch.Partial {
-		return c.foreign, nil
+// numberHere translates a number of the caller's pid namespace into the supervisor's.
+func (c *caller) pidFromNS(number int32) (int32, error) {
+	switch {
+	case number <= 0:
+		return 0, unix.ESRCH
+	case !c.nested:
+		return number, nil
+	case c.tasks.features.NSTranslate:
+		return proc.PidFromPidns(c.pidns, number)
 	}
-	ns, err := c.dir.NS("user")
-	return ns != h.Self.Userns, err
+	return c.searchPid(number)
+}
+
+// searchNumber looks for the number among all tasks whose list of numbers is deep
+// enough (before 6.11).
+func (c *caller) searchPid(number int32) (int32, error) {
+	ancestor, err := proc.NSOf(c.pidns)
+	if err != nil {
+		return 0, err
+	}
+	found := int32(0)
+	err = c.tasks.proc.EachTask(func(tid int32) bool {
+		var status proc.Status
+		if c.tasks.statusOf(tid, &status) == nil && c.depth > 0 && status.NSpids >= c.depth && status.NSpid[c.depth-1] == number &&
+			c.tasks.livesBelow(tid, ancestor) {
+			found = tid
+		}
+		return found == 0
+	})
+	if err == nil && found == 0 {
+		err = unix.ESRCH
+	}
+	return found, err
+}
+
+// numberFor translates a number of the supervisor's pid namespace into the caller's.
+func (c *caller) pidInNS(pid int32) (int32, bool) {
+	if pid <= 0 {
+		return 0, false
+	}
+	if !c.nested {
+		return pid, true
+	}
+	if c.tasks.features.NSTranslate {
+		number, err := proc.PidInPidns(c.pidns, pid)
+		return number, err == nil
+	}
+	// NSpid lists the numbers from the supervisor's namespace inwards.
+	var status proc.Status
+	if c.tasks.statusOf(pid, &status) != nil || status.NSpids < c.depth || c.depth == 0 {
+		return 0, false
+	}
+	return status.NSpid[c.depth-1], true
+}
+
+func (c *caller) sees(pid int32) bool {
+	below, err := c.tasks.visibleFrom(c.pidns, pid)
+	return err == nil && below
 }
 
 // invalidUID is nobody's: the kernel maps it to the overflow uid.
@@ -172,27 +262,4 @@ func mappedUID(text string, uid uint32) uint32 {
 			return uint32(outside + uint64(uid) - inside)
 		}
 	}
-}
-
-// initOfOwn tells whether the target is the init of the caller's own pid namespace: it
-// is spared what its namespace's members send, but not what an ancestor sends.
-func (h *SendSignal) initOfOwn(a *attempt) bool {
-	if !a.caller.nested || a.target.tgid == 0 {
-		return false
-	}
-	var status proc.Status
-	if h.statusOf(a.target.tgid, &status) != nil || status.NSpids == 0 || status.NSpid[status.NSpids-1] != 1 {
-		return false
-	}
-	ns, err := proc.NSOf(a.caller.pidns)
-	if err != nil {
-		return false
-	}
-	dir, err := h.Proc.Dir(a.target.tgid)
-	if err != nil {
-		return false
-	}
-	defer dir.Close()
-	theirs, err := dir.NS("pid")
-	return err == nil && theirs == ns
 }

@@ -27,16 +27,16 @@ func TestExecInAThreadKeepsThePin(t *testing.T) {
 		for range n {
 			pid := kin.threaded()
 			r := aimed(t, pid, unix.SIGUSR1)
-			r.h.pinner = pinner
+			r.h.guard.pinner = pinner
 			var how string
-			r.h.between = func(now moment) {
+			r.h.guard.between = func(now moment) {
 				if now == at {
 					how = kin.exec(pid)
 					r.freed = kin.die(pid)
 					r.taken = r.freed && kin.take(pid)
 				}
 			}
-			r.errno, r.guard = r.h.guarded(&r.a, &r.t, &r.n)
+			r.errno, r.guard = r.h.guard.send(&r.a, &r.t, &r.n)
 			if how != "held" || r.guard != shim.GuardSeize {
 				t.Errorf("moment %d: execve was %s, guard %v, errno %v", at, how, r.guard, r.errno)
 			}
@@ -67,15 +67,15 @@ func TestExecInAThreadGoesOn(t *testing.T) {
 	r := aimed(t, pid, unix.SIGCONT)
 	defer sys.Close(r.t.fd)
 	pinner := newPinner()
-	r.h.pinner = pinner
-	r.h.between = func(now moment) {
+	r.h.guard.pinner = pinner
+	r.h.guard.between = func(now moment) {
 		if now == atChecked {
 			if how := kin.exec(pid); how != "held" {
 				t.Errorf("execve was %s", how)
 			}
 		}
 	}
-	r.errno, r.guard = r.h.guarded(&r.a, &r.t, &r.n)
+	r.errno, r.guard = r.h.guard.send(&r.a, &r.t, &r.n)
 	if r.errno != 0 || r.guard != shim.GuardSeize {
 		t.Errorf("errno %v, guard %v", r.errno, r.guard)
 	}
@@ -106,8 +106,8 @@ func TestOwnerSendsToATracedTarget(t *testing.T) {
 		for _, sig := range []unix.Signal{unix.SIGSTOP, unix.SIGKILL} {
 			r := aimed(t, pid, sig)
 			r.n.scope = scope
-			r.h.pinner = pinner
-			r.errno, r.guard = r.h.guarded(&r.a, &r.t, &r.n)
+			r.h.guard.pinner = pinner
+			r.errno, r.guard = r.h.guard.send(&r.a, &r.t, &r.n)
 			if r.errno != 0 || r.guard != shim.GuardOwner || r.n.sent != shim.SentKill {
 				t.Errorf("%v: errno %v, guard %v, sent %v", sig, r.errno, r.guard, r.n.sent)
 			}
@@ -176,12 +176,12 @@ func TestStrictRefuses(t *testing.T) {
 		{"SIGKILL", unix.SIGKILL, false, true, 0, shim.GuardOwner},
 	} {
 		r := aimed(t, pid, row.sig)
-		r.n.judged = row.strict
+		r.n.policyAllowed = row.strict
 		if row.self {
-			r.h.pinner = pinner // of no use: the caller cannot stop for it
+			r.h.guard.pinner = pinner // of no use: the caller cannot stop for it
 			r.a.caller.tgid = pid
 		}
-		errno, guard := r.h.guarded(&r.a, &r.t, &r.n)
+		errno, guard := r.h.guard.send(&r.a, &r.t, &r.n)
 		if errno != row.errno || guard != row.guard || row.errno != 0 && r.n.sent != shim.SentNone {
 			t.Errorf("%s: errno %v, guard %v, sent %v", row.name, errno, guard, r.n.sent)
 		}
@@ -198,12 +198,12 @@ func TestOwnProcessIsNotPinned(t *testing.T) {
 	r := aimed(t, pid, unix.SIGUSR1)
 	defer sys.Close(r.t.fd)
 	r.a.caller.tgid = pid
-	r.h.between = func(now moment) {
+	r.h.guard.between = func(now moment) {
 		if now == atChecked {
 			r.taken = kin.die(pid) && kin.take(pid)
 		}
 	}
-	if _, guard := r.h.guarded(&r.a, &r.t, &r.n); guard != shim.GuardNarrowed || !r.taken || !touched(t, pid) {
+	if _, guard := r.h.guard.send(&r.a, &r.t, &r.n); guard != shim.GuardNarrowed || !r.taken || !touched(t, pid) {
 		t.Errorf("guard %v, taken %t: this shows nothing any more", guard, r.taken)
 	}
 }
@@ -268,7 +268,7 @@ func TestOwnerIsNotForInit(t *testing.T) {
 	pid := kin.pid("init")
 	r := aimed(t, pid, unix.SIGKILL)
 	defer sys.Close(r.t.fd)
-	errno, guard := r.h.guarded(&r.a, &r.t, &r.n)
+	errno, guard := r.h.guard.send(&r.a, &r.t, &r.n)
 	if errno != 0 || guard != shim.GuardNarrowed {
 		t.Errorf("errno %v, guard %v", errno, guard)
 	}

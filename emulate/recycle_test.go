@@ -46,7 +46,7 @@ func recycle(t *testing.T, kin *nursery, pinner *Pinner, at moment, sig unix.Sig
 	r = aimed(t, pid, sig)
 	r.pinner = pinner
 	defer sys.Close(r.t.fd)
-	r.h.between = func(now moment) {
+	r.h.guard.between = func(now moment) {
 		if now == at {
 			r.freed = kin.die(pid)
 			r.taken = r.freed && kin.take(pid)
@@ -85,8 +85,8 @@ func aimed(t *testing.T, pid int32, sig unix.Signal) attempted {
 		t.Fatal(err)
 	}
 	return attempted{
-		h: &SendSignal{Config: config},
-		a: attempt{caller: &caller{tgid: 1}, call: &shim.Call{}},
+		h: newHandler(config),
+		a: attempt{facts: facts{caller: &caller{tgid: 1}}, call: &shim.Call{}},
 		t: target{fd: fd, pid: pid, tgid: pid},
 		n: number{pid: pid, tgid: pid, sig: int32(sig)},
 	}
@@ -95,13 +95,13 @@ func aimed(t *testing.T, pid int32, sig unix.Signal) attempted {
 // guards sends under each guard of DESIGN section 6.
 var guards = map[string]func(t *testing.T, r *attempted){
 	"pidfd": func(_ *testing.T, r *attempted) {
-		r.h.pause(atEntry)
-		r.h.pause(atGuarded)
-		r.h.pause(atChecked)
+		r.h.guard.pause(atEntry)
+		r.h.guard.pause(atGuarded)
+		r.h.guard.pause(atChecked)
 		r.a.req.sig = r.n.sig
-		r.errno = r.h.forward(&r.a, r.t.fd, 0)
+		r.errno = r.h.sender.forward(&r.a, r.t.fd, 0)
 		r.guard = r.a.call.Record.Guard
-		r.h.pause(atSent)
+		r.h.guard.pause(atSent)
 	},
 	"tracee": func(t *testing.T, r *attempted) {
 		runtime.LockOSThread()
@@ -109,19 +109,19 @@ var guards = map[string]func(t *testing.T, r *attempted){
 		if errno := ptraceSeize(r.n.pid, unix.PTRACE_O_TRACEEXIT); errno != 0 {
 			t.Fatal(errno)
 		}
-		r.h.Keeper = &keeper{}
-		r.errno, r.guard = r.h.guarded(&r.a, &r.t, &r.n)
+		r.h.guard.keeper = &keeper{}
+		r.errno, r.guard = r.h.guard.send(&r.a, &r.t, &r.n)
 		letTraceeGo(t, r.n.pid)
 	},
 	"seize": func(_ *testing.T, r *attempted) {
-		r.h.pinner = r.pinner
-		r.errno, r.guard = r.h.guarded(&r.a, &r.t, &r.n)
+		r.h.guard.pinner = r.pinner
+		r.errno, r.guard = r.h.guard.send(&r.a, &r.t, &r.n)
 	},
 	"owner": func(_ *testing.T, r *attempted) {
-		r.errno, r.guard = r.h.guarded(&r.a, &r.t, &r.n)
+		r.errno, r.guard = r.h.guard.send(&r.a, &r.t, &r.n)
 	},
 	"narrowed": func(_ *testing.T, r *attempted) {
-		r.errno, r.guard = r.h.guarded(&r.a, &r.t, &r.n)
+		r.errno, r.guard = r.h.guard.send(&r.a, &r.t, &r.n)
 	},
 }
 

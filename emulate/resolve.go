@@ -3,73 +3,113 @@ package emulate
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/pidfd-shim/pidfd-shim/arch"
+	"github.com/pidfd-shim/pidfd-shim/internal/family"
 	"github.com/pidfd-shim/pidfd-shim/internal/proc"
 	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
-// The flags of pidfd_send_signal since 6.9 (<linux/pidfd.h>).
-const (
-	flagThread       = 1 << 0 // PIDFD_SIGNAL_THREAD
-	flagThreadGroup  = 1 << 1 // PIDFD_SIGNAL_THREAD_GROUP
-	flagProcessGroup = 1 << 2 // PIDFD_SIGNAL_PROCESS_GROUP
-)
+// resolver finds out what a call's checks and route depend on, each thing once: the caller,
+// whom it names, the siginfo.
+type resolver struct {
+	tasks   *tasks
+	plan    *plan
+	callers *callerCache
+	memory  *siginfoMemory
+	judge   *judge
+	rights  *rights
 
-// target is whom the caller's descriptor names, held by our own copy of it.
-type target struct {
-	fd  int       // our copy: a pidfd or a /proc/PID directory
-	dir *proc.Dir // the same descriptor as a directory, where it is one
-
-	pid    int32 // number of the task named, in the supervisor's pid namespace; 0: none
-	tgid   int32 // its thread group's
-	thread bool  // names one thread: PIDFD_THREAD or PIDFD_SELF_THREAD
-
-	reaped    bool        // no task is left
-	within    []proc.NSID // the pid namespaces that it was in, where they are known
-	outside   bool        // not visible from the supervisor's pid namespace
-	everybody bool        // kill(-1)
-
-	self  bool // PIDFD_SELF_*: the caller, no descriptor involved
-	own   bool // the caller's process, by its number: see leftToItself
-	kept  bool // fd belongs to somebody else
-	known bool // fd is a pidfd or on procfs: nobody is waited for when it is closed
-
-	info    proc.Info
-	hasInfo bool // info is filled: PIDFD_GET_INFO worked
+	family     *family.Table
+	suspicious func() bool
+	observed   bool
+	zero       [arch.SiginfoSize]byte // stays so
 }
 
-// close lets go of our copy.
-//
-// Closing a file of the caller's own FUSE server waits for that server, so it is
-// watched like a read of the caller's memory.
-func (t *target) close(w *shim.Worker) {
-	if t.kept || t.fd <= 0 {
-		return
+// resolve stops at the first check that fails, in the kernel's order: check.go has the list.
+func (r *resolver) resolve(a *attempt) (err error) {
+	if a.req.byNumber() {
+		if a.caller, err = r.callers.sure(a.call.Tid); err == nil && !r.leftToItself(a) {
+			a.pendingErrno, err = r.resolveNumber(a)
+		}
+		return err
 	}
-	if t.known {
-		sys.Close(t.fd)
-		return
+	flags := a.req.flags
+	if flags&^r.plan.rules.Flags != 0 || flags&(flags-1) != 0 {
+		a.pendingErrno = unix.EINVAL
+		return nil
 	}
-	w.Enter()
-	defer w.Leave()
-	if t.dir != nil {
-		_ = t.dir.Close()
-		return
+	if a.caller, err = r.callers.get(a.call.Tid); err != nil {
+		return err
 	}
-	_ = unix.Close(t.fd)
+	a.pendingErrno, err = r.resolveTarget(a)
+	switch {
+	case err != nil || a.pendingErrno != 0:
+		return err
+	case r.kernelChecks(a):
+		return r.resolveForKernel(a)
+	}
+	return r.resolveForUs(a)
+}
+
+// resolveForUs finds out all that the checks look at.
+func (r *resolver) resolveForUs(a *attempt) (err error) {
+	if a.pendingErrno, err = r.identify(a); err != nil || a.pendingErrno != 0 {
+		return err
+	}
+	if a.pendingErrno, err = r.checkAncestry(a); err != nil || a.pendingErrno != 0 {
+		return err
+	}
+	if a.req.given && !a.infoRead {
+		a.pendingErrno, err = r.memory.readSiginfo(a)
+	}
+	return err
+}
+
+// resolveForKernel reads the siginfo alone: the kernel makes every check as it sends.
+// Where the siginfo cannot be sent as it is, whom the descriptor names matters: to
+// the order of the checks, and for codes that a caller may use for itself only.
+func (r *resolver) resolveForKernel(a *attempt) (err error) {
+	if !a.req.given {
+		a.kernelChecks = true
+		return nil
+	}
+	errno, err := r.memory.readSiginfo(a)
+	if err != nil {
+		return err
+	}
+	a.infoRead = true
+	if errno == 0 && !kernelOnly(a.info.Code()) {
+		a.kernelChecks = true
+		return nil
+	}
+	if err := r.resolveForUs(a); err != nil || a.pendingErrno != 0 {
+		return err
+	}
+	a.pendingErrno = errno
+	return nil
+}
+
+// kernelChecks reports whether the kernel would judge the caller exactly as it judges the
+// supervisor: the same namespaces, and in them the capability that decides every case.
+// All that is left to the shim is to send in its name.
+func (r *resolver) kernelChecks(a *attempt) bool {
+	return r.plan.mode == ModeForward && (a.policy == nil || a.fixed) && a.logs == nil && r.plan.path(a) == shim.PathForward &&
+		!r.observed && !r.plan.restarts && r.rights.areOurs(a)
 }
 
 // resolveTarget is checks 3 and 4. It takes the descriptor exactly once: policy, checks
 // and sending all use the copy, whatever the caller's other threads do to their table.
-func (h *SendSignal) resolveTarget(a *attempt) (unix.Errno, error) {
+func (r *resolver) resolveTarget(a *attempt) (unix.Errno, error) {
 	fd := a.req.pidfd
-	if fd < 0 && h.Rules.SelfThread != 0 && (fd == h.Rules.SelfThread || fd == h.Rules.SelfGroup) {
-		return 0, h.resolveSelf(a, fd == h.Rules.SelfThread)
+	if fd < 0 && r.plan.rules.SelfThread != 0 && (fd == r.plan.rules.SelfThread || fd == r.plan.rules.SelfGroup) {
+		return 0, r.resolveSelf(a, fd == r.plan.rules.SelfThread)
 	}
-	copied, errno, err := h.takeDescriptor(a)
+	copied, errno, err := r.takeDescriptor(a)
 	if errno != 0 || err != nil {
 		return errno, err
 	}
@@ -82,8 +122,8 @@ func (h *SendSignal) resolveTarget(a *attempt) (unix.Errno, error) {
 
 // resolveSelf makes the caller its own target: in the supervisor's hands the special
 // values would mean the supervisor.
-func (h *SendSignal) resolveSelf(a *attempt, thread bool) (err error) {
-	if a.caller, err = h.callers.sure(h, a.call.Tid); err != nil {
+func (r *resolver) resolveSelf(a *attempt, thread bool) (err error) {
+	if a.caller, err = r.callers.sure(a.call.Tid); err != nil {
 		return err
 	}
 	t := &a.target
@@ -93,10 +133,10 @@ func (h *SendSignal) resolveSelf(a *attempt, thread bool) (err error) {
 		t.pid = a.caller.tid
 	}
 	a.call.Record.TargetPid = t.pid
-	if thread && !h.Features.ThreadPidfd {
+	if thread && !r.tasks.features.ThreadPidfd {
 		t.dir = a.caller.dir
 	}
-	if thread || !h.Features.PidfdOpen {
+	if thread || !r.tasks.features.PidfdOpen {
 		return nil
 	}
 	fd, err := unix.PidfdOpen(int(t.pid), 0)
@@ -108,12 +148,12 @@ func (h *SendSignal) resolveSelf(a *attempt, thread bool) (err error) {
 }
 
 // takeDescriptor copies the calling thread's descriptor into the supervisor.
-func (h *SendSignal) takeDescriptor(a *attempt) (int, unix.Errno, error) {
-	if fd, ours, err := h.takeOurs(a); ours || err != nil {
+func (r *resolver) takeDescriptor(a *attempt) (int, unix.Errno, error) {
+	if fd, ours, err := r.takeOurs(a); ours || err != nil {
 		return fd, 0, err
 	}
 	for try := 0; ; try++ {
-		fd, err := h.copyDescriptor(a.caller, a.req.pidfd)
+		fd, err := a.caller.copyDescriptor(a.req.pidfd, r.suspicious())
 		switch {
 		case err == nil:
 			return fd, 0, nil
@@ -123,8 +163,8 @@ func (h *SendSignal) takeDescriptor(a *attempt) (int, unix.Errno, error) {
 			a.target.reaped = true
 			return -1, 0, nil
 		case errors.Is(err, unix.ESRCH) && try == 0: // the entry was an earlier thread's
-			h.callers.drop(a.caller)
-			if a.caller, err = h.callers.get(h, a.call.Tid); err != nil {
+			r.callers.drop(a.caller)
+			if a.caller, err = r.callers.get(a.call.Tid); err != nil {
 				return -1, 0, err
 			}
 		default:
@@ -133,62 +173,38 @@ func (h *SendSignal) takeDescriptor(a *attempt) (int, unix.Errno, error) {
 	}
 }
 
-func (h *SendSignal) copyDescriptor(c *caller, fd int32) (int, error) {
-	if h.Suspicious() && !h.harmless(c, fd) {
-		return -1, unix.EBADF
+// takeOurs is takeDescriptor for one of ours: its target's /proc directory, which every kernel
+// takes for a descriptor of the process.
+func (r *resolver) takeOurs(a *attempt) (fd int, ours bool, err error) {
+	if r.family == nil {
+		return -1, false, nil
 	}
-	if h.Features.Getfd && c.pidfd >= 0 && (!c.private || h.sharesTable(c)) {
-		return sys.PidfdGetfd(c.pidfd, fd)
-	}
-	return h.reopenDescriptor(c, fd)
-}
-
-// harmless tells by procfs alone whether a descriptor is a pidfd or on a procfs that
-// the caller has mounted. It is asked once something of a caller's has not answered:
-// from then on descriptors of other kinds, which only end in EBADF, are not touched.
-func (h *SendSignal) harmless(c *caller, fd int32) bool {
-	if fd < 0 {
-		return false
-	}
-	info, err := h.Proc.FdInfo(c.tid, fd)
-	if err != nil || info.HasPid {
-		return err == nil
-	}
-	kind, err := h.Proc.MountType(c.tid, info.MountID)
-	return err == nil && kind == "proc"
-}
-
-// sharesTable tells whether the thread uses its process's descriptor table. Threads
-// may have one of their own (unshare(CLONE_FILES)), at any time.
-func (h *SendSignal) sharesTable(c *caller) bool {
-	if c.tid == c.tgid {
-		return true
-	}
-	different, errno := sys.Kcmp(c.tid, c.tgid, sys.KCMP_FILES, 0, 0)
-	return errno == 0 && different == 0
+	m, ours, err := r.family.Find(a.call.Tid, a.req.pidfd)
+	a.target.reaped, a.target.thread, a.target.within = m.Reaped, m.Thread, m.Within
+	return m.Dir, ours, err
 }
 
 // identify is checks 4 and 5 on our copy, and finds the target's number. The kind is
 // asked before anything else is done with a descriptor that a hostile caller chose: an
 // ioctl or fstatfs on a file of its own FUSE server would wait for that server.
-func (h *SendSignal) identify(a *attempt) (unix.Errno, error) {
+func (r *resolver) identify(a *attempt) (unix.Errno, error) {
 	if a.target.self || a.target.reaped {
 		return 0, nil
 	}
-	errno, err := h.identifyCopy(a)
+	errno, err := r.identifyCopy(a)
 	a.target.known = errno == 0 && err == nil
 	a.call.Record.TargetPid = a.target.pid
 	return errno, err
 }
 
-func (h *SendSignal) identifyCopy(a *attempt) (unix.Errno, error) {
-	if !h.Features.SendSignal {
-		return h.identifyUnasked(a)
+func (r *resolver) identifyCopy(a *attempt) (unix.Errno, error) {
+	if !r.tasks.features.SendSignal {
+		return r.identifyUnasked(a)
 	}
 	t := &a.target
 	// Signal 0 with an si_code that nobody may use sends nothing and tells how far the checks got.
 	// An unreadable siginfo would tell the same, but costs a fault.
-	switch errno := sys.PidfdSendSignal(t.fd, 0, &h.zero, 0); errno {
+	switch errno := sys.PidfdSendSignal(t.fd, 0, &r.zero, 0); errno {
 	case unix.EPERM, 0: // it got as far as the siginfo: check 10
 	case unix.EBADF:
 		return unix.EBADF, nil
@@ -198,7 +214,7 @@ func (h *SendSignal) identifyCopy(a *attempt) (unix.Errno, error) {
 	default:
 		return 0, fmt.Errorf("ask the kernel for a descriptor's kind: %w", errno)
 	}
-	if h.Features.Info {
+	if r.tasks.features.Info {
 		switch err := proc.PidfdInfo(t.fd, &t.info); {
 		case err == nil:
 			t.hasInfo = true
@@ -211,14 +227,14 @@ func (h *SendSignal) identifyCopy(a *attempt) (unix.Errno, error) {
 		}
 	}
 	if proc.IsProcfs(t.fd) {
-		return 0, h.identifyDir(a)
+		return 0, r.identifyDir(a)
 	}
-	return 0, h.identifyPidfd(t)
+	return 0, t.identifyPidfd(r.tasks)
 }
 
 // identifyUnasked is for kernels without the call, whose callers can only have
 // /proc/PID directories, or from 5.2 pidfds of clone.
-func (h *SendSignal) identifyUnasked(a *attempt) (unix.Errno, error) {
+func (r *resolver) identifyUnasked(a *attempt) (unix.Errno, error) {
 	t := &a.target
 	flags, err := unix.FcntlInt(uintptr(t.fd), unix.F_GETFL, 0)
 	if err != nil || flags&unix.O_PATH != 0 {
@@ -228,9 +244,9 @@ func (h *SendSignal) identifyUnasked(a *attempt) (unix.Errno, error) {
 	procfs := proc.IsProcfs(t.fd)
 	a.call.Worker().Leave()
 	if procfs {
-		switch errno := h.dirKind(t); errno {
+		switch errno := t.dirKind(r.tasks); errno {
 		case 0:
-			return 0, h.identifyDir(a)
+			return 0, r.identifyDir(a)
 		case unix.ESRCH:
 			t.reaped = true
 			return 0, nil
@@ -238,93 +254,56 @@ func (h *SendSignal) identifyUnasked(a *attempt) (unix.Errno, error) {
 			return errno, nil
 		}
 	}
-	fdinfo, err := h.Proc.FdInfoSelf(t.fd)
+	fdinfo, err := r.tasks.proc.FdInfoSelf(t.fd)
 	if err == nil && !fdinfo.HasPid {
 		return unix.EBADF, nil
 	}
-	return 0, h.identifyPidfd(t)
+	return 0, t.identifyPidfd(r.tasks)
 }
 
-// identifyPidfd finds the number of a pidfd by its fdinfo (before 6.13).
-func (h *SendSignal) identifyPidfd(t *target) error {
-	fdinfo, err := h.Proc.FdInfoSelf(t.fd)
-	if err != nil {
-		return fmt.Errorf("read fdinfo of our own descriptor: %w", err)
-	}
-	return h.identifyByFdinfo(t, fdinfo)
-}
-
-// identifyByFdinfo reads a pidfd's "Pid:", which is -1 for a reaped task and 0 for one
-// that our procfs cannot number.
-func (h *SendSignal) identifyByFdinfo(t *target, fdinfo proc.FdInfo) error {
-	t.thread = fdinfo.Flags&unix.O_EXCL != 0
-	switch {
-	case fdinfo.Pid < 0:
-		t.reaped = true
-		return nil
-	case fdinfo.Pid == 0:
-		t.outside = true
-		return nil
-	}
-	t.pid, t.tgid = fdinfo.Pid, fdinfo.Pid
-	if !t.thread {
-		return nil
-	}
+// identifyDir finds whom a procfs directory names. The directory may belong to any
+// procfs mount, whose numbers are those of its own pid namespace: a "1" read there is
+// not our 1. Its link text is never looked at, only files reached through the very
+// descriptor, which dies with the process.
+func (r *resolver) identifyDir(a *attempt) error {
+	t := &a.target
+	t.dir = r.tasks.proc.DirFromFD(t.fd)
 	var status proc.Status
-	err := h.statusOf(t.pid, &status)
-	switch {
-	case errors.Is(err, unix.ESRCH):
+	switch err := t.dir.Status(&status); {
+	case errors.Is(err, unix.ESRCH), errors.Is(err, unix.ENOENT):
 		t.reaped = true
 		return nil
 	case err != nil:
-		return err
+		return fmt.Errorf("read a /proc directory: %w", err)
 	}
-	t.tgid = status.Tgid
-	return nil
+	return t.numberDir(r.tasks, &status)
 }
 
-// statusOf reads a status by number. Precondition: the caller verifies afterwards,
-// through a handle, that the number still means the same task.
-func (h *SendSignal) statusOf(pid int32, into *proc.Status) error {
-	dir, err := h.Proc.Dir(pid)
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return dir.Status(into)
-}
-
-// isThread tells whether the descriptor itself names one thread (PIDFD_THREAD).
-func (t *target) isThread() bool {
-	if t.self || t.dir != nil || t.thread {
-		return t.thread
-	}
-	flags, err := unix.FcntlInt(uintptr(t.fd), unix.F_GETFL, 0)
-	t.thread = err == nil && flags&unix.O_EXCL != 0
-	return t.thread
-}
-
-// scope says whom of the target a signal goes to.
-type scope uint8
-
-const (
-	scopeProcess scope = iota
-	scopeThread
-	scopeGroup
-)
-
-// scope is the flags' word, else what the descriptor names.
-func (a *attempt) scope() scope {
+// checkAncestry is check 6: the target's pid namespace is the caller's or below it.
+// Reaped targets have none to ask for from here; the kernel still knows.
+func (r *resolver) checkAncestry(a *attempt) (unix.Errno, error) {
+	t := &a.target
 	switch {
-	case a.req.flags&flagProcessGroup != 0:
-		return scopeGroup
-	case a.req.flags&flagThreadGroup != 0:
-		return scopeProcess
-	case a.req.flags&flagThread != 0, a.target.isThread():
-		return scopeThread
+	case t.self:
+		return 0, nil
+	case t.outside:
+		return unix.EINVAL, nil
+	case a.caller.nested && t.reaped && t.within != nil:
+		if own, err := proc.NSOf(a.caller.pidns); err != nil || !slices.Contains(t.within, own) {
+			return unix.EINVAL, err
+		}
+		return 0, nil
+	case !a.caller.nested, t.pid == 0:
+		return 0, nil
 	}
-	return scopeProcess
+	below, err := r.tasks.visibleFrom(a.caller.pidns, t.pid)
+	switch {
+	case errors.Is(err, unix.ESRCH), errors.Is(err, unix.ENOENT):
+		return 0, nil // died meanwhile: check 11 says so
+	case err != nil:
+		return 0, fmt.Errorf("compare pid namespaces: %w", err)
+	case !below:
+		return unix.EINVAL, nil
+	}
+	return 0, nil
 }
-
-// group tells without looking at the descriptor whether a process group is meant.
-func (a *attempt) group() bool { return a.req.flags&flagProcessGroup != 0 }

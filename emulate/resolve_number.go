@@ -9,6 +9,7 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/arch"
 	"github.com/pidfd-shim/pidfd-shim/internal/proc"
 	"github.com/pidfd-shim/pidfd-shim/internal/sys"
+	"github.com/pidfd-shim/pidfd-shim/policy"
 )
 
 // resolveNumber makes a handle of the number that one of the older calls names its
@@ -18,28 +19,28 @@ import (
 // The order of the checks is that of kernel/signal.c, 6.18: rt_sigqueueinfo and
 // rt_tgsigqueueinfo read the siginfo first; the calls for threads then refuse numbers
 // below 1; a number without a task is ESRCH after si_code has been judged.
-func (h *SendSignal) resolveNumber(a *attempt) (unix.Errno, error) {
+func (r *resolver) resolveNumber(a *attempt) (unix.Errno, error) {
 	if a.req.given {
-		errno, err := h.readSiginfo(a)
+		errno, err := r.memory.readSiginfo(a)
 		if errno != 0 || err != nil {
 			return errno, err
 		}
 	}
-	r := &a.req
-	switch r.what {
+	q := &a.req
+	switch q.what {
 	case arch.Tgkill, arch.RtTgsigqueueinfo:
-		if r.tgid <= 0 || r.pid <= 0 {
+		if q.tgid <= 0 || q.pid <= 0 {
 			return unix.EINVAL, nil
 		}
 	case arch.Tkill:
-		if r.pid <= 0 {
+		if q.pid <= 0 {
 			return unix.EINVAL, nil
 		}
 	}
 	if a.group() {
-		return h.resolveGroup(a)
+		return r.resolveGroup(a)
 	}
-	err := h.openNumbered(a)
+	err := r.openNumbered(a)
 	if errors.Is(err, unix.ESRCH) || errors.Is(err, unix.ENOENT) {
 		a.target.reaped = true
 		return 0, nil
@@ -47,24 +48,60 @@ func (h *SendSignal) resolveNumber(a *attempt) (unix.Errno, error) {
 	return 0, err
 }
 
+// leftToItself reports whether a process signals itself (raise, pthread_kill, abort, Go's own
+// preemption) and the policy allows it. Whom the number means cannot change while the caller
+// waits in the call, so the kernel may run it, and need not be told more. A process's other
+// threads are named by tgkill with their process alone: the number of a thread that has ended
+// may be anybody's.
+func (r *resolver) leftToItself(a *attempt) bool {
+	c, q := a.caller, &a.req
+	if !r.plan.continues || c.number <= 0 || !r.plan.leavesSiginfo(a) {
+		return false
+	}
+	switch q.what {
+	case arch.Tgkill, arch.RtTgsigqueueinfo:
+		if q.tgid != c.number {
+			return false
+		}
+	case arch.Tkill:
+		if q.pid != c.number || c.tid != c.tgid {
+			return false
+		}
+	default:
+		if q.pid != c.number {
+			return false
+		}
+	}
+	t := &a.target
+	t.own, t.pid, t.tgid = true, c.tgid, c.tgid
+	if r.judge.allowed(a) != 0 { // what the kernel says first is to be found out
+		*t = target{}
+		a.query, a.cut = policy.QueryOf(q.what, a.call.ABI, a.call.Args), nil
+		return false
+	}
+	a.call.Record.TargetPid = c.tgid
+	r.look(a)
+	return true
+}
+
 // openNumbered opens the task and sees that the handle is of the one that has the number
 // in the caller's namespace.
-func (h *SendSignal) openNumbered(a *attempt) error {
-	pid, err := h.numberHere(a.caller, a.req.pid)
+func (r *resolver) openNumbered(a *attempt) error {
+	pid, err := a.caller.pidFromNS(a.req.pid)
 	if err != nil {
 		return err
 	}
-	if done, err := h.openAtOnce(a, pid); done {
+	if done, err := r.openAtOnce(a, pid); done {
 		return err
 	}
 	t := &a.target
 	var status proc.Status
-	if err := h.statusOf(pid, &status); err != nil {
+	if err := r.tasks.statusOf(pid, &status); err != nil {
 		return err
 	}
 	thread := a.req.flags&flagThread != 0
 	if thread && a.req.tgid != 0 {
-		tgid, err := h.numberHere(a.caller, a.req.tgid)
+		tgid, err := a.caller.pidFromNS(a.req.tgid)
 		if err != nil {
 			return err
 		}
@@ -74,11 +111,11 @@ func (h *SendSignal) openNumbered(a *attempt) error {
 	}
 	t.pid, t.tgid = pid, status.Tgid
 	a.call.Record.TargetPid = pid
-	if err := h.openTask(t, thread); err != nil {
+	if err := t.openTask(r.tasks, thread); err != nil {
 		return err
 	}
-	again, err := h.numberHere(a.caller, a.req.pid)
-	if err != nil || again != pid || !h.owns(t) {
+	again, err := a.caller.pidFromNS(a.req.pid)
+	if err != nil || again != pid || !t.owned(r.tasks) {
 		t.close(a.call.Worker())
 		t.fd, t.dir = 0, nil
 		return unix.ESRCH
@@ -88,12 +125,12 @@ func (h *SendSignal) openNumbered(a *attempt) error {
 
 // openAtOnce does it by the handle alone, which is of whoever has the number at that moment
 // (6.13). False: another way is needed.
-func (h *SendSignal) openAtOnce(a *attempt, pid int32) (done bool, err error) {
+func (r *resolver) openAtOnce(a *attempt, pid int32) (done bool, err error) {
 	thread, flags := a.req.flags&flagThread != 0, 0
 	if thread {
 		flags = unix.PIDFD_THREAD
 	}
-	if a.caller.nested || !h.Features.PidfdOpen || !h.Features.Info || thread && !h.Features.ThreadPidfd {
+	if a.caller.nested || !r.tasks.features.PidfdOpen || !r.tasks.features.Info || thread && !r.tasks.features.ThreadPidfd {
 		return false, nil
 	}
 	t := &a.target
@@ -116,85 +153,9 @@ func (h *SendSignal) openAtOnce(a *attempt, pid int32) (done bool, err error) {
 	return true, nil
 }
 
-// openTask opens what stays with the task: a pidfd where the kernel has one for it.
-func (h *SendSignal) openTask(t *target, thread bool) error {
-	switch {
-	case h.Features.PidfdOpen && !thread && t.pid == t.tgid:
-		fd, err := unix.PidfdOpen(int(t.pid), 0)
-		if err != nil {
-			return err
-		}
-		t.fd, t.known = fd, true
-	case h.Features.ThreadPidfd && thread:
-		fd, err := unix.PidfdOpen(int(t.pid), unix.PIDFD_THREAD)
-		if err != nil {
-			return err
-		}
-		t.fd, t.thread, t.known = fd, true, true
-	default: // /proc/TID, which signals the process of that thread
-		fd, err := h.Proc.OpenDir(t.pid)
-		if err != nil {
-			return err
-		}
-		t.dir, t.fd, t.thread = h.Proc.DirFromFD(fd), fd, thread
-		return nil
-	}
-	t.hasInfo = h.Features.Info && proc.PidfdInfo(t.fd, &t.info) == nil
-	return nil
-}
-
-// numberHere translates a number of the caller's pid namespace into the supervisor's.
-func (h *SendSignal) numberHere(c *caller, number int32) (int32, error) {
-	switch {
-	case number <= 0:
-		return 0, unix.ESRCH
-	case !c.nested:
-		return number, nil
-	case h.Features.NSTranslate:
-		return proc.PidFromPidns(c.pidns, number)
-	}
-	return h.searchNumber(c, number)
-}
-
-// searchNumber looks for the number among all tasks whose list of numbers is deep
-// enough (before 6.11).
-func (h *SendSignal) searchNumber(c *caller, number int32) (int32, error) {
-	ancestor, err := proc.NSOf(c.pidns)
-	if err != nil {
-		return 0, err
-	}
-	found := int32(0)
-	err = h.Proc.EachTask(func(tid int32) bool {
-		var status proc.Status
-		if h.statusOf(tid, &status) == nil && c.depth > 0 && status.NSpids >= c.depth && status.NSpid[c.depth-1] == number &&
-			h.livesBelow(tid, ancestor) {
-			found = tid
-		}
-		return found == 0
-	})
-	if err == nil && found == 0 {
-		err = unix.ESRCH
-	}
-	return found, err
-}
-
-func (h *SendSignal) livesBelow(tid int32, ancestor proc.NSID) bool {
-	dir, err := h.Proc.Dir(tid)
-	if err != nil {
-		return false
-	}
-	defer dir.Close()
-	ns, err := dir.OpenNS("pid")
-	if err != nil {
-		return false
-	}
-	below, err := belowOrSame(ns, ancestor)
-	return err == nil && below
-}
-
 // resolveGroup finds which processes kill(2) means by 0, -1 or a negative number: those
 // of a group, as the supervisor numbers it, or all.
-func (h *SendSignal) resolveGroup(a *attempt) (unix.Errno, error) {
+func (r *resolver) resolveGroup(a *attempt) (unix.Errno, error) {
 	t := &a.target
 	switch {
 	case a.req.pid == -1:
@@ -210,7 +171,7 @@ func (h *SendSignal) resolveGroup(a *attempt) (unix.Errno, error) {
 		return unix.ESRCH, nil
 	case a.caller.nested:
 		var err error
-		t.pid, err = h.groupHere(a, -a.req.pid)
+		t.pid, err = r.groupHere(a, -a.req.pid)
 		return 0, err
 	default:
 		t.pid = -a.req.pid
@@ -220,29 +181,65 @@ func (h *SendSignal) resolveGroup(a *attempt) (unix.Errno, error) {
 
 // groupHere translates a group's number: by its leader, who has the same, or where that was
 // reaped by the list of numbers of a member. 0: it has no member.
-func (h *SendSignal) groupHere(a *attempt, group int32) (found int32, err error) {
+func (r *resolver) groupHere(a *attempt, group int32) (found int32, err error) {
 	c := a.caller
-	if pid, err := h.numberHere(c, group); err == nil && h.Features.NSTranslate {
+	if pid, err := c.pidFromNS(group); err == nil && r.tasks.features.NSTranslate {
 		return pid, nil
 	}
 	looks, seen := 0, map[int32]bool{}
-	listed := h.Proc.EachPid(func(pid int32) bool {
-		if err = h.spend(a, &looks, quickLooks); err != nil {
+	listed := r.tasks.proc.EachPid(func(pid int32) bool {
+		if err = a.spend(&looks, quickLooks); err != nil {
 			return false
 		}
-		if pgrp, known := h.groupOf(pid); known && seen[pgrp] {
+		if pgrp, known := r.tasks.groupOf(pid); known && seen[pgrp] {
 			return true
 		} else if known {
 			seen[pgrp] = true
 		}
 		var status proc.Status
-		if h.statusOf(pid, &status) != nil || c.depth == 0 || status.NSpgids < c.depth || status.NSpgid[c.depth-1] != group {
+		if r.tasks.statusOf(pid, &status) != nil || c.depth == 0 || status.NSpgids < c.depth || status.NSpgid[c.depth-1] != group {
 			return true
 		}
-		if h.seenFrom(c, pid) {
+		if c.sees(pid) {
 			found = status.NSpgid[0]
 		}
 		return found == 0
 	})
 	return found, errors.Join(err, listed)
+}
+
+// look reads what a trace line shows of a call that the kernel will run: for the eye
+// only, nothing is decided by it.
+func (r *resolver) look(seen *attempt) {
+	if !r.observed && seen.logs == nil || r.suspicious() {
+		return
+	}
+	a := attempt{call: seen.call, backend: seen.backend, req: seen.req, logs: seen.logs, query: seen.query}
+	defer a.target.close(a.call.Worker())
+	if a.req.given {
+		_, _ = r.memory.readSiginfo(&a)
+	}
+	r.lookResolve(&a)
+	if a.logs != nil {
+		r.judge.noteLate(&a)
+	}
+}
+
+// lookResolve finds out for the eye whom a call names that the kernel will run.
+func (r *resolver) lookResolve(a *attempt) {
+	var err error
+	if a.caller, err = r.callers.get(a.call.Tid); err != nil {
+		return
+	}
+	if a.req.byNumber() {
+		a.pendingErrno, err = r.resolveNumber(a)
+		if a.group() && a.target.pid > 0 { // the leader stands for the group
+			a.call.Record.TargetPid = a.target.pid
+		}
+	} else if a.pendingErrno, err = r.resolveTarget(a); a.pendingErrno == 0 && err == nil {
+		a.pendingErrno, err = r.identify(a)
+	}
+	if err != nil {
+		a.pendingErrno = unix.ENOSYS // whatever it would be: nothing is known
+	}
 }

@@ -17,13 +17,13 @@ type Sandbox struct {
 }
 
 // of is the namespace, by a caller that waits in a call.
-func (s *Sandbox) of(h *SendSignal, c *caller) (int, error) {
+func (s *Sandbox) of(c *caller) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.found {
 		return s.fd, nil
 	}
-	fd, err := outermost(c.dir, h.Self.Pidns)
+	fd, err := outermost(c.dir, c.tasks.self.Pidns)
 	if err != nil {
 		return -1, fmt.Errorf("find the pid namespace of the container of thread %d: %w", c.tid, err)
 	}

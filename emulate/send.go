@@ -1,6 +1,9 @@
 package emulate
 
 import (
+	"errors"
+	"log/slog"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
@@ -8,77 +11,45 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
-// Send is check 14 and the signal itself. Precondition: Decide said 0, and the caller
-// was seen waiting after the last thing read of it.
-func (h *SendSignal) Send(a *attempt) shim.Verdict {
-	unfelt, spared := h.unfelt(a), !a.group() && h.spared(a)
-	itself := spared && a.target.tgid == a.caller.tgid // it may, and held it would not be spared
-	if a.inCaller && !unfelt && !itself {
-		if !h.Ledger.escapes(a.call.Tid) {
-			if v, ok := h.byCaller(a); ok {
-				return v
-			}
-		}
-		if h.mayPass(a) { // next best, and as exact
-			return h.pass(a.call)
-		}
-		if !a.group() { // whose members are judged one by one
-			if errno := h.checkPermissionOutside(a); errno != 0 {
-				return shim.Fail(errno)
-			}
-		}
-	}
-	var errno unix.Errno
-	switch {
-	case a.group():
-		errno = h.sendGroup(a)
-	case spared:
-		a.call.Record.Path = h.path(a)
-	case unfelt, h.path(a) == shim.PathForward:
-		errno = h.forward(a, a.target.fd, a.req.flags)
-	default:
-		errno = h.emulate(a, &a.target)
-	}
-	if v, cut := cutShort(a.cut); cut {
-		return v
-	}
-	return h.Ledger.sent(a, shim.Fail(errno))
+// sender sends in a caller's name.
+type sender struct {
+	tasks  *tasks
+	plan   *plan
+	rights *rights
+	judge  *judge
+	groups groups
+	guard  *guard
+	ledger *Ledger
+	log    *slog.Logger
+	out    [arch.SiginfoSize]byte // what is sent
 }
 
-// path is forward where the kernel has the call and means the same by it.
-func (h *SendSignal) path(a *attempt) shim.Path {
-	if h.Mode != ModeEmulate && h.sendsByHandle(a) {
-		return shim.PathForward
+// send is check 14 and the signal itself, by one of the supervisor's own routes.
+func (s *sender) send(a *attempt, r Route) unix.Errno {
+	switch r {
+	case RouteMembers:
+		return s.sendGroup(a)
+	case RouteNobody:
+		a.call.Record.Path = s.plan.path(a)
+		return 0
+	case RouteHandle:
+		return s.forward(a, a.target.fd, a.req.flags)
 	}
-	return shim.PathEmulate
-}
-
-func (h *SendSignal) sendsByHandle(a *attempt) bool {
-	native := NativeRules(h.Features)
-	return h.Features.SendSignal && (!h.Rules.Original || a.req.byNumber()) && a.req.flags&^native.Flags == 0 &&
-		(!a.target.self || native.SelfThread != 0)
-}
-
-// spared tells of a signal that the kernel would drop because the target is the init
-// of the caller's own pid namespace. Coming from the supervisor, an ancestor, it would
-// be forced. Only SIGKILL and SIGSTOP are: the others are dropped for an ancestor too.
-func (h *SendSignal) spared(a *attempt) bool {
-	sig := unix.Signal(a.req.sig)
-	return (sig == unix.SIGKILL || sig == unix.SIGSTOP) && h.initOfOwn(a)
+	return s.emulate(a, &a.target)
 }
 
 // forward sends through the handle: the kernel's own call, made by the supervisor.
-func (h *SendSignal) forward(a *attempt, handle int, flags uint32) unix.Errno {
+func (s *sender) forward(a *attempt, handle int, flags uint32) unix.Errno {
 	r := &a.call.Record
 	r.Path, r.Sent, r.Guard = shim.PathForward, shim.SentPidfdSendSignal, shim.GuardPidfd
-	info, err := h.record(a)
+	info, err := s.record(a)
 	if info == nil && unix.Signal(a.req.sig) == unix.SIGSTOP { // which a tracer of the target's would see
-		info, err = h.queued(a)
+		info, err = s.queued(a)
 	}
 	if err != nil {
 		return errnoOf(err)
 	}
-	if h.Ledger == nil && info == nil && a.req.sig != 0 {
+	if s.ledger == nil && info == nil && a.req.sig != 0 {
 		a.call.Worker().HandOff() // what it does to a child of the caller's is told to the caller, and comes into its next call
 	}
 	if !a.commit() {
@@ -98,85 +69,75 @@ func (h *SendSignal) forward(a *attempt, handle int, flags uint32) unix.Errno {
 // record makes the siginfo to send: nil where it cannot be seen, the caller's own
 // where it gave one, else SI_QUEUE in the caller's name, because a supervisor cannot
 // send SI_USER for another process.
-func (h *SendSignal) record(a *attempt) (*[arch.SiginfoSize]byte, error) {
+func (s *sender) record(a *attempt) (*[arch.SiginfoSize]byte, error) {
 	info := a.info
 	switch sig := unix.Signal(a.req.sig); {
-	case a.hasInfo && !h.asPlainKill(a):
+	case a.hasInfo && !s.plan.isPlainKill(a):
 		if kernelOnly(info.Code()) { // to itself, where the kernel cannot run the call
 			info = arch.NewSiginfo(info.Signo(), info.Errno(), arch.SI_QUEUE)
 			copy(info[12:], a.info[12:])
 		}
-		h.translateSender(a, &info)
+		s.translateSender(a, &info)
 	case sig == 0, sig == unix.SIGKILL, sig == unix.SIGSTOP:
 		return nil, nil
 	default:
-		return h.queued(a)
+		return s.queued(a)
 	}
-	h.out = info.Native()
-	return &h.out, nil
+	s.out = info.Native()
+	return &s.out, nil
 }
 
 // queued is SI_QUEUE in the caller's name.
-func (h *SendSignal) queued(a *attempt) (*[arch.SiginfoSize]byte, error) {
-	if err := h.callerCreds(a); err != nil {
+func (s *sender) queued(a *attempt) (*[arch.SiginfoSize]byte, error) {
+	if err := a.callerCreds(s.tasks); err != nil {
 		return nil, err
 	}
 	info := arch.NewSiginfo(a.req.sig, 0, arch.SI_QUEUE)
 	info.SetSender(a.caller.tgid, a.creds.ruid)
-	h.out = info.Native()
-	return &h.out, nil
+	s.out = info.Native()
+	return &s.out, nil
 }
 
-// asPlainKill tells of the one case in which the original patch replaced the siginfo.
-func (h *SendSignal) asPlainKill(a *attempt) bool {
-	return h.Rules.Original && !a.req.byNumber() && a.info.Code() == arch.SI_USER && !a.isCaller
+// isPlainKill reports the one case in which the original patch replaced the siginfo.
+func (p *plan) isPlainKill(a *attempt) bool {
+	return p.rules.Original && !a.req.byNumber() && a.info.Code() == arch.SI_USER && !a.isCaller
 }
 
 // translateSender gives si_uid the number that the kernel, reading it in the
 // supervisor's user namespace, takes for the caller's.
-func (h *SendSignal) translateSender(a *attempt, info *arch.Siginfo) {
+func (s *sender) translateSender(a *attempt, info *arch.Siginfo) {
 	if !arch.LayoutOf(info.Signo(), info.Code()).HasSender() {
 		return
 	}
-	if foreign, err := h.foreignUserns(a.caller); err != nil || !foreign {
+	if foreign, err := s.rights.isForeign(a.caller); err != nil || !foreign {
 		return
 	}
 	uid := uidHere(a.caller, info.UID())
-	if uid == invalidUID && h.inOurUserns(a.target.pid) { // the kernel translates between namespaces only
+	if uid == invalidUID && s.tasks.inOurUserns(a.target.pid) { // the kernel translates between namespaces only
 		uid = overflowUID
 	}
 	info.SetSender(info.Pid(), uid)
 }
 
-func (h *SendSignal) inOurUserns(pid int32) bool {
-	dir, err := h.Proc.Dir(pid)
-	if err != nil {
-		return false
-	}
-	defer dir.Close()
-	ns, err := dir.NS("user")
-	return err == nil && ns == h.Self.Userns
-}
-
 // emulate sends by number, as on a kernel without the call, under a guard.
-func (h *SendSignal) emulate(a *attempt, t *target) unix.Errno {
+func (s *sender) emulate(a *attempt, t *target) unix.Errno {
 	r := &a.call.Record
 	r.Path = shim.PathEmulate
-	info, err := h.record(a)
+	info, err := s.record(a)
 	if err != nil {
 		return errnoOf(err)
 	}
 	n := number{
 		attempt: a, scope: a.scope(), tgid: t.tgid, pid: t.pid, sig: a.req.sig, info: info,
-		judged: a.policy != nil, droppable: !a.hasInfo || a.info.Code() == arch.SI_USER,
+		policyAllowed: a.policy != nil, droppable: !a.hasInfo || a.info.Code() == arch.SI_USER,
 	}
-	errno, guard := h.guarded(a, t, &n)
+	errno, guard := s.guard.send(a, t, &n)
 	switch {
 	case !n.refused:
-	case h.Features.SendSignal: // the handle needs no pin
-		return h.forward(a, t.fd, a.req.flags)
+	case s.tasks.features.SendSignal: // the handle needs no pin
+		return s.forward(a, t.fd, a.req.flags)
 	default:
-		h.Log.Error("cannot pin a target: the call gets ENOSYS", "pid", n.pid)
+		s.log.Error("cannot pin a target: the call gets ENOSYS", "pid", n.pid)
 	}
 	r.Sent, r.Guard = n.sent, guard
 	r.Averted = errno == unix.ESRCH && n.sent == shim.SentNone
@@ -185,15 +146,15 @@ func (h *SendSignal) emulate(a *attempt, t *target) unix.Errno {
 
 // number is a signal addressed by number.
 type number struct {
-	attempt   *attempt
-	scope     scope
-	tgid, pid int32
-	sig       int32
-	info      *[arch.SiginfoSize]byte
-	judged    bool // a policy allowed it
-	refused   bool // because nothing keeps the number
-	droppable bool // the siginfo is ours: send without it where the queue is full
-	sent      shim.Sent
+	attempt       *attempt
+	scope         scope
+	tgid, pid     int32
+	sig           int32
+	info          *[arch.SiginfoSize]byte
+	policyAllowed bool
+	refused       bool // because nothing keeps the number
+	droppable     bool // the siginfo is ours: send without it where the queue is full
+	sent          shim.Sent
 }
 
 // send makes the one call. Precondition: a guard holds.
@@ -236,18 +197,31 @@ func (n *number) sendPlain() unix.Errno {
 	return kill(n.pid, n.sig)
 }
 
-// commit and committed stand right before and after the one thing that must not be done
-// twice. Of a group it is the whole that counts. False: it must not be done, and a.cut says why.
-func (a *attempt) commit() bool {
-	if a == nil || a.req.sig == 0 || a.member || a.call.BeginSend() {
-		return true
+// kill and tgkill are the only places that send to a bare number, and they never get
+// one that means a group, everybody, or nobody.
+
+func kill(pid, sig int32) unix.Errno {
+	if pid <= 0 {
+		return unix.ESRCH
 	}
-	a.cut = shim.ErrGone
-	return false
+	return errnoOf(unix.Kill(int(pid), unix.Signal(sig)))
 }
 
-func (a *attempt) committed(errno unix.Errno) {
-	if a != nil && !a.member {
-		a.call.Sent(shim.Fail(errno))
+func tgkill(tgid, tid, sig int32) unix.Errno {
+	if tgid <= 0 || tid <= 0 {
+		return unix.ESRCH
 	}
+	return errnoOf(unix.Tgkill(int(tgid), int(tid), unix.Signal(sig)))
+}
+
+// errnoOf is the one bridge from our errors to the caller's errnos: what is not an
+// errno of the kernel's is something that the shim cannot serve.
+func errnoOf(err error) unix.Errno {
+	if err == nil {
+		return 0
+	}
+	if errno := unix.Errno(0); errors.As(err, &errno) {
+		return errno
+	}
+	return unix.ENOSYS
 }

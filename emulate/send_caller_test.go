@@ -39,10 +39,9 @@ func (interrupted) Blocked(*shim.Call) error { return shim.ErrGone }
 // byCallerAttempt is a call on a target whose handle is fd and whose number is pid.
 func byCallerAttempt(fd int, pid int32) *attempt {
 	return &attempt{
-		call:   &shim.Call{ABI: arch.AMD64, Tid: 1},
-		req:    request{sig: int32(unix.SIGKILL)},
-		caller: &caller{tid: 1, tgid: 1},
-		target: target{fd: fd, pid: pid, tgid: pid},
+		call:  &shim.Call{ABI: arch.AMD64, Tid: 1},
+		req:   request{sig: int32(unix.SIGKILL)},
+		facts: facts{caller: &caller{tid: 1, tgid: 1}, target: target{fd: fd, pid: pid, tgid: pid}},
 	}
 }
 
@@ -51,13 +50,13 @@ func byCallerAttempt(fd int, pid int32) *attempt {
 func TestStaleHandleIsNotRun(t *testing.T) {
 	for _, hops := range []bool{false, true} {
 		h := testHandler(t, ModeCaller)
-		h.pinner = newPinner()
-		held := holder{pinner: h.pinner}
+		h.guard.pinner = newPinner()
+		held := holder{pinner: h.guard.pinner}
 		kept := keeper{}
 		if hops {
-			h.hopper = &held
+			h.injector.hopper = &held
 		} else {
-			h.Keeper = &kept
+			h.injector.keeper = &kept
 		}
 		parent := newParent(t)
 		dead, owner := parent.child(), parent.child()
@@ -70,7 +69,7 @@ func TestStaleHandleIsNotRun(t *testing.T) {
 			t.Fatal("the target cannot be reaped")
 		}
 		a := byCallerAttempt(fd, owner)
-		v, ok := h.byCaller(a)
+		v, ok := h.injector.send(a)
 		if !ok || v != shim.Fail(unix.ESRCH) {
 			t.Errorf("hops %t: verdict %v, %t: want ESRCH", hops, v, ok)
 		}
@@ -90,10 +89,10 @@ func TestStaleHandleIsNotRun(t *testing.T) {
 // is nobody's.
 func TestVanishedCallLetsGo(t *testing.T) {
 	h := testHandler(t, ModeCaller)
-	h.pinner = newPinner()
-	h.Backend = interrupted{}
-	held := holder{pinner: h.pinner}
-	h.hopper = &held
+	h.guard.pinner = newPinner()
+	h.injector.backend = interrupted{}
+	held := holder{pinner: h.guard.pinner}
+	h.injector.hopper = &held
 	parent := newParent(t)
 	pid := parent.child()
 	fd, err := unix.PidfdOpen(int(pid), 0)
@@ -102,7 +101,7 @@ func TestVanishedCallLetsGo(t *testing.T) {
 	}
 	defer unix.Close(fd)
 	a := byCallerAttempt(fd, pid)
-	if v, ok := h.byCaller(a); !ok || v.Kind != shim.KindGone || held.dropped != 1 || v.Runner != nil {
+	if v, ok := h.injector.send(a); !ok || v.Kind != shim.KindGone || held.dropped != 1 || v.Runner != nil {
 		t.Errorf("verdict %v, %t, let go %d times", v, ok, held.dropped)
 	}
 	expectLetGo(t, h, a, pid, parent)
@@ -111,7 +110,7 @@ func TestVanishedCallLetsGo(t *testing.T) {
 // expectLetGo ends the call and sees that its target, which was pinned, is its parent's.
 func expectLetGo(t *testing.T, h *SendSignal, a *attempt, pid int32, parent *parent) {
 	t.Helper()
-	if !h.holds {
+	if !a.holds {
 		t.Fatal("nobody lets go of the target")
 	}
 	_ = unix.Kill(int(pid), unix.SIGKILL)

@@ -108,7 +108,7 @@ type Record struct {
 
 	Result Result // of Pass and Run, where somebody has seen it
 
-	Check     uint8 // which of the kernel's numbered checks refused (emulate/sendsignal.go); 0: none, or not known
+	Check     uint8 // which of the kernel's numbered checks refused (emulate/check.go); 0: none, or not known
 	Path      Path
 	Sent      Sent
 	Guard     Guard

@@ -100,7 +100,7 @@ func (c *explainConfig) explain(cmd *cobra.Command, file string) error {
 		return fmt.Errorf("open procfs: %w", err)
 	}
 	defer fs.Close()
-	pair, err := emulate.NewPair(fs, kernel.ForRun(), c.caller, c.target, c.supervisor)
+	pair, err := emulate.NewHypotheticalCall(fs, kernel.ForRun(), c.caller, c.target, c.supervisor)
 	if err != nil {
 		return err
 	}
@@ -140,7 +140,7 @@ func showNamed(key string, q *policy.Query) string {
 
 // kernelVerdict is the permission rule of kill(2) alone: not Landlock, not a security
 // module, nothing about namespaces of pids.
-func kernelVerdict(pair *emulate.Pair, sig int32) string {
+func kernelVerdict(pair *emulate.HypotheticalCall, sig int32) string {
 	ok, err := pair.Permitted(sig)
 	switch {
 	case err != nil:

@@ -115,9 +115,10 @@ func (t *Traced) config(c *emulate.Config) {
 func (t *Traced) handlers(calls *emulate.SendSignal) *shim.Handlers {
 	handlers := t.commandHandlers(calls)
 	if t.family != nil {
-		handlers[arch.PidfdOpen], handlers[arch.Clone] = calls.PidfdOpen, calls.Clone
-		handlers[arch.Open], handlers[arch.Openat] = calls.Open, calls.Open
-		handlers[arch.Wait4], handlers[arch.Waitid] = calls.Wait, calls.Wait
+		descriptors := calls.Descriptors()
+		handlers[arch.PidfdOpen], handlers[arch.Clone] = descriptors.PidfdOpen, descriptors.Clone
+		handlers[arch.Open], handlers[arch.Openat] = descriptors.Open, descriptors.Open
+		handlers[arch.Wait4], handlers[arch.Waitid] = descriptors.Wait, descriptors.Wait
 	}
 	if t.Plan.carries() {
 		handlers[ptrace.Carrier] = passUnseen

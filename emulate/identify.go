@@ -9,29 +9,49 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/internal/proc"
 )
 
-// identifyDir finds whom a procfs directory names. The directory may belong to any
-// procfs mount, whose numbers are those of its own pid namespace: a "1" read there is
-// not our 1. Its link text is never looked at, only files reached through the very
-// descriptor, which dies with the process.
-func (h *SendSignal) identifyDir(a *attempt) error {
-	t := &a.target
-	t.dir = h.Proc.DirFromFD(t.fd)
+// identifyPidfd finds the number of a pidfd by its fdinfo (before 6.13).
+func (t *target) identifyPidfd(ts *tasks) error {
+	fdinfo, err := ts.proc.FdInfoSelf(t.fd)
+	if err != nil {
+		return fmt.Errorf("read fdinfo of our own descriptor: %w", err)
+	}
+	return t.identifyByFdinfo(ts, fdinfo)
+}
+
+// identifyByFdinfo reads a pidfd's "Pid:", which is -1 for a reaped task and 0 for one
+// that our procfs cannot number.
+func (t *target) identifyByFdinfo(ts *tasks, fdinfo proc.FdInfo) error {
+	t.thread = fdinfo.Flags&unix.O_EXCL != 0
+	switch {
+	case fdinfo.Pid < 0:
+		t.reaped = true
+		return nil
+	case fdinfo.Pid == 0:
+		t.outside = true
+		return nil
+	}
+	t.pid, t.tgid = fdinfo.Pid, fdinfo.Pid
+	if !t.thread {
+		return nil
+	}
 	var status proc.Status
-	switch err := t.dir.Status(&status); {
-	case errors.Is(err, unix.ESRCH), errors.Is(err, unix.ENOENT):
+	err := ts.statusOf(t.pid, &status)
+	switch {
+	case errors.Is(err, unix.ESRCH):
 		t.reaped = true
 		return nil
 	case err != nil:
-		return fmt.Errorf("read a /proc directory: %w", err)
+		return err
 	}
-	return h.numberDir(t, &status)
+	t.tgid = status.Tgid
+	return nil
 }
 
 // dirKind tells a /proc/PID directory (0, or ESRCH if its process was reaped) from
 // every other of procfs (EBADF), where the kernel cannot be asked: such a directory
 // alone has both a status and a task, and a dead one has nothing any more.
-func (h *SendSignal) dirKind(t *target) unix.Errno {
-	dir := h.Proc.DirFromFD(t.fd)
+func (t *target) dirKind(ts *tasks) unix.Errno {
+	dir := ts.proc.DirFromFD(t.fd)
 	var status proc.Status
 	switch err := dir.Status(&status); {
 	case err == nil && dir.Has("task"):
@@ -44,17 +64,17 @@ func (h *SendSignal) dirKind(t *target) unix.Errno {
 
 // numberDir translates the target's number in its own pid namespace, which is the
 // same whichever procfs is read, into the supervisor's.
-func (h *SendSignal) numberDir(t *target, status *proc.Status) error {
+func (t *target) numberDir(ts *tasks, status *proc.Status) error {
 	own := status.Pid
 	if status.NSpids > 0 {
 		own = status.NSpid[status.NSpids-1]
 	}
-	pid, err := h.translateNumber(t, own, status.Pid != status.Tgid)
+	pid, err := t.translateNumber(ts, own, status.Pid != status.Tgid)
 	switch {
 	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
-		return h.numberUnseen(t, status)
+		return t.numberUnseen(ts, status)
 	case errors.Is(err, unix.ESRCH):
-		return h.invisibleOrDead(t)
+		return t.invisibleOrDead(ts)
 	case err != nil && t.dir.Status(&proc.Status{}) != nil:
 		t.reaped = true // links of a dead process fail with EACCES (fs/proc/namespaces.c, proc_ns_readlink)
 		return nil
@@ -64,7 +84,7 @@ func (h *SendSignal) numberDir(t *target, status *proc.Status) error {
 	// The number was right if the process still lives now: a number is not given away
 	// before its owner is reaped.
 	var ours, again proc.Status
-	if err := h.statusOf(pid, &ours); err != nil || t.dir.Status(&again) != nil {
+	if err := ts.statusOf(pid, &ours); err != nil || t.dir.Status(&again) != nil {
 		t.reaped = true
 		return nil
 	}
@@ -75,23 +95,23 @@ func (h *SendSignal) numberDir(t *target, status *proc.Status) error {
 // numberUnseen is for a process whose namespaces we may not look at. If its directory is
 // of a procfs of our own pid namespace the number is ours, which the same start time and
 // the same list of numbers under it show.
-func (h *SendSignal) numberUnseen(t *target, status *proc.Status) error {
-	ours, err := h.Proc.Dir(status.Pid)
+func (t *target) numberUnseen(ts *tasks, status *proc.Status) error {
+	ours, err := ts.proc.Dir(status.Pid)
 	if err != nil {
-		return h.invisibleOrDead(t)
+		return t.invisibleOrDead(ts)
 	}
 	defer ours.Close()
 	var same proc.Status
 	var start, sameStart proc.Stat
 	if t.dir.Stat(&start) != nil || ours.Stat(&sameStart) != nil || ours.Status(&same) != nil ||
 		start.Start != sameStart.Start || status.NSpid != same.NSpid || status.NSpids != same.NSpids {
-		return h.invisibleOrDead(t)
+		return t.invisibleOrDead(ts)
 	}
 	t.pid, t.tgid = status.Pid, same.Tgid
 	return nil
 }
 
-func (h *SendSignal) invisibleOrDead(t *target) error {
+func (t *target) invisibleOrDead(ts *tasks) error {
 	var again proc.Status
 	if t.dir.Status(&again) != nil {
 		t.reaped = true
@@ -103,16 +123,16 @@ func (h *SendSignal) invisibleOrDead(t *target) error {
 
 // translateNumber is NS_GET_PID_FROM_PIDNS on the target's namespace; before 6.11 the
 // process, or thread, with that number in that namespace is looked for in our procfs.
-func (h *SendSignal) translateNumber(t *target, own int32, thread bool) (int32, error) {
+func (t *target) translateNumber(ts *tasks, own int32, thread bool) (int32, error) {
 	ns, err := t.dir.NS("pid")
 	if err != nil {
 		return 0, err
 	}
-	if ns == h.Self.Pidns {
+	if ns == ts.self.Pidns {
 		return own, nil
 	}
-	if !h.Features.NSTranslate {
-		return h.findNumber(ns, own, thread)
+	if !ts.features.NSTranslate {
+		return ts.findNumber(ns, own, thread)
 	}
 	fd, err := t.dir.OpenNS("pid")
 	if err != nil {
@@ -123,14 +143,14 @@ func (h *SendSignal) translateNumber(t *target, own int32, thread bool) (int32, 
 }
 
 // findNumber looks through every process that the supervisor sees, or every thread.
-func (h *SendSignal) findNumber(ns proc.NSID, own int32, thread bool) (int32, error) {
-	each := h.Proc.EachPid
+func (ts *tasks) findNumber(ns proc.NSID, own int32, thread bool) (int32, error) {
+	each := ts.proc.EachPid
 	if thread {
-		each = h.Proc.EachTask
+		each = ts.proc.EachTask
 	}
 	found := int32(0)
 	err := each(func(pid int32) bool {
-		dir, err := h.Proc.Dir(pid)
+		dir, err := ts.proc.Dir(pid)
 		if err != nil {
 			return true
 		}

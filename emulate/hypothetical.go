@@ -12,39 +12,40 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
-// Pair is a caller and a target of a call that nobody makes: for `policy explain`, which
+// HypotheticalCall has the caller and the target of a call that nobody makes: for `policy explain`, which
 // so sees what a real call's rules would see. Close it after use.
-type Pair struct {
-	handler    SendSignal
+type HypotheticalCall struct {
+	tasks      *tasks
+	judge      judge
 	attempt    attempt
 	supervised bool
 }
 
-// NewPair holds a thread and a process. supervisor is the process whose sandbox is meant,
+// NewHypotheticalCall holds a thread and a process. supervisor is the process whose sandbox is meant,
 // 0 if none is.
-func NewPair(fs *proc.FS, features kernel.Features, caller, target, supervisor int32) (*Pair, error) {
+func NewHypotheticalCall(fs *proc.FS, features kernel.Features, caller, target, supervisor int32) (*HypotheticalCall, error) {
 	self, err := ReadSelf(fs)
 	if err != nil {
 		return nil, err
 	}
-	p := &Pair{handler: SendSignal{Config: Config{Proc: fs, Features: features, Self: self}}, supervised: supervisor > 0}
+	p := &HypotheticalCall{tasks: &tasks{fs, features, self}, supervised: supervisor > 0}
 	p.attempt.call = &shim.Call{Slow: true} // it may take its time
-	p.handler.Root = supervisor
-	p.handler.Ours = func(pid int32) bool { return p.supervised && pid == supervisor }
-	if p.attempt.caller, err = p.handler.openCaller(caller); err != nil {
-		return nil, gonePair(err, "caller", caller)
+	p.judge = judge{tasks: p.tasks, root: supervisor, ours: func(pid int32) bool { return p.supervised && pid == supervisor }}
+	callers := callerCache{tasks: p.tasks}
+	if p.attempt.caller, err = callers.openCaller(caller); err != nil {
+		return nil, goneErr(err, "caller", caller)
 	}
 	if err := p.hold(target); err != nil {
 		p.Close()
-		return nil, gonePair(err, "target", target)
+		return nil, goneErr(err, "target", target)
 	}
 	return p, nil
 }
 
 // hold takes the target as a descriptor in a call would name it.
-func (p *Pair) hold(pid int32) error {
+func (p *HypotheticalCall) hold(pid int32) error {
 	t := &p.attempt.target
-	dir, err := p.handler.Proc.Dir(pid)
+	dir, err := p.tasks.proc.Dir(pid)
 	if err != nil {
 		return err
 	}
@@ -58,7 +59,7 @@ func (p *Pair) hold(pid int32) error {
 	return nil
 }
 
-func gonePair(err error, who string, pid int32) error {
+func goneErr(err error, who string, pid int32) error {
 	if errors.Is(err, unix.ESRCH) {
 		return fmt.Errorf("find %s %d: there is no such process", who, pid)
 	}
@@ -66,7 +67,7 @@ func gonePair(err error, who string, pid int32) error {
 }
 
 // Close lets go of both.
-func (p *Pair) Close() {
+func (p *HypotheticalCall) Close() {
 	if p.attempt.caller != nil {
 		p.attempt.caller.close()
 	}
@@ -76,9 +77,9 @@ func (p *Pair) Close() {
 }
 
 // Gather implements policy.Source.
-func (p *Pair) Gather(want policy.Fact, relations policy.Relation, q *policy.Query) {
+func (p *HypotheticalCall) Gather(want policy.Fact, relations policy.Relation, q *policy.Query) {
 	want &^= policy.FinalScope // nobody has given a descriptor
-	(&facts{&p.handler, &p.attempt}).Gather(want, relations, q)
+	(&evidence{&p.judge, &p.attempt}).Gather(want, relations, q)
 	if !p.supervised && want&policy.Related != 0 && relations&policy.Sandbox != 0 {
 		q.Facts.Relations &^= policy.Sandbox
 		q.Facts.Unsure |= policy.Sandbox
@@ -86,18 +87,18 @@ func (p *Pair) Gather(want policy.Fact, relations policy.Relation, q *policy.Que
 }
 
 // Permitted is the kernel's own rule: whether it would let the caller send the signal.
-func (p *Pair) Permitted(sig int32) (bool, error) {
-	h, a := &p.handler, &p.attempt
+func (p *HypotheticalCall) Permitted(sig int32) (bool, error) {
+	a := &p.attempt
 	if a.target.tgid == a.caller.tgid {
 		return true, nil
 	}
-	if err := h.callerCreds(a); err != nil {
+	if err := a.callerCreds(p.tasks); err != nil {
 		return false, err
 	}
-	to, err := h.targetCreds(&a.target)
+	to, err := a.target.creds(p.tasks)
 	if err != nil {
 		return false, err
 	}
 	a.req.sig = sig
-	return h.permitted(a, &to)
+	return permitted(p.tasks, a, &to)
 }

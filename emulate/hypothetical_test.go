@@ -67,7 +67,7 @@ func parentIs(t *testing.T, pid, parent int32) {
 	t.Helper()
 	h := testHandler(t, ModeForward)
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
-		if got, err := h.parentOf(pid); err != nil {
+		if got, err := h.tasks.parentOf(pid); err != nil {
 			t.Fatal(err)
 		} else if got == parent {
 			return
@@ -107,14 +107,14 @@ func related(t *testing.T, caller, target, supervisor int32) string {
 	return q.Facts.Relations.String()
 }
 
-func pairOf(t *testing.T, caller, target, supervisor int32) *Pair {
+func pairOf(t *testing.T, caller, target, supervisor int32) *HypotheticalCall {
 	t.Helper()
 	fs, err := proc.Open()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { fs.Close() })
-	pair, err := NewPair(fs, kernel.ForRun(), caller, target, supervisor)
+	pair, err := NewHypotheticalCall(fs, kernel.ForRun(), caller, target, supervisor)
 	if err != nil {
 		t.Fatal(err)
 	}
