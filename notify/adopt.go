@@ -57,18 +57,18 @@ func checkListener(file *os.File) error {
 // Left implements shim.Heir: a call that was received by a supervisor that has died, or that
 // was handed over by it and let go.
 func (l *Listener) Left(c *shim.Call) (found bool, again time.Duration) {
-	if l.memory == nil {
+	if l.journal == nil {
 		return false, 0
 	}
-	l.settleHanded()
+	l.settleDelegated()
 	for {
-		left := l.memory.leftover()
+		left := l.journal.leftover()
 		if left == nil {
-			return false, l.handed.patience()
+			return false, l.delegated.patience()
 		}
 		c.Buffer, c.Entry = left.received(l.size), left
 		l.decode(c)
-		if !l.isRerun(c) {
+		if !l.isInjected(c) {
 			return true, 0
 		}
 		c.Finished()

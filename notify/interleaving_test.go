@@ -76,7 +76,7 @@ func walk(t *testing.T, kinds [3]bool, order []int, done [3]int, orders *int) {
 }
 
 func play(t *testing.T, kinds [3]bool, order []int) {
-	m := &Memory{bytes: make([]byte, slotsAt+slotSize)}
+	m := &Journal{bytes: make([]byte, slotsAt+slotSize)}
 	acted := 0
 	first := m.take()
 	first.open(80)
@@ -107,7 +107,7 @@ func play(t *testing.T, kinds [3]bool, order []int) {
 }
 
 // takeOver is nil where nothing is left to serve.
-func takeOver(t *testing.T, m *Memory, delegates bool, acted *int) *holder {
+func takeOver(t *testing.T, m *Journal, delegates bool, acted *int) *holder {
 	t.Helper()
 	var r Remains
 	for range m.takeOver(&r, -1) {
@@ -128,7 +128,7 @@ func takeOver(t *testing.T, m *Memory, delegates bool, acted *int) *holder {
 func TestStuckWorkerLosesItsCall(t *testing.T) {
 	inChild(t, func(t *testing.T) {
 		c := launch(t, true, "-m64", "syscall", "calls", "1")
-		memory, err := NewMemory([]byte("a note"))
+		memory, err := NewJournal([]byte("a note"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -164,23 +164,23 @@ func TestStuckWorkerLosesItsCall(t *testing.T) {
 // TestRememberBesideHanded: taking over and looking after calls that another process has take
 // their locks in one order.
 func TestRememberBesideHanded(t *testing.T) {
-	m := &Memory{bytes: make([]byte, memorySize)}
+	m := &Journal{bytes: make([]byte, journalSize)}
 	for range 8 {
 		s := m.take()
 		s.open(80)
 		binary.LittleEndian.PutUint64(s.bytes[receiveAt:], 1)
 		s.Delegate(4711, shim.Rewrite{})
 	}
-	l := &Listener{memory: m, fd: -1, size: 80}
+	l := &Listener{journal: m, fd: -1, size: 80}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		for range 2000 {
-			l.handed.set(m.takeOver(&Remains{}, -1))
+			l.delegated.set(m.takeOver(&Remains{}, -1))
 		}
 	}()
 	for range 2000 {
-		l.settleHanded()
+		l.settleDelegated()
 	}
 	_ = within(t, "both", func() error { <-ended; return nil })
 }

@@ -21,12 +21,12 @@ type Listener struct {
 	size    int  // of the kernel's struct seccomp_notif
 	validIO uint // the encoding of ID_VALID that this kernel takes
 
-	reruns reruns
-	handed handed
-	tracer func(tid int32) (pid int32, err error) // see TellTracers
+	injected  injected
+	delegated delegated
+	tracer    func(tid int32) (pid int32, err error) // see TellTracers
 
 	adopted bool // calls are waited for by poll: see Descriptor
-	memory  *Memory
+	journal *Journal
 }
 
 // Offsets in struct seccomp_notif { __u64 id; __u32 pid; __u32 flags; struct
@@ -88,8 +88,8 @@ func (l *Listener) Descriptor() int {
 
 // makeRoom makes a buffer to receive into.
 func (l *Listener) makeRoom(c *shim.Call) {
-	if l.memory != nil {
-		if s := l.memory.take(); s != nil {
+	if l.journal != nil {
+		if s := l.journal.take(); s != nil {
 			s.open(l.size)
 			c.Buffer, c.Entry = s.received(l.size), s
 			return
@@ -107,7 +107,7 @@ func (l *Listener) receive(c *shim.Call) error {
 		switch errno := sys.SeccompNotifRecv(l.fd, c.Buffer); errno {
 		case 0:
 			l.decode(c)
-			if l.isRerun(c) {
+			if l.isInjected(c) {
 				return shim.ErrGone
 			}
 			return nil
@@ -177,9 +177,9 @@ func (l *Listener) Answer(c *shim.Call, v shim.Verdict) error {
 // place of the answer, and does so too where the answer is refused because a signal came
 // first.
 func (l *Listener) run(c *shim.Call, v shim.Verdict) error {
-	answered, err := v.Runner.Run(c, l.expectRerun(c, v.Call))
+	answered, err := v.Runner.Run(c, l.expectInjected(c, v.Call))
 	if err != nil {
-		l.forgetRerun(c.Tid, c.ID)
+		l.forgetInjected(c.Tid, c.ID)
 		if errors.Is(err, shim.ErrGone) { // or a successor's by now: it is answered by that one
 			return err
 		}

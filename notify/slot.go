@@ -10,7 +10,7 @@ import (
 
 // slot has one call, for the holder of one generation. It implements shim.Entry.
 type slot struct {
-	memory     *Memory
+	journal    *Journal
 	bytes      []byte
 	generation uint32
 }
@@ -33,7 +33,7 @@ func (s *slot) seize() uint32 {
 		was := atomic.LoadUint32(s.state())
 		state := was & (1<<stateBits - 1)
 		switch {
-		case state == slotOpen && was>>stateBits == 0 && s.handedTo() != 0: // version 1's word for it
+		case state == slotOpen && was>>stateBits == 0 && s.delegatedTo() != 0: // version 1's word for it
 			state = slotDelegated
 		case state == slotDelegating:
 			state = slotOpen
@@ -73,11 +73,13 @@ func (s *slot) Delegate(tracer int32, call shim.Rewrite) bool {
 	for i, arg := range call.Args {
 		binary.LittleEndian.PutUint64(s.bytes[rewriteAt+8*(i+1):], arg)
 	}
-	atomic.StoreUint32(sys.WordAt(s.bytes[handedAt:]), uint32(tracer))
+	atomic.StoreUint32(sys.WordAt(s.bytes[delegatedAt:]), uint32(tracer))
 	return s.move(slotDelegating, slotDelegated)
 }
 
-func (s *slot) handedTo() int32 { return int32(atomic.LoadUint32(sys.WordAt(s.bytes[handedAt:]))) }
+func (s *slot) delegatedTo() int32 {
+	return int32(atomic.LoadUint32(sys.WordAt(s.bytes[delegatedAt:])))
+}
 
 func (s *slot) rewrite() (call shim.Rewrite) {
 	call.Nr = binary.LittleEndian.Uint64(s.bytes[rewriteAt:])
@@ -104,16 +106,16 @@ func (s *slot) Done() {
 			break
 		}
 	}
-	s.memory.mu.Lock()
-	defer s.memory.mu.Unlock()
-	if s.generation == s.memory.generation { // else who has taken over counts it as free
-		s.memory.free = append(s.memory.free, s)
+	s.journal.mu.Lock()
+	defer s.journal.mu.Unlock()
+	if s.generation == s.journal.generation { // else who has taken over counts it as free
+		s.journal.free = append(s.journal.free, s)
 	}
 }
 
 // open makes the slot ready to be received into.
 func (s *slot) open(size int) {
 	clear(s.received(size))
-	atomic.StoreUint32(sys.WordAt(s.bytes[handedAt:]), 0)
+	atomic.StoreUint32(sys.WordAt(s.bytes[delegatedAt:]), 0)
 	atomic.StoreUint32(s.state(), s.word(slotOpen))
 }

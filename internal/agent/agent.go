@@ -176,7 +176,7 @@ func (a *Agent) Resume() error {
 	}
 	a.door.reopen()
 	for s := range a.served {
-		r := s.listener.Remember(s.memory)
+		r := s.listener.Remember(s.journal)
 		a.count(r)
 		a.work.Go(func() { a.serve(s) })
 	}
@@ -186,7 +186,7 @@ func (a *Agent) Resume() error {
 // count adds what a dead agent has left.
 func (a *Agent) count(r notify.Remains) {
 	a.unknown.Add(uint64(r.Unknown))
-	a.handed.Add(uint64(r.Handed))
+	a.handed.Add(uint64(r.Delegated))
 }
 
 // rest waits a little where only time can help. False: the agent is stopping.

@@ -31,7 +31,7 @@ type served struct {
 	Identity
 	note
 	listener *notify.Listener
-	memory   *notify.Memory
+	journal  *notify.Journal
 	slot     *slot
 	tally    tally
 }
@@ -79,7 +79,7 @@ func (a *Agent) take(h handover, peer unix.Ucred) error {
 	a.Log.Info("serving", "container", s.Container, "policy", s.Policy, "peer", peer.Pid, "uid", peer.Uid)
 	a.work.Go(func() {
 		// A crash before it is kept costs the listener, so nothing is answered until then.
-		if err := a.Keeper.Keep(s.Name, s.listener.File(), s.memory.File()); err != nil {
+		if err := a.Keeper.Keep(s.Name, s.listener.File(), s.journal.File()); err != nil {
 			a.Log.Error("the container's calls get ENOSYS if the agent dies: its listener is not kept", "container", s.Container, "error", err)
 		}
 		a.serve(s)
@@ -107,18 +107,18 @@ func (a *Agent) identify(s *served) {
 func (s *served) remember() error {
 	text, err := json.Marshal(s.note)
 	if err == nil {
-		s.memory, err = notify.NewMemory(text)
+		s.journal, err = notify.NewJournal(text)
 	}
 	if err != nil {
 		return fmt.Errorf("remember calls: %w", err)
 	}
-	s.listener.Remember(s.memory)
+	s.listener.Remember(s.journal)
 	return nil
 }
 
 func (s *served) close() {
 	_ = s.listener.Close()
-	s.memory.Close()
+	s.journal.Close()
 }
 
 // Restore goes on with a listener that an agent before this one was handed, and with the
@@ -129,12 +129,12 @@ func (a *Agent) Restore(listener, memory *os.File) error {
 		_ = memory.Close()
 		return err
 	}
-	m, text, err := notify.OpenMemory(memory)
+	m, text, err := notify.OpenJournal(memory)
 	if err != nil {
 		_ = l.Close()
 		return err
 	}
-	s := &served{listener: l, memory: m}
+	s := &served{listener: l, journal: m}
 	if err := json.Unmarshal(text, &s.note); err != nil {
 		s.close()
 		return fmt.Errorf("read whose listener it is: %w", err)
@@ -146,7 +146,7 @@ func (a *Agent) Restore(listener, memory *os.File) error {
 	}
 	r := l.Remember(m)
 	a.count(r)
-	a.Log.Info("serving on", "container", s.Container, "policy", s.Policy, "unserved", r.Unserved, "sent", r.Sent, "unknown", r.Unknown, "handed", r.Handed)
+	a.Log.Info("serving on", "container", s.Container, "policy", s.Policy, "unserved", r.Unserved, "sent", r.Sent, "unknown", r.Unknown, "handed", r.Delegated)
 	a.work.Go(func() { a.serve(s) })
 	return nil
 }

@@ -46,7 +46,7 @@ func (a *Agent) HandOver(conn *net.UnixConn, sockets map[string]*Socket) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for s := range a.served {
-		if err := sendParcel(conn, parcelLabel{Kind: "listener", Name: s.Name}, s.listener.File(), s.memory.File()); err != nil {
+		if err := sendParcel(conn, parcelLabel{Kind: "listener", Name: s.Name}, s.listener.File(), s.journal.File()); err != nil {
 			return err
 		}
 	}

@@ -39,7 +39,7 @@ func (b *Base) Attach(l *notify.Listener, seesLandlock bool) *Attached {
 	}
 	l.TellTracers(b.TracerOf)
 	if b.Features.Continue {
-		l.ExpectReruns() // nobody tells us whether the filter notifies of them
+		l.ExpectInjected() // nobody tells us whether the filter notifies of them
 	}
 	return a
 }

@@ -53,7 +53,7 @@ func (r *Run) Launch(start func() (int, func(), error)) (int, error) {
 		listener.PretendOld()
 	}
 	if r.options.siblings() || r.results() {
-		listener.ExpectReruns()
+		listener.ExpectInjected()
 	}
 	r.held.Keep(int32(pid), parent)
 	r.listener, r.backend = listener, listener

@@ -15,32 +15,32 @@ import (
 // that call too, as under a policy that names kill(2), it is notified a second time, and
 // the one who waits for it to finish is the one who would have to let it through.
 
-// reruns are the calls that held callers were made to run. The registers are the
+// injected are the calls that held callers were made to run. The registers are the
 // supervisor's own, and nobody but the tracer who holds the caller can change them, so
 // letting the kernel run them is safe. Each is marked, so that it is known from an equal
 // call of the caller's own, which it makes as soon as it is let go: that one is judged.
-type reruns struct {
+type injected struct {
 	Expected bool // the filter notifies of calls that callers are made to run
 
 	count atomic.Int32 // of calls below, so that nobody locks without need
 
 	mu    sync.Mutex // guards below
-	calls map[int32]rerun
+	calls map[int32]injection
 }
 
-// rerun is such a call, and which one it stands for.
-type rerun struct {
+// injection is such a call, and which one it stands for.
+type injection struct {
 	call shim.Rewrite
 	of   uint64
 }
 
-// ExpectReruns says that the filter notifies of the calls that callers are made to run.
+// ExpectInjected says that the filter notifies of the calls that callers are made to run.
 // Precondition: the kernel has FLAG_CONTINUE.
-func (l *Listener) ExpectReruns() { l.reruns.Expected = true }
+func (l *Listener) ExpectInjected() { l.injected.Expected = true }
 
-// expectRerun returns the call as it is to be run.
-func (l *Listener) expectRerun(c *shim.Call, call shim.Rewrite) shim.Rewrite {
-	r := &l.reruns
+// expectInjected returns the call as it is to be run.
+func (l *Listener) expectInjected(c *shim.Call, call shim.Rewrite) shim.Rewrite {
+	r := &l.injected
 	if !r.Expected {
 		return call
 	}
@@ -48,9 +48,9 @@ func (l *Listener) expectRerun(c *shim.Call, call shim.Rewrite) shim.Rewrite {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.calls == nil {
-		r.calls = map[int32]rerun{}
+		r.calls = map[int32]injection{}
 	}
-	r.calls[c.Tid] = rerun{call, c.ID}
+	r.calls[c.Tid] = injection{call, c.ID}
 	r.count.Store(int32(len(r.calls)))
 	return call
 }
@@ -64,10 +64,10 @@ func marked(call shim.Rewrite) shim.Rewrite {
 	return call
 }
 
-// forgetRerun is the end of expectRerun. The thread may be at its next call by then, with
+// forgetInjected is the end of expectInjected. The thread may be at its next call by then, with
 // another worker that has it run something.
-func (l *Listener) forgetRerun(tid int32, of uint64) {
-	r := &l.reruns
+func (l *Listener) forgetInjected(tid int32, of uint64) {
+	r := &l.injected
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.calls[tid].of != of {
@@ -77,10 +77,10 @@ func (l *Listener) forgetRerun(tid int32, of uint64) {
 	r.count.Store(int32(len(r.calls)))
 }
 
-// isRerun lets a call through that its caller was made to run, once.
-func (l *Listener) isRerun(c *shim.Call) bool {
-	r := &l.reruns
-	if r.count.Load() == 0 && l.handed.count.Load() == 0 {
+// isInjected lets a call through that its caller was made to run, once.
+func (l *Listener) isInjected(c *shim.Call) bool {
+	r := &l.injected
+	if r.count.Load() == 0 && l.delegated.count.Load() == 0 {
 		return false
 	}
 	r.mu.Lock()
@@ -88,12 +88,12 @@ func (l *Listener) isRerun(c *shim.Call) bool {
 	r.mu.Unlock()
 	call := expected.call
 	if !ok {
-		call, ok = l.handedCall(c.Tid)
+		call, ok = l.delegatedCall(c.Tid)
 	}
 	if !ok || uint32(call.Nr) != c.Frame.Nr || call.Args != c.Frame.Raw {
 		return false
 	}
-	l.forgetRerun(c.Tid, expected.of)
+	l.forgetInjected(c.Tid, expected.of)
 	resp := sys.SeccompNotifResp{ID: c.ID, Flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE}
 	_ = sys.SeccompNotifSend(l.fd, &resp)
 	return true
@@ -102,8 +102,8 @@ func (l *Listener) isRerun(c *shim.Call) bool {
 // finish waits until the caller has run its call. Another worker receives meanwhile, and lets
 // it through.
 func (l *Listener) finish(c *shim.Call, runner shim.Runner) (shim.Result, error) {
-	if l.reruns.Expected {
-		defer l.forgetRerun(c.Tid, c.ID)
+	if l.injected.Expected {
+		defer l.forgetInjected(c.Tid, c.ID)
 	}
 	return runner.Finish()
 }

@@ -27,7 +27,7 @@ const hopper = 77 // a tid
 func handedOver(t *testing.T) (c *caller, call *shim.Call, next *Listener, who *tracer) {
 	t.Helper()
 	c = launch(t, true, "-m64", "syscall", "calls", "3")
-	memory, err := NewMemory([]byte("a note"))
+	memory, err := NewJournal([]byte("a note"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +44,7 @@ func handedOver(t *testing.T) (c *caller, call *shim.Call, next *Listener, who *
 	who = &tracer{}
 	who.tid.Store(hopper)
 	next.TellTracers(who.of)
-	if r := next.Remember(successor(t, memory)); r != (Remains{Handed: 1}) {
+	if r := next.Remember(successor(t, memory)); r != (Remains{Delegated: 1}) {
 		t.Errorf("the memory holds %+v", r)
 	}
 	return c, call, next, who

@@ -15,11 +15,11 @@ import (
 // does, the call is its own: to serve it again would be to send twice. Where it has let go
 // and the caller still waits, nothing was done.
 
-// handed are such calls of a dead supervisor.
-type handed struct {
+// delegated are such calls of a dead supervisor.
+type delegated struct {
 	count atomic.Int32 // of slots
 
-	// Lock order: this one, then the Memory's. Nothing is asked for this one under that.
+	// Lock order: this one, then the Journal's. Nothing is asked for this one under that.
 	mu    sync.Mutex // guards below
 	slots []*slot
 }
@@ -28,17 +28,17 @@ type handed struct {
 // handed over is taken for let go.
 func (l *Listener) TellTracers(tracer func(tid int32) (pid int32, err error)) { l.tracer = tracer }
 
-func (h *handed) set(slots []*slot) {
+func (h *delegated) set(slots []*slot) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.slots = slots
 	h.count.Store(int32(len(slots)))
 }
 
-// settleHanded looks who has been let go: those that wait are served, of the others the
+// settleDelegated looks who has been let go: those that wait are served, of the others the
 // call has been carried out, or was interrupted before it could be.
-func (l *Listener) settleHanded() {
-	h := &l.handed
+func (l *Listener) settleDelegated() {
+	h := &l.delegated
 	if h.count.Load() == 0 {
 		return
 	}
@@ -51,7 +51,7 @@ func (l *Listener) settleHanded() {
 		case l.has(s):
 			still = append(still, s)
 		case sys.SeccompNotifIDValid(l.fd, l.validIO, &id) == 0:
-			l.memory.leave(s)
+			l.journal.leave(s)
 		default:
 			s.Done()
 		}
@@ -66,19 +66,19 @@ func (l *Listener) has(s *slot) bool {
 		return false
 	}
 	pid, err := l.tracer(s.tid())
-	return err != nil || pid == s.handedTo()
+	return err != nil || pid == s.delegatedTo()
 }
 
-// handedCall is the call that a thread is made to run by the one who has it now.
-func (l *Listener) handedCall(tid int32) (call shim.Rewrite, ok bool) {
-	h := &l.handed
+// delegatedCall is the call that a thread is made to run by the one who has it now.
+func (l *Listener) delegatedCall(tid int32) (call shim.Rewrite, ok bool) {
+	h := &l.delegated
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, s := range h.slots {
 		if s.tid() != tid || l.tracer == nil {
 			continue
 		}
-		if pid, err := l.tracer(tid); err == nil && pid == s.handedTo() {
+		if pid, err := l.tracer(tid); err == nil && pid == s.delegatedTo() {
 			return s.rewrite(), true
 		}
 	}
@@ -89,13 +89,13 @@ func (s *slot) tid() int32 {
 	return int32(binary.LittleEndian.Uint32(s.bytes[receiveAt+notifPid:]))
 }
 
-// handedLook is how often handed calls are looked at: nothing tells of their end.
-const handedLook = 5 * time.Millisecond
+// delegatedLook is how often handed calls are looked at: nothing tells of their end.
+const delegatedLook = 5 * time.Millisecond
 
 // patience is after how long to look again: 0 where nothing is handed over any more.
-func (h *handed) patience() time.Duration {
+func (h *delegated) patience() time.Duration {
 	if h.count.Load() > 0 {
-		return handedLook
+		return delegatedLook
 	}
 	return 0
 }

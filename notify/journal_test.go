@@ -11,13 +11,13 @@ import (
 )
 
 // successor opens a second descriptor of a memory, as the next supervisor gets it.
-func successor(t *testing.T, m *Memory) *Memory {
+func successor(t *testing.T, m *Journal) *Journal {
 	t.Helper()
 	fd, err := unix.FcntlInt(m.file.Fd(), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	next, note, err := OpenMemory(os.NewFile(uintptr(fd), "kept"))
+	next, note, err := OpenJournal(os.NewFile(uintptr(fd), "kept"))
 	if err != nil || string(note) != "a note" {
 		t.Fatalf("note %q, %v", note, err)
 	}
@@ -42,7 +42,7 @@ func TestSuccessorFinishesCalls(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			inChild(t, func(t *testing.T) {
 				c := launch(t, true, "-m64", "syscall", "calls", "2")
-				memory, err := NewMemory([]byte("a note"))
+				memory, err := NewJournal([]byte("a note"))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -81,11 +81,11 @@ func TestSuccessorFinishesCalls(t *testing.T) {
 	}
 }
 
-func TestOpenMemoryRefusesOthers(t *testing.T) {
+func TestOpenJournalRefusesOthers(t *testing.T) {
 	for name, text := range map[string]string{
-		"empty": "", "short": "pidfdshm", "zeros": strings.Repeat("\x00", memorySize),
-		"another version": "pidfdshm\x63" + strings.Repeat("\x00", memorySize-9),
-		"a long note":     "pidfdshm\x01\x00\x00\x00\xff\xff\xff\xff" + strings.Repeat("\x00", memorySize-16),
+		"empty": "", "short": "pidfdshm", "zeros": strings.Repeat("\x00", journalSize),
+		"another version": "pidfdshm\x63" + strings.Repeat("\x00", journalSize-9),
+		"a long note":     "pidfdshm\x01\x00\x00\x00\xff\xff\xff\xff" + strings.Repeat("\x00", journalSize-16),
 	} {
 		fd, err := unix.MemfdCreate("test", unix.MFD_CLOEXEC)
 		if err != nil {
@@ -95,15 +95,15 @@ func TestOpenMemoryRefusesOthers(t *testing.T) {
 		if _, err := file.WriteString(text); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := OpenMemory(file); err == nil {
+		if _, _, err := OpenJournal(file); err == nil {
 			t.Errorf("%s: opened", name)
 		}
 	}
 }
 
 // More calls than there are slots are received all the same.
-func TestMemoryRunsFull(t *testing.T) {
-	m, err := NewMemory(nil)
+func TestJournalRunsFull(t *testing.T) {
+	m, err := NewJournal(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

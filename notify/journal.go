@@ -12,7 +12,7 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/internal/sys"
 )
 
-// Memory is where a listener's calls are received into: a memfd that outlives the process
+// Journal is where a listener's calls are received into: a memfd that outlives the process
 // if somebody keeps a descriptor of it beside the listener's. A notification can be
 // received once only, so a supervisor that dies would leave its callers waiting for
 // ever; its successor finds them here. Beside each call stands how far it has come.
@@ -29,7 +29,7 @@ import (
 // A slot moves from one state to the next by compare-and-swap, and only for the holder of
 // its generation: a worker that is stuck while a successor takes over, and comes back,
 // cannot carry out a call that the successor has by then (docs/RELIABILITY.md).
-type Memory struct {
+type Journal struct {
 	file  *os.File
 	bytes []byte
 
@@ -40,17 +40,17 @@ type Memory struct {
 }
 
 const (
-	memoryMagic  = "pidfdshm"
-	memoryV1     = 1 // without generations, which are 0 there
-	memoryV2     = 2
+	journalMagic = "pidfdshm"
+	journalV1    = 1 // without generations, which are 0 there
+	journalV2    = 2
 	noteAt       = 16
 	generationAt = 4084
 	usedAt       = 4088
 	slotsAt      = 4096
 	slotSize     = 256
 	slotCount    = 1024
-	memorySize   = slotsAt + slotCount*slotSize
-	handedAt     = 16 // in a slot
+	journalSize  = slotsAt + slotCount*slotSize
+	delegatedAt  = 16 // in a slot
 	receiveAt    = 64
 	rewriteAt    = 200
 )
@@ -71,8 +71,8 @@ const (
 // stateBits are below the generation.
 const stateBits = 8
 
-// NewMemory makes an empty one.
-func NewMemory(note []byte) (*Memory, error) {
+// NewJournal makes an empty one.
+func NewJournal(note []byte) (*Journal, error) {
 	if len(note) > generationAt-noteAt {
 		return nil, fmt.Errorf("make a memory of calls: a note of %d bytes, at most %d fit", len(note), generationAt-noteAt)
 	}
@@ -81,7 +81,7 @@ func NewMemory(note []byte) (*Memory, error) {
 		return nil, os.NewSyscallError("memfd_create", err)
 	}
 	file := os.NewFile(uintptr(fd), "calls")
-	err = unix.Ftruncate(fd, memorySize)
+	err = unix.Ftruncate(fd, journalSize)
 	if err == nil {
 		_, err = unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_SEAL)
 	}
@@ -89,81 +89,81 @@ func NewMemory(note []byte) (*Memory, error) {
 		_ = file.Close()
 		return nil, fmt.Errorf("make a memory of calls: %w", err)
 	}
-	m, err := mapMemory(file)
+	m, err := mapJournal(file)
 	if err != nil {
 		return nil, err
 	}
-	copy(m.bytes, memoryMagic)
-	binary.LittleEndian.PutUint32(m.bytes[8:], memoryV2)
+	copy(m.bytes, journalMagic)
+	binary.LittleEndian.PutUint32(m.bytes[8:], journalV2)
 	binary.LittleEndian.PutUint32(m.bytes[12:], uint32(len(note)))
 	copy(m.bytes[noteAt:], note)
 	return m, nil
 }
 
-// OpenMemory takes over what a supervisor before this one has left. It takes ownership
+// OpenJournal takes over what a supervisor before this one has left. It takes ownership
 // of the file, also where it refuses it.
-func OpenMemory(file *os.File) (m *Memory, note []byte, err error) {
+func OpenJournal(file *os.File) (m *Journal, note []byte, err error) {
 	info, err := file.Stat()
-	if err == nil && info.Size() != memorySize {
-		err = fmt.Errorf("%d bytes, not %d", info.Size(), memorySize)
+	if err == nil && info.Size() != journalSize {
+		err = fmt.Errorf("%d bytes, not %d", info.Size(), journalSize)
 	}
 	if err != nil {
 		_ = file.Close()
 		return nil, nil, fmt.Errorf("open a memory of calls: %w", err)
 	}
-	if m, err = mapMemory(file); err != nil {
+	if m, err = mapJournal(file); err != nil {
 		return nil, nil, err
 	}
 	version, length := binary.LittleEndian.Uint32(m.bytes[8:]), binary.LittleEndian.Uint32(m.bytes[12:])
-	if string(m.bytes[:8]) != memoryMagic || version != memoryV1 && version != memoryV2 || length > generationAt-noteAt {
+	if string(m.bytes[:8]) != journalMagic || version != journalV1 && version != journalV2 || length > generationAt-noteAt {
 		m.Close()
 		return nil, nil, fmt.Errorf("open a memory of calls: not of this version")
 	}
-	binary.LittleEndian.PutUint32(m.bytes[8:], memoryV2)
+	binary.LittleEndian.PutUint32(m.bytes[8:], journalV2)
 	return m, append([]byte(nil), m.bytes[noteAt:noteAt+length]...), nil
 }
 
-func mapMemory(file *os.File) (*Memory, error) {
-	bytes, err := unix.Mmap(int(file.Fd()), 0, memorySize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+func mapJournal(file *os.File) (*Journal, error) {
+	bytes, err := unix.Mmap(int(file.Fd()), 0, journalSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
 		_ = file.Close()
 		return nil, os.NewSyscallError("mmap", err)
 	}
-	return &Memory{file: file, bytes: bytes}, nil
+	return &Journal{file: file, bytes: bytes}, nil
 }
 
-// File is the descriptor to keep; it stays the Memory's.
-func (m *Memory) File() *os.File { return m.file }
+// File is the descriptor to keep; it stays the Journal's.
+func (m *Journal) File() *os.File { return m.file }
 
 // Close forgets everything. Precondition: its listener is served no more.
-func (m *Memory) Close() {
+func (m *Journal) Close() {
 	_ = unix.Munmap(m.bytes)
 	_ = m.file.Close()
 }
 
 // Remains are the calls that a dead supervisor had received.
 type Remains struct {
-	Unserved int // nothing had been sent: they are served again
-	Sent     int // answered with the result that was noted
-	Unknown  int // the signal may be out or not: answered as if it were, and not sent again
-	Handed   int // another process has the caller, and carries the call out
+	Unserved  int // nothing had been sent: they are served again
+	Sent      int // answered with the result that was noted
+	Unknown   int // the signal may be out or not: answered as if it were, and not sent again
+	Delegated int // another process has the caller, and carries the call out
 }
 
 // Remember has calls received into m from now on, and takes care of what m holds.
 // Precondition: nobody serves this listener, but for workers of a supervisor that gave it up and
 // are stuck with a call: what they have is taken from them, or was sent.
-func (l *Listener) Remember(m *Memory) (r Remains) {
+func (l *Listener) Remember(m *Journal) (r Remains) {
 	if receiveAt+l.size > rewriteAt { // a kernel of the future, with longer notifications
 		return r
 	}
-	l.memory = m
-	l.handed.set(m.takeOver(&r, l.fd))
+	l.journal = m
+	l.delegated.set(m.takeOver(&r, l.fd))
 	return r
 }
 
 // takeOver makes every slot its own and finishes what was begun. It returns those that
 // another process has.
-func (m *Memory) takeOver(r *Remains, listener int) (delegated []*slot) {
+func (m *Journal) takeOver(r *Remains, listener int) (delegated []*slot) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.generation = atomic.AddUint32(sys.WordAt(m.bytes[generationAt:]), 1)
@@ -181,7 +181,7 @@ func (m *Memory) takeOver(r *Remains, listener int) (delegated []*slot) {
 			continue
 		case slotDelegated:
 			delegated = append(delegated, s)
-			r.Handed++
+			r.Delegated++
 			continue
 		case slotSending:
 			_ = sys.SeccompNotifSend(listener, &sys.SeccompNotifResp{ID: id})
@@ -198,7 +198,7 @@ func (m *Memory) takeOver(r *Remains, listener int) (delegated []*slot) {
 
 // take finds a free slot; nil where all are in use: such a call is lost with the
 // supervisor.
-func (m *Memory) take() *slot {
+func (m *Journal) take() *slot {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if n := len(m.free); n > 0 {
@@ -214,14 +214,14 @@ func (m *Memory) take() *slot {
 	return m.slot(used)
 }
 
-func (m *Memory) used() *uint32 { return sys.WordAt(m.bytes[usedAt:]) }
+func (m *Journal) used() *uint32 { return sys.WordAt(m.bytes[usedAt:]) }
 
-func (m *Memory) slot(i uint32) *slot {
+func (m *Journal) slot(i uint32) *slot {
 	return &slot{m, m.bytes[slotsAt+i*slotSize:][:slotSize], m.generation}
 }
 
 // leftover is a call that a dead supervisor had received and nobody has served.
-func (m *Memory) leftover() *slot {
+func (m *Journal) leftover() *slot {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if len(m.left) == 0 {
@@ -233,7 +233,7 @@ func (m *Memory) leftover() *slot {
 }
 
 // leave puts a call among the leftovers that another process had and has let go of.
-func (m *Memory) leave(s *slot) {
+func (m *Journal) leave(s *slot) {
 	if !s.move(slotDelegated, slotOpen) {
 		return
 	}
