@@ -24,6 +24,7 @@ var rank = map[string]int{
 	"internal/sys":        1,
 	"internal/kernel":     2,
 	"internal/suggest":    0,
+	"internal/web":        0,
 	"internal/accounts":   0,
 	"internal/proc":       2,
 	"shim":                2,

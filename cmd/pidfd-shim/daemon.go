@@ -2,12 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
-	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -22,6 +21,7 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/internal/metrics"
 	"github.com/pidfd-shim/pidfd-shim/internal/role"
 	"github.com/pidfd-shim/pidfd-shim/internal/supervisor"
+	"github.com/pidfd-shim/pidfd-shim/internal/web"
 )
 
 // daemon is a running serve.
@@ -140,7 +140,7 @@ type auditState struct {
 	Error   string `json:"error,omitempty"` // of the last that was refused
 }
 
-func (d *daemon) tellAudit(w http.ResponseWriter, _ *http.Request) {
+func (d *daemon) auditPage() web.Answer {
 	var state auditState
 	if d.lines != nil {
 		s := d.lines.Stats()
@@ -149,8 +149,7 @@ func (d *daemon) tellAudit(w http.ResponseWriter, _ *http.Request) {
 			state.Error = s.LastError.Error()
 		}
 	}
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(state)
+	return web.JSON(state)
 }
 
 // listen opens what others connect to, the runtimes' socket last: who can hand over to
@@ -216,13 +215,14 @@ func (d *daemon) run(ctx context.Context) error {
 	successors := make(chan *net.UnixConn)
 	d.serveAgent()
 	go func() {
-		mux := d.calls.Handler(d.Healthy)
-		mux.HandleFunc("GET /audit", d.tellAudit)
-		d.ended <- metrics.Serve(d.sockets[socketControl], d.Handler(mux), d.log)
+		pages := d.calls.Pages(d.Healthy)
+		maps.Copy(pages, d.Pages())
+		pages["/audit"] = d.auditPage
+		d.ended <- pages.Serve(d.sockets[socketControl], d.log)
 	}()
 	go func() { d.ended <- awaitSuccessors(d.sockets[socketUpgrade], successors) }()
 	if d.scraped != nil {
-		go func() { d.ended <- metrics.Serve(d.scraped, d.calls.Handler(d.Healthy), d.log) }()
+		go func() { d.ended <- d.calls.Pages(d.Healthy).Serve(d.scraped, d.log) }()
 	}
 	watchdog := d.watchdogTicks()
 	d.tell("READY=1")

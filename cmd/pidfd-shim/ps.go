@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -18,6 +16,7 @@ import (
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
 	"github.com/pidfd-shim/pidfd-shim/internal/agent"
+	"github.com/pidfd-shim/pidfd-shim/internal/web"
 )
 
 // usualControl is where the packaged service listens.
@@ -113,24 +112,11 @@ func ask(ctx context.Context, control, what string, answer any) error {
 		}
 		return fmt.Errorf("%w: is it running, and is that its --control?", err)
 	}
-	client := http.Client{Timeout: flushTime, Transport: &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", control)
-		},
-	}}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://agent"+what, nil)
+	body, err := web.Get(ctx, control, what, flushTime)
 	if err != nil {
 		return err
 	}
-	response, err := client.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("it answers %s", response.Status)
-	}
-	return json.NewDecoder(response.Body).Decode(answer)
+	return json.Unmarshal(body, answer)
 }
 
 func printContainers(out io.Writer, containers []agent.Status, now time.Time) error {

@@ -5,11 +5,12 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
-	"github.com/coreos/go-systemd/v22/activation"
 	systemd "github.com/coreos/go-systemd/v22/daemon"
+	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/internal/agent"
 )
@@ -23,12 +24,8 @@ type keptListener struct {
 // inherited sorts what systemd gives us: the sockets that it listens on for us, and what
 // an agent before this one had it keep.
 func (d *daemon) inherited() ([]keptListener, error) {
-	byName := map[string][]*os.File{}
-	for _, file := range activation.Files(true) {
-		byName[file.Name()] = append(byName[file.Name()], file)
-	}
 	var kept []keptListener
-	for name, files := range byName {
+	for name, files := range givenFiles() {
 		switch {
 		case !strings.HasPrefix(name, "c-"):
 			if err := d.inheritSocket(name, files); err != nil {
@@ -48,6 +45,33 @@ func (d *daemon) inherited() ([]keptListener, error) {
 		}
 	}
 	return kept, nil
+}
+
+// firstGiven is SD_LISTEN_FDS_START (sd_listen_fds(3)).
+const firstGiven = 3
+
+// givenFiles are the descriptors that systemd has passed to this process, by name: those of
+// package activation, which brings crypto/tls to each start of ours. They are told once.
+func givenFiles() map[string][]*os.File {
+	pid, n, names := os.Getenv("LISTEN_PID"), os.Getenv("LISTEN_FDS"), os.Getenv("LISTEN_FDNAMES")
+	for _, name := range []string{"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"} {
+		_ = os.Unsetenv(name)
+	}
+	count, err := strconv.Atoi(n)
+	if err != nil || pid != strconv.Itoa(os.Getpid()) {
+		return nil
+	}
+	given := map[string][]*os.File{}
+	known := strings.Split(names, ":")
+	for i := range count {
+		name := "unknown" // as sd_listen_fds_with_names(3) has it
+		if i < len(known) && known[i] != "" {
+			name = known[i]
+		}
+		unix.CloseOnExec(firstGiven + i)
+		given[name] = append(given[name], os.NewFile(uintptr(firstGiven+i), name))
+	}
+	return given
 }
 
 func (d *daemon) inheritSocket(name string, files []*os.File) error {

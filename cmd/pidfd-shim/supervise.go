@@ -204,7 +204,7 @@ func (o *observers) measure(where string, log *slog.Logger) error {
 		countLost(calls, o.lines)
 	}
 	o.list.Several = append(o.list.Several, calls)
-	go func() { _ = metrics.Serve(l, calls.Handler(func() error { return nil }), log) }()
+	go func() { _ = calls.Pages(func() error { return nil }).Serve(l, log) }()
 	return nil
 }
 

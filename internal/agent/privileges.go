@@ -1,11 +1,10 @@
 package agent
 
 import (
-	"encoding/json"
-	"net/http"
 	"os"
 
 	"github.com/pidfd-shim/pidfd-shim/internal/confine"
+	"github.com/pidfd-shim/pidfd-shim/internal/web"
 )
 
 // Privileges are what a running agent may do, as it tells itself on its control socket.
@@ -20,11 +19,10 @@ type Privileges struct {
 	Missing      []string `json:"missing,omitempty"`
 }
 
-func tellPrivileges(w http.ResponseWriter, _ *http.Request) {
+func privileges() web.Answer {
 	s, err := confine.Of(os.Getpid())
 	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
+		return web.Text(web.Failed, err.Error())
 	}
 	p := Privileges{
 		Pid: os.Getpid(), Threads: s.Threads, Capabilities: confine.Names(s.Effective), Bounding: confine.Names(s.Bounding),
@@ -33,6 +31,5 @@ func tellPrivileges(w http.ResponseWriter, _ *http.Request) {
 	for _, c := range s.Missing() {
 		p.Missing = append(p.Missing, c.Name())
 	}
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(p)
+	return web.JSON(p)
 }

@@ -1,7 +1,7 @@
 package agent
 
 import (
-	"crypto/rand"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,6 +36,14 @@ type served struct {
 	tally    tally
 }
 
+// fresh is a name that nothing else has. The crypto packages' is not used: what they compute
+// when a process starts, each of ours would pay for.
+func fresh() string {
+	var random [16]byte
+	_, _ = unix.Getrandom(random[:], 0) // so short a read neither fails nor is interrupted: random(7)
+	return hex.EncodeToString(random[:])
+}
+
 // note is what a successor has to know of a listener; it is kept with the memory of its
 // calls.
 type note struct {
@@ -59,7 +67,7 @@ func (a *Agent) take(h handover, peer unix.Ucred) error {
 	}
 	wishes, err := readMetadata(h.state.Metadata)
 	s := &served{listener: listener, note: note{
-		Name:  "c-" + rand.Text(),
+		Name:  "c-" + fresh(),
 		Of:    Identity{Container: h.state.State.ID, Peer: peer.Uid, Since: time.Now()},
 		Asked: wishes.policy, Broken: err != nil, SeesLandlock: wishes.seesLandlock, Unseen: wishes.unseen,
 	}}

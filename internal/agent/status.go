@@ -2,12 +2,11 @@ package agent
 
 import (
 	"cmp"
-	"encoding/json"
-	"net/http"
 	"slices"
 	"sync/atomic"
 	"time"
 
+	"github.com/pidfd-shim/pidfd-shim/internal/web"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
@@ -100,12 +99,10 @@ func (c *Status) add(s *served) {
 	}
 }
 
-// Handler answers on the control socket: the containers and what we may do, as JSON.
-func (a *Agent) Handler(mux *http.ServeMux) http.Handler {
-	mux.HandleFunc("GET /containers", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(a.Containers())
-	})
-	mux.HandleFunc("GET /privileges", tellPrivileges)
-	return mux
+// Pages are what the control socket tells: the containers and what we may do, as JSON.
+func (a *Agent) Pages() web.Pages {
+	return web.Pages{
+		"/containers": func() web.Answer { return web.JSON(a.Containers()) },
+		"/privileges": privileges,
+	}
 }

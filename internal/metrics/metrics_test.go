@@ -1,8 +1,8 @@
 package metrics
 
 import (
+	"bytes"
 	"fmt"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -20,10 +20,9 @@ func TestPrometheusReadsIt(t *testing.T) {
 		call := &shim.Call{Received: shim.Monotonic(), Record: shim.Record{Path: shim.PathForward, Rule: `a "quoted" \ rule`, Denied: i == 0}}
 		c.After(call, shim.Verdict{Kind: shim.KindReturn}, nil)
 	}
-	answer := httptest.NewRecorder()
-	c.Handler(func() error { return nil }).ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", nil))
+	page := c.Pages(func() error { return nil })["/metrics"]()
 	parser := expfmt.NewTextParser(model.UTF8Validation)
-	families, err := parser.TextToMetricFamilies(answer.Body)
+	families, err := parser.TextToMetricFamilies(bytes.NewReader(page.Body))
 	if err != nil {
 		t.Fatal(err)
 	}
