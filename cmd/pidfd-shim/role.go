@@ -20,9 +20,12 @@ func roles() role.Table {
 		return func(args []string) error { return role.Ended(serve(args)) }
 	}
 	all := role.Table{
-		role.Supervisor: status(func(args []string) int { return front.Supervise(args, openSupervisor) }),
-		role.Init:       status(func([]string) int { return front.Init() }),
-		role.Tracer:     trace,
+		role.Supervisor: status(func(args []string) int {
+			collectLater()
+			return front.Supervise(args, openSupervisor)
+		}),
+		role.Init:   status(func([]string) int { return front.Init() }),
+		role.Tracer: trace,
 	}
 	maps.Copy(all, supervisor.Helpers(front.Deafen, pauses))
 	return all
