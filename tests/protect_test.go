@@ -197,7 +197,7 @@ func outsideUnder(t *testing.T, front int) (pids []int) {
 		}
 	}
 	if len(pids) < 3 {
-		t.Fatalf("under the front %d are outside %v, want witness and supervisor at least", front, pids)
+		t.Fatalf("under the front %d are outside %v, want sentinel and supervisor at least", front, pids)
 	}
 	return pids
 }

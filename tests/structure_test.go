@@ -162,8 +162,8 @@ func TestEveryPackageHasADocComment(t *testing.T) {
 
 // rawFiles may import unsafe and make system calls by number outside of internal/sys.
 var rawFiles = map[string]string{
-	"internal/front/catch_unsafe.go":              "the signal handlers, which run on no goroutine",
-	"internal/front/internal/born/pure_unsafe.go": "what runs before the Go runtime",
+	"internal/front/catch_unsafe.go":                   "the signal handlers, which run on no goroutine",
+	"internal/front/internal/execstate/pure_unsafe.go": "what runs before the Go runtime",
 }
 
 func TestUnsafeStaysInItsPackage(t *testing.T) {

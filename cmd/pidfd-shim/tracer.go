@@ -203,7 +203,7 @@ func traceFor(args []string, socket role.Conn) error {
 	if isDescriptor(c.Audit) {
 		ours = append(ours, tracerAudit)
 	}
-	if err := front.Shed(ours...); err != nil {
+	if err := front.CloseInherited(ours...); err != nil {
 		return err
 	}
 	base, err := c.base()

@@ -15,9 +15,9 @@ import (
 // makes the container.
 const patience = 30 * time.Second
 
-// doorman takes connections and gives each the time of patience. Past the limit the
+// connLimiter takes connections and gives each the time of patience. Past the limit the
 // oldest is closed: a runtime that has something to hand over does so at once.
-type doorman struct {
+type connLimiter struct {
 	agent *Agent
 	limit int
 
@@ -28,7 +28,7 @@ type doorman struct {
 }
 
 // run accepts until the socket is closed, or Stop.
-func (d *doorman) run(socket *net.UnixListener) error {
+func (d *connLimiter) run(socket *net.UnixListener) error {
 	for {
 		conn, err := socket.AcceptUnix()
 		switch {
@@ -47,7 +47,7 @@ func (d *doorman) run(socket *net.UnixListener) error {
 	}
 }
 
-func (d *doorman) admit(conn *net.UnixConn) {
+func (d *connLimiter) admit(conn *net.UnixConn) {
 	d.mu.Lock()
 	at := d.open.PushBack(conn)
 	full := d.open.Len() > d.limit
@@ -71,7 +71,7 @@ func (d *doorman) admit(conn *net.UnixConn) {
 }
 
 // shut hangs up on whoever is under way, and on those that still come.
-func (d *doorman) shut() {
+func (d *connLimiter) shut() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.over = true
@@ -81,7 +81,7 @@ func (d *doorman) shut() {
 	d.open.Init()
 }
 
-func (d *doorman) reopen() {
+func (d *connLimiter) reopen() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.over = false

@@ -46,7 +46,7 @@ type Agent struct {
 	stopped *os.File // hangs up when no more calls are to be taken
 	stop    *os.File // the end that makes it so
 	work    sync.WaitGroup
-	door    doorman
+	conns   connLimiter
 	socket  *Socket // the one that hand-overs come by
 
 	taken, refusals atomic.Uint64 // hand-overs
@@ -76,7 +76,7 @@ func New(c Config) (*Agent, error) {
 		return nil, fmt.Errorf("make an agent: %w", err)
 	}
 	a := &Agent{Config: c, pool: pool, stopped: stopped, stop: stop, served: map[*served]struct{}{}}
-	a.door = doorman{agent: a, limit: a.MaxConnections}
+	a.conns = connLimiter{agent: a, limit: a.MaxConnections}
 	a.measure()
 	return a, nil
 }
@@ -134,7 +134,7 @@ func (a *Agent) Serve(socket *Socket) error {
 	if closing {
 		return nil
 	}
-	if err := a.door.run(socket.UnixListener); err != nil {
+	if err := a.conns.run(socket.UnixListener); err != nil {
 		return fmt.Errorf("take hand-overs: %w", err)
 	}
 	return nil
@@ -154,7 +154,7 @@ func (a *Agent) Stop() {
 		}
 	}
 	a.mu.Unlock()
-	a.door.shut()
+	a.conns.shut()
 	a.pool.Stop()
 	a.work.Wait()
 }
@@ -174,7 +174,7 @@ func (a *Agent) Resume() error {
 	if a.socket != nil {
 		_ = a.socket.SetDeadline(time.Time{})
 	}
-	a.door.reopen()
+	a.conns.reopen()
 	for s := range a.served {
 		r := s.listener.Remember(s.journal)
 		a.count(r)

@@ -37,7 +37,7 @@ type handover struct {
 // leave the connection open; every descriptor that came and is not the listener is
 // closed.
 func receive(conn *net.UnixConn) (handover, error) {
-	var p parcel
+	var p message
 	defer p.close()
 	for range maxReads {
 		end := p.read(conn)
@@ -59,13 +59,13 @@ func receive(conn *net.UnixConn) (handover, error) {
 	return handover{}, fmt.Errorf("the state came in more than %d pieces", maxReads)
 }
 
-// parcel is what has come over a connection so far.
-type parcel struct {
+// message is what has come over a connection so far.
+type message struct {
 	text  []byte
 	files []*os.File
 }
 
-func (p *parcel) close() {
+func (p *message) close() {
 	for _, f := range p.files {
 		if f != nil {
 			_ = f.Close()
@@ -74,7 +74,7 @@ func (p *parcel) close() {
 }
 
 // read takes one message, io.EOF at the end.
-func (p *parcel) read(conn *net.UnixConn) error {
+func (p *message) read(conn *net.UnixConn) error {
 	const step = 4096
 	if len(p.text) > maxMessage {
 		return fmt.Errorf("the state has more than %d bytes", maxMessage)
@@ -100,7 +100,7 @@ func (p *parcel) read(conn *net.UnixConn) error {
 
 // take makes files of the descriptors that a message brought. ReadMsgUnix has asked for
 // close-on-exec.
-func (p *parcel) take(control []byte) error {
+func (p *message) take(control []byte) error {
 	messages, err := unix.ParseSocketControlMessage(control)
 	if err != nil {
 		return fmt.Errorf("read control messages: %w", err)
@@ -118,7 +118,7 @@ func (p *parcel) take(control []byte) error {
 }
 
 // open tells whether all has come, and takes the listener out.
-func (p *parcel) open() (h handover, complete bool, err error) {
+func (p *message) open() (h handover, complete bool, err error) {
 	text := bytes.TrimSpace(p.text)
 	switch {
 	case len(text) == 0:

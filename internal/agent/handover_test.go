@@ -16,8 +16,8 @@ const (
 	asCrun = "{\n    \"ociVersion\": \"1.0\",\n    \"fds\": [\n        \"seccompFd\"\n    ],\n    \"pid\": 0,\n    \"metadata\": \"policy=web\",\n    \"state\": {\n        \"ociVersion\": \"1.0\",\n        \"id\": \"c1\",\n        \"status\": \"running\",\n        \"pid\": 0,\n        \"bundle\": \".\"\n    }\n}\n"
 )
 
-// message is one sendmsg of a peer.
-type message struct {
+// packet is one sendmsg of a peer.
+type packet struct {
 	text string
 	fds  int // how many descriptors come with it: pipes' ends
 }
@@ -28,48 +28,48 @@ func fdsNamed(names string) string { return strings.Replace(asRunc, `["seccompFd
 // reason of refusal, "" for a good one.
 var handovers = []struct {
 	name     string
-	messages []message
+	messages []packet
 	want     string
 }{
-	{"runc", []message{{asRunc, 1}}, ""},
-	{"crun", []message{{asCrun, 1}}, ""},
-	{"in two pieces", []message{{asRunc[:40], 1}, {asRunc[40:], 0}}, ""},
-	{"descriptor with the last piece", []message{{asRunc[:40], 0}, {asRunc[40:], 1}}, ""},
-	{"others beside it", []message{{fdsNamed(`["a","seccompFd","b"]`), 3}}, ""},
-	{"more descriptors than names", []message{{asRunc, 16}}, ""},
-	{"unknown keys", []message{{`{"new":[{}],` + asRunc[1:], 1}}, ""},
-	{"leading space", []message{{"\n  " + asRunc, 1}}, ""},
+	{"runc", []packet{{asRunc, 1}}, ""},
+	{"crun", []packet{{asCrun, 1}}, ""},
+	{"in two pieces", []packet{{asRunc[:40], 1}, {asRunc[40:], 0}}, ""},
+	{"descriptor with the last piece", []packet{{asRunc[:40], 0}, {asRunc[40:], 1}}, ""},
+	{"others beside it", []packet{{fdsNamed(`["a","seccompFd","b"]`), 3}}, ""},
+	{"more descriptors than names", []packet{{asRunc, 16}}, ""},
+	{"unknown keys", []packet{{`{"new":[{}],` + asRunc[1:], 1}}, ""},
+	{"leading space", []packet{{"\n  " + asRunc, 1}}, ""},
 	{"nothing", nil, errNothing.Error()},
-	{"space alone", []message{{"  \n", 0}}, "closed after"},
-	{"half", []message{{asRunc[:100], 1}}, "closed after 100 bytes"},
-	{"no descriptor", []message{{asRunc, 0}}, "descriptor 1 of 0"},
-	{"no fds", []message{{fdsNamed(`[]`), 1}}, "no descriptor is named"},
-	{"fds null", []message{{fdsNamed(`null`), 1}}, "no descriptor is named"},
-	{"fds of another type", []message{{fdsNamed(`"seccompFd"`), 1}}, "read the state"},
-	{"fds of numbers", []message{{fdsNamed(`[1]`), 1}}, "read the state"},
-	{"another name", []message{{fdsNamed(`["seccompfd"]`), 1}}, "no descriptor is named"},
-	{"twice", []message{{fdsNamed(`["seccompFd","seccompFd"]`), 2}}, "named twice"},
-	{"third of two", []message{{fdsNamed(`["a","b","seccompFd"]`), 2}}, "descriptor 3 of 2"},
-	{"not JSON", []message{{"GET / HTTP/1.1\r\n\r\n", 1}}, "not a JSON object"},
-	{"an array", []message{{"[" + asRunc + "]", 1}}, "not a JSON object"},
-	{"zero bytes", []message{{"\x00\x00\x00\x00", 1}}, "not a JSON object"},
-	{"broken inside", []message{{strings.Replace(asRunc, `"fds"`, `fds`, 1), 1}}, "read the state"},
-	{"two states", []message{{asRunc + asRunc, 1}}, "something follows"},
-	{"brace too many", []message{{asRunc + "}", 1}}, "something follows"},
-	{"no state", []message{{`{"fds":["seccompFd"]}`, 1}}, "id has 0 bytes"},
-	{"empty object", []message{{`{}`, 1}}, "id has 0 bytes"},
-	{"no id", []message{{strings.Replace(asRunc, `"id":"c1",`, ``, 1), 1}}, "id has 0 bytes"},
-	{"huge id", []message{{strings.Replace(asRunc, `"c1"`, `"`+strings.Repeat("x", 300)+`"`, 1), 1}}, "id has 300 bytes"},
-	{"id with a newline", []message{{strings.Replace(asRunc, `"c1"`, `"a\nb"`, 1), 1}}, "not printable"},
-	{"id with an escape", []message{{strings.Replace(asRunc, `"c1"`, `"a\u001b[2Jb"`, 1), 1}}, "not printable"},
-	{"id with a bad byte", []message{{strings.Replace(asRunc, `"c1"`, "\"a\xffb\"", 1), 1}}, "not printable"},
-	{"pid of another type", []message{{strings.Replace(asRunc, `4711`, `"x"`, 1), 1}}, "read the state"},
-	{"pid too big", []message{{strings.Replace(asRunc, `4711`, `1e99`, 1), 1}}, "read the state"},
-	{"huge", []message{{`{"metadata":"` + strings.Repeat("x", 70<<10), 1}}, "more than 65536 bytes"},
-	{"deep", []message{{`{"a":` + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + "}", 1}}, "read the state"},
-	{"too many descriptors", []message{{asRunc, 17}}, "more than 16 descriptors"},
-	{"too many in pieces", []message{{asRunc[:10], 10}, {asRunc[10:], 10}}, "more than 16 descriptors"},
-	{"descriptors and no more", []message{{"{", 5}}, "closed after 1 bytes"},
+	{"space alone", []packet{{"  \n", 0}}, "closed after"},
+	{"half", []packet{{asRunc[:100], 1}}, "closed after 100 bytes"},
+	{"no descriptor", []packet{{asRunc, 0}}, "descriptor 1 of 0"},
+	{"no fds", []packet{{fdsNamed(`[]`), 1}}, "no descriptor is named"},
+	{"fds null", []packet{{fdsNamed(`null`), 1}}, "no descriptor is named"},
+	{"fds of another type", []packet{{fdsNamed(`"seccompFd"`), 1}}, "read the state"},
+	{"fds of numbers", []packet{{fdsNamed(`[1]`), 1}}, "read the state"},
+	{"another name", []packet{{fdsNamed(`["seccompfd"]`), 1}}, "no descriptor is named"},
+	{"twice", []packet{{fdsNamed(`["seccompFd","seccompFd"]`), 2}}, "named twice"},
+	{"third of two", []packet{{fdsNamed(`["a","b","seccompFd"]`), 2}}, "descriptor 3 of 2"},
+	{"not JSON", []packet{{"GET / HTTP/1.1\r\n\r\n", 1}}, "not a JSON object"},
+	{"an array", []packet{{"[" + asRunc + "]", 1}}, "not a JSON object"},
+	{"zero bytes", []packet{{"\x00\x00\x00\x00", 1}}, "not a JSON object"},
+	{"broken inside", []packet{{strings.Replace(asRunc, `"fds"`, `fds`, 1), 1}}, "read the state"},
+	{"two states", []packet{{asRunc + asRunc, 1}}, "something follows"},
+	{"brace too many", []packet{{asRunc + "}", 1}}, "something follows"},
+	{"no state", []packet{{`{"fds":["seccompFd"]}`, 1}}, "id has 0 bytes"},
+	{"empty object", []packet{{`{}`, 1}}, "id has 0 bytes"},
+	{"no id", []packet{{strings.Replace(asRunc, `"id":"c1",`, ``, 1), 1}}, "id has 0 bytes"},
+	{"huge id", []packet{{strings.Replace(asRunc, `"c1"`, `"`+strings.Repeat("x", 300)+`"`, 1), 1}}, "id has 300 bytes"},
+	{"id with a newline", []packet{{strings.Replace(asRunc, `"c1"`, `"a\nb"`, 1), 1}}, "not printable"},
+	{"id with an escape", []packet{{strings.Replace(asRunc, `"c1"`, `"a\u001b[2Jb"`, 1), 1}}, "not printable"},
+	{"id with a bad byte", []packet{{strings.Replace(asRunc, `"c1"`, "\"a\xffb\"", 1), 1}}, "not printable"},
+	{"pid of another type", []packet{{strings.Replace(asRunc, `4711`, `"x"`, 1), 1}}, "read the state"},
+	{"pid too big", []packet{{strings.Replace(asRunc, `4711`, `1e99`, 1), 1}}, "read the state"},
+	{"huge", []packet{{`{"metadata":"` + strings.Repeat("x", 70<<10), 1}}, "more than 65536 bytes"},
+	{"deep", []packet{{`{"a":` + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + "}", 1}}, "read the state"},
+	{"too many descriptors", []packet{{asRunc, 17}}, "more than 16 descriptors"},
+	{"too many in pieces", []packet{{asRunc[:10], 10}, {asRunc[10:], 10}}, "more than 16 descriptors"},
+	{"descriptors and no more", []packet{{"{", 5}}, "closed after 1 bytes"},
 }
 
 func TestReceive(t *testing.T) {
@@ -82,7 +82,7 @@ func TestReceive(t *testing.T) {
 				defer close(sent)
 				defer theirs.Close()
 				for _, m := range row.messages {
-					sendMessage(theirs, m)
+					sendPacket(theirs, m)
 				}
 			}()
 			_ = ours.SetDeadline(time.Now().Add(20 * time.Second))
@@ -112,7 +112,7 @@ func TestReceiveDoesNotWaitForTheEnd(t *testing.T) {
 	theirs, ours := socketPair(t)
 	defer theirs.Close()
 	defer ours.Close()
-	sendMessage(theirs, message{asRunc, 1})
+	sendPacket(theirs, packet{asRunc, 1})
 	_ = ours.SetDeadline(time.Now().Add(20 * time.Second))
 	h, err := receive(ours)
 	if err != nil {
@@ -150,7 +150,7 @@ func socketPair(t *testing.T) (a, b *net.UnixConn) {
 	return ends[0], ends[1]
 }
 
-func sendMessage(conn *net.UnixConn, m message) {
+func sendPacket(conn *net.UnixConn, m packet) {
 	var rights []byte
 	if m.fds > 0 {
 		null, err := os.Open(os.DevNull)

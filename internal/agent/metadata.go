@@ -28,8 +28,8 @@ func isName(name string) bool {
 	return true
 }
 
-// wishes are what a profile's listenerMetadata says to the agent.
-type wishes struct {
+// profileMetadata are what a profile's listenerMetadata says to the agent.
+type profileMetadata struct {
 	policy string // "": none is named
 
 	// seesLandlock: the profile says that it notifies of landlock_restrict_self, too.
@@ -40,7 +40,7 @@ type wishes struct {
 }
 
 // readMetadata reads KEY=VALUE lines or a JSON object. Other keys are others'.
-func readMetadata(metadata string) (w wishes, err error) {
+func readMetadata(metadata string) (w profileMetadata, err error) {
 	var policies, notified, denies []string
 	metadata = strings.TrimSpace(metadata)
 	if strings.HasPrefix(metadata, "{") {

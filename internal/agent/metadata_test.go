@@ -29,12 +29,12 @@ func TestReadMetadata(t *testing.T) {
 		{"policy=" + strings.Repeat("x", 200), "", "no name"},
 	} {
 		t.Run(fmt.Sprintf("%.40q", row.metadata), func(t *testing.T) {
-			wishes, err := readMetadata(row.metadata)
+			said, err := readMetadata(row.metadata)
 			if row.refused == "" && err != nil || row.refused != "" && (err == nil || !strings.Contains(err.Error(), row.refused)) {
 				t.Errorf("error %v, want one with %q", err, row.refused)
 			}
-			if err == nil && wishes.policy != row.name {
-				t.Errorf("policy %q, want %q", wishes.policy, row.name)
+			if err == nil && said.policy != row.name {
+				t.Errorf("policy %q, want %q", said.policy, row.name)
 			}
 		})
 	}
@@ -50,9 +50,9 @@ func TestMetadataSaysWhatIsNotified(t *testing.T) {
 		`{"policy":"web","notifies":["landlock_restrict_self"]}`: true,
 		`{"notifies":["kill"]}`:                                  false,
 	} {
-		wishes, err := readMetadata(metadata)
-		if err != nil || wishes.seesLandlock != want {
-			t.Errorf("%q: %v, %v; want %v", metadata, wishes.seesLandlock, err, want)
+		said, err := readMetadata(metadata)
+		if err != nil || said.seesLandlock != want {
+			t.Errorf("%q: %v, %v; want %v", metadata, said.seesLandlock, err, want)
 		}
 	}
 }

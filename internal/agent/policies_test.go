@@ -19,11 +19,11 @@ func policies(dir, fallback string, unknownDefault bool) *Policies {
 
 // picked is what serves by a metadata: the last word of a file's text, "open", or "denied".
 func picked(p *Policies, metadata string) string {
-	wishes, err := readMetadata(metadata)
+	said, err := readMetadata(metadata)
 	if err != nil {
 		return "denied"
 	}
-	s, _ := p.pick(wishes.policy)
+	s, _ := p.pick(said.policy)
 	return serves(p, s)
 }
 

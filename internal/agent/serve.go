@@ -65,11 +65,11 @@ func (a *Agent) take(h handover, peer unix.Ucred) error {
 	if err != nil {
 		return err
 	}
-	wishes, err := readMetadata(h.state.Metadata)
+	said, err := readMetadata(h.state.Metadata)
 	s := &served{listener: listener, note: note{
 		Name:  "c-" + fresh(),
 		Of:    Identity{Container: h.state.State.ID, Peer: peer.Uid, Since: time.Now()},
-		Asked: wishes.policy, Broken: err != nil, SeesLandlock: wishes.seesLandlock, Unseen: wishes.unseen,
+		Asked: said.policy, Broken: err != nil, SeesLandlock: said.seesLandlock, Unseen: said.unseen,
 	}}
 	if err != nil {
 		a.Log.Error("a container's metadata cannot be read: it is "+a.Policies.denial(), "container", s.Of.Container, "error", err)

@@ -18,8 +18,8 @@ import (
 // upgradePatience is how long one waits for the other.
 const upgradePatience = 30 * time.Second
 
-// parcelLabel says what a message of an upgrade brings.
-type parcelLabel struct {
+// messageLabel says what a message of an upgrade brings.
+type messageLabel struct {
 	Kind string `json:"kind"` // socket, listener, end
 	Name string `json:"name,omitempty"`
 	Path string `json:"path,omitempty"`
@@ -37,7 +37,7 @@ func (a *Agent) HandOver(conn *net.UnixConn, sockets map[string]*Socket) error {
 		if err != nil {
 			return fmt.Errorf("hand over socket %s: %w", name, err)
 		}
-		err = sendParcel(conn, parcelLabel{Kind: "socket", Name: name, Path: s.path}, file, s.lock)
+		err = sendMessage(conn, messageLabel{Kind: "socket", Name: name, Path: s.path}, file, s.lock)
 		_ = file.Close()
 		if err != nil {
 			return err
@@ -46,11 +46,11 @@ func (a *Agent) HandOver(conn *net.UnixConn, sockets map[string]*Socket) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for s := range a.served {
-		if err := sendParcel(conn, parcelLabel{Kind: "listener", Name: s.Name}, s.listener.File(), s.journal.File()); err != nil {
+		if err := sendMessage(conn, messageLabel{Kind: "listener", Name: s.Name}, s.listener.File(), s.journal.File()); err != nil {
 			return err
 		}
 	}
-	if err := sendParcel(conn, parcelLabel{Kind: "end"}); err != nil {
+	if err := sendMessage(conn, messageLabel{Kind: "end"}); err != nil {
 		return err
 	}
 	if _, err := io.ReadFull(conn, make([]byte, 1)); err != nil {
@@ -62,7 +62,7 @@ func (a *Agent) HandOver(conn *net.UnixConn, sockets map[string]*Socket) error {
 	return nil
 }
 
-func sendParcel(conn *net.UnixConn, label parcelLabel, files ...*os.File) error {
+func sendMessage(conn *net.UnixConn, label messageLabel, files ...*os.File) error {
 	text, err := json.Marshal(label)
 	if err != nil {
 		return err
@@ -125,12 +125,12 @@ func Inherit(path string) (*Inheritance, error) {
 }
 
 func (i *Inheritance) receive() (end bool, err error) {
-	var p parcel
+	var p message
 	if err := p.read(i.conn); err != nil {
 		p.close()
 		return false, err
 	}
-	var label parcelLabel
+	var label messageLabel
 	if err := json.Unmarshal(p.text, &label); err != nil {
 		p.close()
 		return false, err

@@ -37,7 +37,7 @@ func TestHandedOverSocketDoesNotBlock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := sendParcel(ends[0], parcelLabel{Kind: "socket"}, file, s.lock); err != nil {
+	if err := sendMessage(ends[0], messageLabel{Kind: "socket"}, file, s.lock); err != nil {
 		t.Fatal(err)
 	}
 	_ = file.Close()

@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/pidfd-shim/pidfd-shim/internal/front/internal/born"
+	"github.com/pidfd-shim/pidfd-shim/internal/front/internal/execstate"
 )
 
 // birth is what the front's process got by exec and the Go runtime hides: what
@@ -17,11 +17,11 @@ type birth struct {
 	ignored sigset      // signals with SIG_IGN
 	closed  int         // bit n: descriptor n (0 to 2) was closed
 	death   unix.Signal // at its parent's death (PR_SET_PDEATHSIG), or 0
-	limits  string      // those that were widened for us: see born.State
+	limits  string      // those that were widened for us: see execstate.State
 }
 
 func atBirth() birth {
-	s := born.At()
+	s := execstate.At()
 	return birth{sigset(s.Blocked), sigset(s.Ignored), s.Closed, deathSignal(), s.Limits}
 }
 

@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/pidfd-shim/pidfd-shim/internal/front/internal/born"
+	"github.com/pidfd-shim/pidfd-shim/internal/front/internal/execstate"
 )
 
 // probes are C programs that show what they were born with. Numbers that differ
@@ -53,7 +53,7 @@ func TestBornAsNative(t *testing.T) {
 	for birth, words := range births {
 		for probe, argv := range probes {
 			t.Run(birth+"/"+probe, func(t *testing.T) {
-				if !born.CanExec && slices.Contains(needExec, birth) {
+				if !execstate.CanExec && slices.Contains(needExec, birth) {
 					t.Skip("a pure build cannot ignore these in its last step to exec")
 				}
 				path, err := exec.LookPath(argv[0])

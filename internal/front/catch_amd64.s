@@ -69,11 +69,11 @@ TEXT ·restorerAddress(SB),NOSPLIT,$0-8
 	MOVQ	AX, ret+0(FP)
 	RET
 
-// func cloneWitness() (pid int)
+// func cloneSentinel() (pid int)
 //
 // The child shares our memory and descriptors and has the caller's stack pointer,
 // so it never calls, pushes or returns. It has every signal blocked.
-TEXT ·cloneWitness(SB),NOSPLIT,$0-8
+TEXT ·cloneSentinel(SB),NOSPLIT,$0-8
 	MOVL	$0x500, DI // CLONE_VM|CLONE_FILES, no exit signal
 	XORL	SI, SI
 	XORL	DX, DX
@@ -92,11 +92,11 @@ child:
 	SYSCALL
 	MOVL	$110, AX // getppid
 	SYSCALL
-	CMPQ	AX, ·witnessed+0(SB) // the front died before the prctl
+	CMPQ	AX, ·shared+0(SB) // the front died before the prctl
 	JNE	end
 loop:
-	MOVQ	·witnessed+8(SB), DI
-	LEAQ	·witnessed+16(SB), SI
+	MOVQ	·shared+8(SB), DI
+	LEAQ	·shared+16(SB), SI
 	MOVL	$8, DX
 	XORL	AX, AX // read(fd, &set, 8)
 	SYSCALL
@@ -104,15 +104,15 @@ loop:
 	JEQ	loop
 	CMPQ	AX, $8
 	JNE	end
-	LEAQ	·witnessed+16(SB), DI
+	LEAQ	·shared+16(SB), DI
 	XORL	SI, SI
-	LEAQ	·witnessed+32(SB), DX
+	LEAQ	·shared+32(SB), DX
 	MOVL	$8, R10
 	MOVL	$128, AX // rt_sigtimedwait(&set, NULL, &{0, 0}, 8)
 	SYSCALL
-	MOVQ	AX, ·witnessed+24(SB)
-	MOVQ	·witnessed+8(SB), DI
-	LEAQ	·witnessed+24(SB), SI
+	MOVQ	AX, ·shared+24(SB)
+	MOVQ	·shared+8(SB), DI
+	LEAQ	·shared+24(SB), SI
 	MOVL	$8, DX
 	MOVL	$1, AX // write(fd, &answer, 8)
 	SYSCALL

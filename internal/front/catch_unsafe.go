@@ -128,7 +128,7 @@ func queueinfo(pid int, sig unix.Signal, info *note) error {
 	return nil
 }
 
-// nextChild waits for an event of a child and leaves it there to be taken. Not of the witness: that
+// nextChild waits for an event of a child and leaves it there to be taken. Not of the sentinel: that
 // has no signal of its end, and its number is its own until it is stopped.
 func nextChild(flags int) (pid int, err error) {
 	return child(unix.WEXITED | unix.WSTOPPED | unix.WCONTINUED | flags)

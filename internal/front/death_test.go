@@ -198,7 +198,7 @@ func TestNothingIsHeld(t *testing.T) {
 }
 
 // TestNothingIsLeft: when the front of a command without descendants has ended,
-// supervisor and witness have too.
+// supervisor and sentinel have too.
 func TestNothingIsLeft(t *testing.T) {
 	s, command, supervisor := startSignals(t)
 	all := append(childrenOf(t, s.Process.Pid), command, supervisor)

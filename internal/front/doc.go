@@ -5,7 +5,7 @@
 // calls is not known here: it comes in through Hooks.
 //
 //	shell -> front (its job's process group)
-//	           |-- witness     same group, sees what the whole group got
+//	           |-- sentinel          same group, sees what the whole group got
 //	           `-- supervisor  own group, same session: see keeper.go
 //	                 `-- COMMAND  the front's group
 //

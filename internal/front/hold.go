@@ -10,18 +10,18 @@ import (
 
 // Service managers signal a whole control group, the main process first, then everybody
 // once: COMMAND among them. What reaches the front is therefore held for a moment, until it
-// is seen whether witness and supervisor, which nobody means, get the same: then COMMAND
+// is seen whether sentinel and supervisor, which nobody means, get the same: then COMMAND
 // has it, too, and a second one would be ours.
 type held struct {
 	n     *note
 	due   time.Time
 	limit time.Time
 	whole bool // the front's whole group got it
-	group bool // the witness has had it already
+	group bool // the sentinel has had it already
 }
 
 // holdTime is how long a signal is held, and holdLimit as long as its sender is still
-// running, who may have been interrupted between two of its signals, or only the witness
+// running, who may have been interrupted between two of its signals, or only the sentinel
 // has it.
 const (
 	holdTime  = 20 * time.Millisecond
@@ -34,14 +34,16 @@ func atOnce() sigset {
 	return setOf(unix.SIGCONT, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU, unix.SIGWINCH, unix.SIGURG, unix.SIGCHLD)
 }
 
-// hold puts n behind those that are held already.
-func (f *front) hold(n *note, group bool) {
+// holding are those that are held, in the order in which they came.
+type holding []held
+
+func (h *holding) add(n *note, group bool) {
 	now := time.Now()
 	limit := holdLimit
-	if group { // what the group got came to the witness first, and is most likely no more than that
+	if group { // what the group got came to the sentinel first, and is most likely no more than that
 		limit = 2 * holdTime
 	}
-	f.holding = append(f.holding, held{n, now.Add(holdTime), now.Add(limit), group, group})
+	*h = append(*h, held{n, now.Add(holdTime), now.Add(limit), group, group})
 }
 
 // passDue passes on what has been held long enough and was for the front alone. The order
@@ -67,20 +69,20 @@ func (f *front) passDue() {
 	}
 }
 
-// everybodyHas tells whether the witness has h's signal, and the supervisor: that one may
+// everybodyHas tells whether the sentinel has h's signal, and the supervisor: that one may
 // not have come to tell of it yet.
 func (f *front) everybodyHas(h *held) bool {
 	if !h.group {
-		h.group = f.witness.take(h.n.signal())
+		h.group = f.sentinel.take(h.n.signal())
 	}
 	at, ok := f.noticed[h.n.signal()]
-	return h.group && ok && h.due.Sub(at) <= holdLimit && f.takes(h.n.signal())
+	return h.group && ok && h.due.Sub(at) <= holdLimit && f.command.takes(h.n.signal())
 }
 
 // takes tells whether COMMAND could take sig twice. What it has no handler for, and does not
 // block, it may have twice as well; and if it has not had it (pkill -f pidfd-shim), once.
-func (f *front) takes(sig unix.Signal) bool {
-	e, err := entryOf(f.command.pid)
+func (c *command) takes(sig unix.Signal) bool {
+	e, err := entryOf(c.pid)
 	if err != nil {
 		return true
 	}
@@ -108,10 +110,10 @@ func (f *front) passOn(n *note, whole bool) {
 }
 
 // untilDue is how long wait may wait, in milliseconds.
-func (f *front) untilDue() int {
-	if len(f.holding) == 0 {
+func (h holding) untilDue() int {
+	if len(h) == 0 {
 		return -1
 	}
-	left := time.Until(f.holding[0].due)
+	left := time.Until(h[0].due)
 	return max(0, int((left + time.Millisecond - 1).Milliseconds()))
 }

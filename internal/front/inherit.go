@@ -72,19 +72,19 @@ func (in *Inherited) Take(fd int) (*os.File, error) {
 	return os.NewFile(uintptr(own), fmt.Sprintf("fd:%d", fd)), nil
 }
 
-// shed lets go of all that COMMAND alone should hold, so that the reader of a
+// close lets go of all that COMMAND alone should hold, so that the reader of a
 // pipe sees its end when COMMAND closes it: what was inherited, stdin and stdout.
-func (in *Inherited) shed() {
+func (in *Inherited) close() {
 	for _, fd := range in.fds {
 		_ = unix.Close(fd)
 	}
 	in.fds = nil
-	muffle(0, 1)
+	redirectToNull(0, 1)
 }
 
-// Shed closes, in a process of ours that was started beside COMMAND, what it has
+// CloseInherited closes, in a process of ours that was started beside COMMAND, what it has
 // inherited from 3 up that is COMMAND's, and makes what it keeps close-on-exec.
-func Shed(keep ...int) error {
+func CloseInherited(keep ...int) error {
 	in, err := inherited()
 	if err != nil {
 		return err
@@ -101,11 +101,11 @@ func Shed(keep ...int) error {
 }
 
 // DropStderr lets go of descriptor 2: a pipe that it is ends when COMMAND's own do.
-func DropStderr() { muffle(2) }
+func DropStderr() { redirectToNull(2) }
 
-// muffle points descriptors at /dev/null, or, where there is none (a bare
+// redirectToNull points descriptors at /dev/null, or, where there is none (a bare
 // chroot), at something that can neither be read nor written.
-func muffle(fds ...int) {
+func redirectToNull(fds ...int) {
 	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
 		if null, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {

@@ -63,7 +63,7 @@ func say(text string) { _, _ = unix.Write(initSaid, []byte(text)) }
 // settleInside comes before anybody else is inside.
 func settleInside(children chan os.Signal) (*proc.FS, error) {
 	_ = os.WriteFile("/proc/self/comm", []byte(program), 0) // exec has named us "exe"
-	if err := Shed(initAlive, initSaid); err != nil {
+	if err := CloseInherited(initAlive, initSaid); err != nil {
 		return nil, err
 	}
 	own, err := proc.Open()

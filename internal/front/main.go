@@ -32,23 +32,19 @@ type front struct {
 	Options
 	birth      birth
 	inherited  *Inherited
-	notes      int // where the handler's notes are read
+	notes      noted
 	sock       int // the supervisor's end, or that of our own watch
 	supervisor int // its pid, 0 once reaped
-	witness    *witness
+	sentinel   *groupSentinel
 	command    *command                  // nil until COMMAND has started
 	early      []*note                   // what came before COMMAND was there to get it
-	holding    []held                    // what may be for everybody: see hold.go
+	holding    holding                   // what may be for everybody: see hold.go
 	noticed    map[unix.Signal]time.Time // when the supervisor last got it
 	orphaned   bool                      // the supervisor is dead, COMMAND is our child
 	lookout    lookout
 	terminal   int // which of our descriptors COMMAND takes as its own, or noTerminal
-	parent     int // who started us
-
-	lastContinue struct { // the last SIGCONT of the whole group
-		pid int32
-		at  time.Time
-	}
+	parent     starter
+	continued  groupContinue
 }
 
 // Main runs COMMAND under a supervisor and ends as COMMAND ends: it returns COMMAND's
@@ -59,21 +55,21 @@ type front struct {
 //
 // Precondition: called from the main goroutine, which has not called it before.
 func Main(opts Options) int {
-	// The thread that starts the witness has to outlive it, and is the only one
+	// The thread that starts the sentinel has to outlive it, and is the only one
 	// whose mask is ours to set.
 	runtime.LockOSThread()
 	f := &front{Options: opts, birth: atBirth(), noticed: map[unix.Signal]time.Time{}}
 	if err := f.start(); err != nil {
 		complain(err)
-		f.witness.stop()
+		f.sentinel.stop()
 		return ourFailure
 	}
 	status := f.mirror()
-	f.witness.stop()
+	f.sentinel.stop()
 	return endAs(status)
 }
 
-// start brings up witness, handlers and supervisor, in this order: what comes in
+// start brings up sentinel, handlers and supervisor, in this order: what comes in
 // from then on is noted, and every child is born with all signals blocked.
 func (f *front) start() (err error) {
 	if f.inherited, err = inherited(); err != nil {
@@ -84,21 +80,21 @@ func (f *front) start() (err error) {
 	}
 	f.terminal = terminalToYield() // before we are several
 	setMask(blocked)
-	if f.witness, err = newWitness(); err != nil {
-		return fmt.Errorf("start the witness: %w", err)
+	if f.sentinel, err = newGroupSentinel(); err != nil {
+		return fmt.Errorf("start the sentinel: %w", err)
 	}
 	var pipe [2]int
 	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
 		return os.NewSyscallError("pipe2", err)
 	}
-	f.notes = pipe[0]
-	if err := f.watchParent(); err != nil {
+	f.notes = noted(pipe[0])
+	if f.parent, err = watchParent(f.birth.death); err != nil {
 		return err
 	}
 	if err := catchAll(everything, pipe[1]); err != nil {
 		return err
 	}
-	if err := funnel(); err != nil {
+	if err := routeToOneThread(); err != nil {
 		return err
 	}
 	// The orphans of a supervisor that dies, COMMAND first, come to us.
@@ -112,7 +108,7 @@ func (f *front) start() (err error) {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return os.NewSyscallError("prctl(PR_SET_DUMPABLE)", err)
 	}
-	f.inherited.shed()
+	f.inherited.close()
 	return nil
 }
 
@@ -184,7 +180,7 @@ func (f *front) wait() bool {
 	if f.command != nil {
 		fds = append(fds, unix.PollFd{Fd: int32(f.notes), Events: unix.POLLIN})
 	}
-	if due := f.untilDue(); due >= 0 {
+	if due := f.holding.untilDue(); due >= 0 {
 		_, _ = unix.Poll(fds, due)
 		return true
 	}
@@ -210,7 +206,7 @@ func (f *front) handle(m message) (status unix.WaitStatus, final bool) {
 	case started:
 		f.command = &command{pid: int(m.value)}
 		f.reapInherited()
-		f.startLookout()
+		f.lookout = newLookout()
 		f.passEarly()
 	case stopped:
 		if sig := unix.Signal(m.value); !f.lentFor(sig) {
@@ -257,14 +253,14 @@ func (f *front) waitSupervisor() (status unix.WaitStatus) {
 // waitForAll waits until no descendant is left. There is no COMMAND to pass a
 // signal to any more, so signals do what they do by default.
 func (f *front) waitForAll() {
-	// funnel's may still be pending for a thread that has not run since, and we would
+	// routeToOneThread's may still be pending for a thread that has not run since, and we would
 	// die of it; to ignore it takes it away.
-	_ = dispose(funnelled, sigIgn)
+	_ = dispose(routed, sigIgn)
 	for _, sig := range (everything &^ faults() &^ threadSignals() &^
 		setOf(unix.SIGKILL, unix.SIGSTOP, unix.SIGURG, unix.SIGCHLD)).signals() {
 		_ = dispose(sig, sigDfl)
 	}
-	for n, ok := f.nextNote(); ok; n, ok = f.nextNote() {
+	for n, ok := f.notes.next(); ok; n, ok = f.notes.next() {
 		if !f.isOurs(n) {
 			_ = unix.Kill(os.Getpid(), n.signal()) //nolint:forbidigo // ourselves
 		}

@@ -150,7 +150,7 @@ func tellSignals() {
 	var pipe [2]int
 	check(unix.Pipe2(pipe[:], unix.O_CLOEXEC))
 	check(catchAll(everything, pipe[1]))
-	check(funnel())
+	check(routeToOneThread())
 	fmt.Println("ready", os.Getpid(), os.Getppid())
 	for {
 		var n note

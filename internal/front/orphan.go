@@ -22,7 +22,7 @@ func (f *front) lost(cause error) (status unix.WaitStatus, final bool) {
 	how := f.waitSupervisor()
 	complain(fmt.Errorf("supervise: the supervisor died (%s)", describe(how)))
 	if f.command == nil { // it may have died between fork and message
-		pid, ok := f.orphan()
+		pid, ok := orphanBeside(f.sentinel.pid)
 		if !ok {
 			return ourStatus(ourFailure), true
 		}
@@ -67,9 +67,9 @@ func (f *front) adopt() error {
 	return nil
 }
 
-// orphan finds COMMAND among our children, where its pid was never told: the
+// orphanBeside finds COMMAND among our children, where its pid was never told: the
 // supervisor started it after others that are COMMAND's, and beside programs of ours.
-func (f *front) orphan() (pid int, ok bool) {
+func orphanBeside(sentinel int) (pid int, ok bool) {
 	tasks, err := os.ReadDir("/proc/self/task")
 	if err != nil {
 		return 0, false
@@ -81,7 +81,7 @@ func (f *front) orphan() (pid int, ok bool) {
 		}
 		for _, word := range strings.Fields(string(list)) {
 			n := entry(word).number()
-			if n == 0 || n == f.witness.pid || ok && isOurProgram(entry(word)) {
+			if n == 0 || n == sentinel || ok && isOurProgram(entry(word)) {
 				continue
 			}
 			pid, ok = n, true

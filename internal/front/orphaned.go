@@ -15,21 +15,22 @@ import (
 // sends it to a process that has no socket.
 const askedFor = unix.SIGURG
 
-// watchParent asks for it.
-func (f *front) watchParent() error {
-	f.parent = os.Getppid()
-	if f.birth.death != 0 {
-		return nil
-	}
-	return os.NewSyscallError("prctl(PR_SET_PDEATHSIG)", unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(askedFor), 0, 0, 0))
+// starter is who started us, and the signal that says that it has ended.
+type starter struct {
+	pid   int
+	death unix.Signal
 }
 
-// tellsOfParent tells whether n is that signal. Where the supervisor has died no thread is left to
-// end.
-func (f *front) tellsOfParent(n *note) bool {
-	sig := f.birth.death
-	if sig == 0 {
-		sig = askedFor
+// watchParent asks for it. death is what we were born with, 0 for none.
+func watchParent(death unix.Signal) (starter, error) {
+	if death != 0 {
+		return starter{os.Getppid(), death}, nil
 	}
-	return n.signal() == sig && n.code() == siUser && os.Getppid() != f.parent && !f.orphaned
+	s := starter{os.Getppid(), askedFor}
+	return s, os.NewSyscallError("prctl(PR_SET_PDEATHSIG)", unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(askedFor), 0, 0, 0))
+}
+
+// died reports whether n is that signal.
+func (s starter) died(n *note) bool {
+	return n.signal() == s.death && n.code() == siUser && os.Getppid() != s.pid
 }

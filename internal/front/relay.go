@@ -11,29 +11,29 @@ import (
 // not had it, after a while where that is not yet known. A terminal signals whole groups,
 // those that it means.
 func (f *front) relay() {
-	n, ok := f.nextNote()
+	n, ok := f.notes.next()
 	if ok && n.signal() == unix.SIGCHLD {
 		f.reapInherited()
 	}
-	if !ok || f.isOurs(n) { // not for the witness: the group's SIGCONT may come after the supervisor's
+	if !ok || f.isOurs(n) { // not for the sentinel: the group's SIGCONT may come after the supervisor's
 		return
 	}
-	if f.tellsOfParent(n) {
+	if !f.orphaned && f.parent.died(n) { // else no thread is left to end
 		var death note
 		death.set(parentDied)
 		f.pass(&death, false)
 		return
 	}
-	group := f.witness.saw(n.signal()) || f.isGroupsAgain(n) || fromTerminal(n)
+	group := f.sentinel.saw(n.signal()) || f.continued.again(n) || fromTerminal(n)
 	if group && n.signal() == unix.SIGCONT {
-		f.lastContinue.pid, f.lastContinue.at = n.pid(), time.Now()
+		f.continued = groupContinue{n.pid(), time.Now()}
 	}
 	switch {
-	case group && f.place() == inGroup:
+	case group && f.command.place() == inGroup:
 	case f.orphaned || n.code() > 0 || atOnce().has(n.signal()):
 		f.passOn(n, group)
 	default:
-		f.hold(n, group)
+		f.holding.add(n, group)
 	}
 }
 
@@ -43,11 +43,11 @@ func (f *front) relay() {
 // that would double what comes right after.
 func (f *front) noteEarly() {
 	for {
-		n, ok := f.nextNote()
+		n, ok := f.notes.next()
 		if !ok {
 			return
 		}
-		f.witness.saw(n.signal())
+		f.sentinel.saw(n.signal())
 		if !f.isOurs(n) {
 			f.early = append(f.early, n)
 		}
@@ -61,12 +61,15 @@ func (f *front) passEarly() {
 	f.early = nil
 }
 
-func (f *front) nextNote() (*note, bool) {
-	if !readable(f.notes, 0) {
+// noted is where the handler's notes are read.
+type noted int
+
+func (fd noted) next() (*note, bool) {
+	if !readable(int(fd), 0) {
 		return nil, false
 	}
 	n := new(note)
-	got, err := unix.Read(f.notes, n[:])
+	got, err := unix.Read(int(fd), n[:])
 	return n, err == nil && got == len(n)
 }
 
@@ -84,23 +87,28 @@ func (f *front) pass(n *note, whole bool) {
 // taken for the group's, too.
 const sameContinue = 50 * time.Millisecond
 
-// isGroupsAgain makes up for what the witness cannot count: fg, ^Z and fg before
+// groupContinue is the last SIGCONT of the whole group.
+type groupContinue struct {
+	pid int32
+	at  time.Time
+}
+
+// again makes up for what the sentinel cannot count: fg, ^Z and fg before
 // the front has run once leave it one SIGCONT for our two notes, and the second,
 // passed on, would undo the next ^Z (seen with keys typed by a program). SIGCONT
 // alone is treated so, for it alone undoes something.
-func (f *front) isGroupsAgain(n *note) bool {
-	return n.signal() == unix.SIGCONT && n.pid() == f.lastContinue.pid &&
-		time.Since(f.lastContinue.at) < sameContinue
+func (c groupContinue) again(n *note) bool {
+	return n.signal() == unix.SIGCONT && n.pid() == c.pid && time.Since(c.at) < sameContinue
 }
 
 // isOurs tells whether n is between us and ourselves: the Go runtime's SIGURG, the
 // SIGPIPE of a write, the supervisor's SIGCONT, the end of a child. At the user's limit
 // of queued signals (RLIMIT_SIGPENDING) the kernel delivers a thread's signal without
 // its siginfo (kernel/signal.c, collect_signal): of those that we send to our threads it
-// is then not known who sent them, and funnel's own would kill COMMAND.
+// is then not known who sent them, and routeToOneThread's own would kill COMMAND.
 func (f *front) isOurs(n *note) bool {
 	switch {
-	case n.isAnonymous() && setOf(funnelled, unix.SIGURG).has(n.signal()):
+	case n.isAnonymous() && setOf(routed, unix.SIGURG).has(n.signal()):
 		return true
 	case n.code() == siUser, n.code() == siTkill, n.code() == siQueue:
 		sender := int(n.pid())

@@ -125,8 +125,8 @@ func TestNoRoomForSiginfo(t *testing.T) {
 	}
 }
 
-// TestWitnessLost: without its witness the front still passes signals on.
-func TestWitnessLost(t *testing.T) {
+// TestSentinelLost: without its sentinel the front still passes signals on.
+func TestSentinelLost(t *testing.T) {
 	s, _, supervisor := startSignals(t)
 	for _, pid := range childrenOf(t, s.Process.Pid) {
 		if pid != supervisor {

@@ -60,7 +60,7 @@ func aloneInSession() bool {
 
 // yieldTerminal gives it up, right before COMMAND takes it. The kernel then sends SIGHUP and
 // SIGCONT to our group (drivers/tty/tty_jobctrl.c, disassociate_ctty), which are none that
-// somebody has sent: the notes are known by their sender, and the witness is to forget its.
+// somebody has sent: the notes are known by their sender, and the sentinel is to forget its.
 func (f *front) yieldTerminal() error {
 	if f.terminal == noTerminal {
 		return nil
@@ -70,8 +70,8 @@ func (f *front) yieldTerminal() error {
 	if err := unix.IoctlSetInt(tty, unix.TIOCNOTTY, 0); err != nil {
 		return fmt.Errorf("give COMMAND the terminal: %w", os.NewSyscallError("ioctl(TIOCNOTTY)", err))
 	}
-	f.witness.take(unix.SIGHUP)
-	f.witness.take(unix.SIGCONT)
+	f.sentinel.take(unix.SIGHUP)
+	f.sentinel.take(unix.SIGCONT)
 	return nil
 }
 
@@ -85,7 +85,7 @@ func (s *supervisor) makeSession() error {
 		return nil
 	}
 	defer setMask(setMask(everything))
-	s.sentinel, err = newWitness()
+	s.sentinel, err = newGroupSentinel()
 	if err == nil {
 		// Before COMMAND is there: who kills the front's group would leave it to nobody.
 		if _, err = unix.Setsid(); err == nil {
@@ -116,7 +116,7 @@ func inSession(attr *syscall.SysProcAttr, terminal int) *syscall.SysProcAttr {
 
 // wasKilled tells whether somebody has killed the process: one that has a SIGKILL answers
 // nothing. Those of a group get it youngest first, so before the front.
-func (w *witness) wasKilled() bool {
+func (w *groupSentinel) wasKilled() bool {
 	if w == nil || w.pid == 0 {
 		return false
 	}

@@ -44,7 +44,7 @@ func faults() sigset {
 	return setOf(unix.SIGSEGV, unix.SIGBUS, unix.SIGFPE, unix.SIGILL, unix.SIGTRAP)
 }
 
-// funnel has every signal taken by one thread, so that notes are in the order of
+// routeToOneThread has every signal taken by one thread, so that notes are in the order of
 // delivery, and no thread waits in the handler for a full pipe while it holds what
 // the reader needs to run. The runtime cannot be told: it unblocks what would kill
 // a Go program in every thread (blockableSig in runtime/signal_unix.go). So each
@@ -52,7 +52,7 @@ func faults() sigset {
 // blocks there, faults of our own included, which then just kill. A thread that is
 // made later gives back the first one it gets; so that there is none, the runtime
 // gets a few to keep, and one processor.
-func funnel() error {
+func routeToOneThread() error {
 	runtime.GOMAXPROCS(1)
 	spareThreads(3)
 	ownPid = int32(os.Getpid())
@@ -70,14 +70,14 @@ func funnel() error {
 	}
 	for _, tid := range tids {
 		if tid != int(taker) && tid != unix.Gettid() {
-			_ = unix.Tgkill(int(ownPid), tid, funnelled)
+			_ = unix.Tgkill(int(ownPid), tid, routed)
 		}
 	}
 	return nil
 }
 
-// funnelled is what each other thread is interrupted by.
-const funnelled = unix.SIGPROF
+// routed is what each other thread is interrupted by.
+const routed = unix.SIGPROF
 
 // spareThreads makes n threads, which the runtime keeps when they are free.
 func spareThreads(n int) {

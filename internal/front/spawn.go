@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/pidfd-shim/pidfd-shim/internal/front/internal/born"
+	"github.com/pidfd-shim/pidfd-shim/internal/front/internal/execstate"
 )
 
 // Fork starts COMMAND from the calling goroutine's thread, adding to attr (nil is
@@ -132,11 +132,11 @@ func searchPath(env []string) string {
 func (s *spawner) exec(path string, argv []string, attr *syscall.SysProcAttr) (int, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	if late := s.ignored & stubborn(); (late != 0 || s.limits != "") && born.CanExec {
+	if late := s.ignored & stubborn(); (late != 0 || s.limits != "") && execstate.CanExec {
 		if err := unix.Access(path, unix.X_OK); err != nil {
 			return 0, err
 		}
-		argv = append([]string{program, born.ExecCommand, strconv.FormatUint(uint64(late), 16), s.limits + "-", path}, argv...)
+		argv = append([]string{program, execstate.ExecCommand, strconv.FormatUint(uint64(late), 16), s.limits + "-", path}, argv...)
 		path = selfExe
 	}
 	if err := s.ignore(); err != nil {
@@ -205,7 +205,7 @@ func environment() []string {
 	if len(raw) == 0 {
 		return nil
 	}
-	return born.Environment(strings.Split(strings.TrimSuffix(string(raw), "\x00"), "\x00"))
+	return execstate.Environment(strings.Split(strings.TrimSuffix(string(raw), "\x00"), "\x00"))
 }
 
 func isAny(err error, list ...unix.Errno) bool {

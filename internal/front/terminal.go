@@ -22,17 +22,17 @@ const (
 	elsewhere
 )
 
-func (f *front) place() place {
-	group, err := unix.Getpgid(f.command.pid)
+func (c *command) place() place {
+	group, err := unix.Getpgid(c.pid)
 	switch {
 	case err != nil:
 		return elsewhere
 	case group == unix.Getpgrp():
 		return inGroup
-	case group != f.command.pid || unix.Getpgrp() != os.Getpid():
+	case group != c.pid || unix.Getpgrp() != os.Getpid():
 		return elsewhere
 	}
-	theirs, err := unix.Getsid(f.command.pid)
+	theirs, err := unix.Getsid(c.pid)
 	ours, ownErr := unix.Getsid(0)
 	if err == nil && ownErr == nil && theirs != ours && ours != os.Getpid() { // else see session.go
 		return ownSession
@@ -42,7 +42,7 @@ func (f *front) place() place {
 
 // passGroup does what is left to do about a signal that the whole of our group got.
 func (f *front) passGroup(n *note) {
-	switch f.place() {
+	switch f.command.place() {
 	case ownGroup:
 		f.lendTerminal()
 		f.pass(n, true)
@@ -54,7 +54,7 @@ func (f *front) passGroup(n *note) {
 // lendTerminal makes COMMAND's own group the foreground one where the shell made ours
 // that, for COMMAND, and tells whether it did.
 func (f *front) lendTerminal() bool {
-	if f.place() != ownGroup {
+	if f.command.place() != ownGroup {
 		return false
 	}
 	tty, foreground := ownTerminal()
@@ -104,12 +104,13 @@ const (
 	lastLook  = 250 * time.Millisecond
 )
 
-func (f *front) startLookout() {
+func newLookout() (l lookout) {
 	tty, _ := ownTerminal()
 	defer unix.Close(tty)
 	if tty >= 0 && unix.Getpgrp() == os.Getpid() {
-		f.lookout.interval = firstLook
+		l.interval = firstLook
 	}
+	return l
 }
 
 // timeout is poll's.
@@ -124,7 +125,7 @@ func (l *lookout) timeout() int {
 // one that has not done so by the second look is lent it.
 func (f *front) look() {
 	l := &f.lookout
-	switch f.place() {
+	switch f.command.place() {
 	case inGroup:
 		l.interval = min(2*l.interval, lastLook)
 	case ownGroup:

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// witness is a process in the front's group that nobody signals by its number:
+// groupSentinel is a process in the front's group that nobody signals by its number:
 // what it got, the whole group got, COMMAND included. The record of a signal
 // cannot tell (a kill of one process and a kill of its group look alike), and
 // COMMAND must have each signal once.
@@ -17,18 +17,18 @@ import (
 // It can be asked without a race: the kernel signals a group newest member first
 // (attach_pid adds at the head, __kill_pgrp_info walks from it; kernel/pid.c,
 // kernel/signal.c), so that by the time the front has a group's signal, the
-// younger witness has it too. kill(-1, ...) goes the other way, and may be taken
+// younger sentinel has it too. kill(-1, ...) goes the other way, and may be taken
 // for a signal to the front alone.
 //
 // It shares the front's memory (no exec, some 40 us) and dies with it.
-type witness struct {
+type groupSentinel struct {
 	pid   int // 0 after it was lost
 	sock  int // it ends with stop, not with this
 	taken sigset
 }
 
-// witnessed is shared with the assembly by offset: see cloneWitness.
-var witnessed struct {
+// shared is shared with the assembly by offset: see cloneSentinel.
+var shared struct {
 	_      structs.HostLayout
 	parent int64    // 0: the front's pid
 	sock   int64    // 8
@@ -37,28 +37,28 @@ var witnessed struct {
 	zero   [2]int64 // 32: struct timespec
 }
 
-func cloneWitness() (pid int)
+func cloneSentinel() (pid int)
 
-// newWitness starts the witness. Precondition: the calling thread has all signals
+// newGroupSentinel starts the sentinel. Precondition: the calling thread has all signals
 // blocked, and lives as long as the process (PR_SET_PDEATHSIG looks at threads).
-func newWitness() (*witness, error) {
+func newGroupSentinel() (*groupSentinel, error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, os.NewSyscallError("socketpair", err)
 	}
-	witnessed.parent, witnessed.sock = int64(os.Getpid()), int64(pair[1])
-	pid := cloneWitness()
+	shared.parent, shared.sock = int64(os.Getpid()), int64(pair[1])
+	pid := cloneSentinel()
 	if pid < 0 {
 		return nil, os.NewSyscallError("clone", unix.Errno(-pid))
 	}
-	return &witness{pid: pid, sock: pair[0]}, nil
+	return &groupSentinel{pid: pid, sock: pair[0]}, nil
 }
 
-// saw takes sig from the witness, and tells whether it was there. SIGCONT and the
+// saw takes sig from the sentinel, and tells whether it was there. SIGCONT and the
 // stop signals take each other away while they are pending (kernel/signal.c,
 // prepare_signal), so that one of them stands for its rivals too: a SIGCONT of the
 // group, passed on as if it were the front's, undid the ^Z that followed (seen).
-func (w *witness) saw(sig unix.Signal) bool {
+func (w *groupSentinel) saw(sig unix.Signal) bool {
 	rivals := rivalsOf(sig)
 	if w.take(sig) {
 		w.taken &^= rivals // notes of theirs would have come before this one
@@ -85,7 +85,7 @@ func rivalsOf(sig unix.Signal) sigset {
 }
 
 // take takes sig, from what saw has put aside or from the process.
-func (w *witness) take(sig unix.Signal) bool {
+func (w *groupSentinel) take(sig unix.Signal) bool {
 	if w == nil || w.pid == 0 {
 		return false
 	}
@@ -110,7 +110,7 @@ func (w *witness) take(sig unix.Signal) bool {
 	return binary.NativeEndian.Uint64(answer[:]) == uint64(sig)
 }
 
-func (w *witness) stop() {
+func (w *groupSentinel) stop() {
 	if w == nil || w.pid == 0 {
 		return
 	}

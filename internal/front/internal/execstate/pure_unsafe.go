@@ -1,6 +1,6 @@
 //go:build !cgo
 
-package born
+package execstate
 
 import _ "unsafe" // for go:linkname
 

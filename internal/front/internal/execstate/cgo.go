@@ -1,4 +1,4 @@
-package born
+package execstate
 
 /*
 #define _GNU_SOURCE

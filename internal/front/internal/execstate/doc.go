@@ -1,7 +1,7 @@
-// Package born is what a process had before the Go runtime started. It is apart
+// Package execstate is what a process had before the Go runtime started. It is apart
 // from package front because a package with cgo can have no assembly; the pure build's own is in
 // pure_amd64.s.
-package born
+package execstate
 
 import "strings"
 
