@@ -68,7 +68,7 @@ type attempt struct {
 	query  policy.Query
 	fixed  bool // the policy allows it, whatever else may be found out
 
-	holds       bool      // somebody, who is let go after the answer: see LetGo
+	mustLetGo   bool      // somebody, who is let go after the answer: see LetGo
 	hold        shim.Hold // on the target, for the call that the caller is to make
 	member      bool      // one of a group's: the call goes on after it
 	ancestry    ancestry
@@ -206,7 +206,7 @@ func (a *attempt) spend(steps *int, quick int) error {
 	return nil
 }
 
-// mayDefer tells whether the call can still be carried out from the deferred queue: none of
+// mayDefer reports whether the call can still be carried out from the deferred queue: none of
 // it has gone out.
 func (a *attempt) mayDefer() bool { return !a.call.Slow && !a.member && !a.out }
 

@@ -109,7 +109,7 @@ func (cc *callerCache) sweep() {
 	}
 }
 
-// ended tells of a thread of which nothing is left, or only a zombie.
+// ended reports whether nothing is left of the thread, or only a zombie.
 func (c *caller) ended() bool {
 	if c.pidfd >= 0 && !c.private {
 		return proc.PidfdEnded(c.pidfd)
@@ -283,7 +283,7 @@ func (cc *callerCache) openLabel(c *caller) (err error) {
 	return nil
 }
 
-// isLabelled tells whether the caller has another label than the supervisor, now. One that
+// isLabelled reports whether the caller has another label than the supervisor, now. One that
 // cannot be read is another.
 func (cc *callerCache) isLabelled(c *caller) bool {
 	if c.label < 0 {

@@ -38,11 +38,11 @@ type Rules struct {
 	Original   bool   // as first posted: SI_USER info to another process becomes a kill
 }
 
-// Hopper holds a waiting caller until it has run another call, or is let go. Hold also pins
+// Injector holds a waiting caller until it has run another call, or is let go. Hold also pins
 // a target, if that is not 0, for as long; held or not: the caller is traced already, or
 // may not be. LetGo is for when a call has its answer: behind asks whether this thread may
 // stay behind to wait for a caller.
-type Hopper interface {
+type Injector interface {
 	shim.Runner
 	Hold(c *shim.Call, target int32) (held, pinned bool)
 	Drop()
@@ -94,9 +94,9 @@ type Config struct {
 	// Keeper keeps numbers under a backend that traces everybody; nil without.
 	Keeper Keeper
 
-	// Hopper, if not nil, makes the holder of callers under a backend that cannot rewrite
+	// Injector, if not nil, makes the holder of callers under a backend that cannot rewrite
 	// calls by itself; one for each worker.
-	Hopper func() Hopper
+	Injector func() Injector
 
 	// Family, if not nil, has the process descriptors of a kernel that has none.
 	Family *family.Table
@@ -132,7 +132,7 @@ type Config struct {
 	Unsafe bool
 
 	// Root is the process whose descendants are the supervisor's tree: the supervisor, which
-	// is not Self under ptrace. Ours tells of processes that are in nobody's tree: the
+	// is not Self under ptrace. Ours reports whether a process is in nobody's tree: the
 	// supervisor, the front, tracers, helpers.
 	Root int32
 	Ours func(pid int32) bool

@@ -237,7 +237,7 @@ func (d *Descriptors) asksFdinfo(c *shim.Call, addr uint64) (fd int32, ok bool) 
 	return int32(number), err == nil && d.isOwn(c, string(who))
 }
 
-// isOwn tells whether a name below /proc means the calling process.
+// isOwn reports whether a name below /proc means the calling process.
 func (d *Descriptors) isOwn(c *shim.Call, who string) bool {
 	if who == "self" || who == "thread-self" {
 		return true

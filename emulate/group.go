@@ -131,7 +131,7 @@ func (g *groups) members(a *attempt) (list []int32, err error) {
 	return list, errors.Join(err, listed)
 }
 
-// isMeant tells whether a process is in the group; of everybody, whether the caller sees it
+// isMeant reports whether a process is in the group; of everybody, whether the caller sees it
 // and it is neither the init of the caller's namespace nor the caller, nor ours.
 func (g *groups) isMeant(a *attempt, pid int32) bool {
 	if !a.target.everybody {

@@ -109,7 +109,7 @@ func (p *Pinner) send(g *guard, a *attempt, t *target, n *number) (errno unix.Er
 		return g.unpinned(t, n)
 	}
 	defer pin.Release()
-	a.holds = true
+	a.mustLetGo = true
 	return g.recheckThenSend(t, n), shim.GuardSeize
 }
 
@@ -195,7 +195,7 @@ func aim(fd int, n *number) unix.Errno {
 	return errnoOf(err)
 }
 
-// mayOwn tells of what an owner pin can send, and to whom. A refusal would not be told:
+// mayOwn reports whether an owner pin can send this, and to whom. A refusal would not be told:
 // so it is only for those to whom it is sure to come. What is read by number here is the
 // target's if the handle has the number afterwards.
 func (g *guard) mayOwn(t *target, n *number) bool {

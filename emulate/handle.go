@@ -32,7 +32,7 @@ type SendSignal struct {
 	resolver resolver
 	guard    guard
 	sender   sender
-	injector injector
+	byCaller byCaller
 
 	current attempt
 	busy    atomic.Bool // at a call: see Known
@@ -42,8 +42,8 @@ type SendSignal struct {
 func New(config Config) *SendSignal {
 	h := newHandler(config)
 	h.memory.reader = config.Reader()
-	if config.Hopper != nil {
-		h.injector.hopper = config.Hopper()
+	if config.Injector != nil {
+		h.byCaller.injector = config.Injector()
 	}
 	h.Known.add(h)
 	return h
@@ -67,7 +67,7 @@ func newHandler(config Config) *SendSignal {
 		tasks: h.tasks, plan: &h.plan, rights: &h.rights, judge: &h.judge, groups: groups, guard: &h.guard,
 		ledger: config.Ledger, log: config.Log,
 	}
-	h.injector = injector{
+	h.byCaller = byCaller{
 		tasks: h.tasks, plan: &h.plan, rights: &h.rights, callers: &h.callers, keeper: config.Keeper, ledger: config.Ledger,
 		backend: config.Backend,
 	}
@@ -93,7 +93,7 @@ func (h *SendSignal) Handle(c *shim.Call) shim.Verdict {
 	*a = attempt{call: c, backend: h.Backend, req: requestOf(c), policy: h.Policy.Current()}
 	c.Record.PidFD, c.Record.Sig, c.Record.Info, c.Record.Flags = a.req.pidfd, a.req.sig, a.req.info, a.req.flags
 	v := h.handle(a)
-	if a.holds {
+	if a.mustLetGo {
 		v.Release = h
 	}
 	return v
@@ -147,7 +147,7 @@ func (h *SendSignal) carryOut(a *attempt) shim.Verdict {
 	}
 	c.BeforeSend()
 	if h.Backend.Blocked(c) != nil {
-		h.Ledger.hopped(c.Tid, false)
+		h.Ledger.injected(c.Tid, false)
 		return shim.Gone()
 	}
 	v := h.act(a)
@@ -167,12 +167,12 @@ func (h *SendSignal) route(a *attempt) Route {
 		if missing == 0 {
 			return r
 		}
-		a.known.learn(missing, h.holds(a, missing))
+		a.known.learn(missing, h.find(a, missing))
 	}
 }
 
-// holds looks whether one of the costly conditions holds. Precondition: the caller is known.
-func (h *SendSignal) holds(a *attempt, c condition) bool {
+// find looks whether one of the costly conditions holds. Precondition: the caller is known.
+func (h *SendSignal) find(a *attempt, c condition) bool {
 	switch c {
 	case confined:
 		return h.Watch.mayBeConfined(a.caller)
@@ -212,8 +212,8 @@ func (h *SendSignal) act(a *attempt) shim.Verdict {
 	h.plan.checked(a)
 	r := h.route(a)
 	if r == RouteCaller {
-		if !h.Ledger.escapes(a.call.Tid) {
-			if v, ok := h.injector.send(a); ok {
+		if !h.Ledger.injectionKeepsFailing(a.call.Tid) {
+			if v, ok := h.byCaller.send(a); ok {
 				return v
 			}
 		}
@@ -240,15 +240,15 @@ func (h *SendSignal) end(a *attempt) {
 	a.target.close(a.call.Worker())
 }
 
-// LetGo implements shim.Release, for when a call has its answer: the next pin is made ready, and a caller who was
-// held for nothing let go. It may take its time to stop: then another worker goes on, with
-// its own handler.
+// LetGo implements shim.Release, for when a call has its answer: the next pin is made ready,
+// and a caller who was held for nothing let go. It may take its time to stop: then another
+// worker goes on, with its own handler.
 func (h *SendSignal) LetGo(w *shim.Worker) {
 	if h.guard.pinner != nil {
 		h.guard.pinner.Pins.Stock()
 	}
-	if h.injector.hopper != nil {
-		h.injector.hopper.LetGo(w.StayBehind)
+	if h.byCaller.injector != nil {
+		h.byCaller.injector.LetGo(w.StayBehind)
 	}
 }
 
@@ -279,7 +279,7 @@ func (h *SendSignal) pass(a *attempt) shim.Verdict {
 		c.Record.Path, c.Record.Sent, c.Record.Guard = shim.PathCaller, shim.SentPidfdSendSignal, shim.GuardPidfd
 	}
 	if h.Results {
-		if v, held := h.injector.sendItself(a); held {
+		if v, held := h.byCaller.sendItself(a); held {
 			return v
 		}
 	}

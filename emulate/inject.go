@@ -7,16 +7,16 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
-// injector has callers make another call that means the same as theirs.
-type injector struct {
-	tasks   *tasks
-	plan    *plan
-	rights  *rights
-	callers *callerCache
-	hopper  Hopper // nil where the backend rewrites calls
-	keeper  Keeper
-	ledger  *Ledger
-	backend shim.Backend
+// byCaller has callers make another call that means the same as theirs.
+type byCaller struct {
+	tasks    *tasks
+	plan     *plan
+	rights   *rights
+	callers  *callerCache
+	injector Injector // nil where the backend rewrites calls
+	keeper   Keeper
+	ledger   *Ledger
+	backend  shim.Backend
 }
 
 // send lets the caller send: it runs kill, tgkill or a sigqueueinfo in the call's
@@ -26,66 +26,64 @@ type injector struct {
 //
 // False: this one cannot be said with a number, or the caller cannot be held, and it is
 // sent from outside.
-func (in *injector) send(a *attempt) (shim.Verdict, bool) {
+func (b *byCaller) send(a *attempt) (shim.Verdict, bool) {
 	if a.req.byNumber() {
-		what, args := in.sameByNumber(a)
-		return in.runByCaller(a, what, args)
+		what, args := b.sameByNumber(a)
+		return b.runByCaller(a, what, args)
 	}
-	what, args, ok := in.inNumbers(a)
+	what, args, ok := b.inNumbers(a)
 	if !ok {
 		return shim.Verdict{}, false
 	}
-	return in.runByCaller(a, what, args)
+	return b.runByCaller(a, what, args)
 }
 
 // runByCaller holds caller and target and has the caller make the call.
-func (in *injector) runByCaller(a *attempt, what arch.Syscall, args [6]uint64) (shim.Verdict, bool) {
+func (b *byCaller) runByCaller(a *attempt, what arch.Syscall, args [6]uint64) (shim.Verdict, bool) {
 	pinned := false
 	switch {
-	case in.hopper == nil && in.keeper == nil:
+	case b.injector == nil && b.keeper == nil:
 		return shim.Verdict{}, false
-	case a.known.is(forged) && a.target.isInitOf(in.tasks, a.caller): // the kernel drops it, once it may be sent
-		return shim.Fail(in.rights.check(a)), true
-	case in.hopper != nil:
+	case a.known.is(forged) && a.target.isInitOf(b.tasks, a.caller): // the kernel drops it, once it may be sent
+		return shim.Fail(b.rights.check(a)), true
+	case b.injector != nil:
 		held := false
-		if held, pinned = in.hopper.Hold(a.call, in.toPin(a)); !held {
+		if held, pinned = b.injector.Hold(a.call, b.toPin(a)); !held {
 			return shim.Verdict{}, false
 		}
-		a.holds = true
+		a.mustLetGo = true
 	}
-	if !in.holdForCaller(a, &a.target, pinned) {
-		in.drop(a)
+	if !b.holdForCaller(a, &a.target, pinned) {
+		b.drop(a)
 		return shim.Fail(unix.ESRCH), true
 	}
-	if a.call.Record.Guard == shim.GuardNarrowed && in.needsPin(a) {
-		in.drop(a)
+	if a.call.Record.Guard == shim.GuardNarrowed && b.needsPin(a) {
+		b.drop(a)
 		a.call.Record.Guard = shim.GuardNone
 		return shim.Verdict{}, false // something better can be had from outside
 	}
-	if in.hopper != nil {
-		if in.backend.Blocked(a.call) != nil { // a signal came first, or may have
-			in.drop(a)
-			in.ledger.hopped(a.call.Tid, false)
-			return shim.Gone(), true
-		}
+	if b.injector != nil && b.backend.Blocked(a.call) != nil { // a signal came first, or may have
+		b.drop(a)
+		b.ledger.injected(a.call.Tid, false)
+		return shim.Gone(), true
 	}
 	r := &a.call.Record
 	r.Path, r.Sent = shim.PathCaller, sentAs(what)
-	return in.run(shim.Rewrite{Nr: shim.NumberOf(what, a.call.ABI), Args: args, Hold: a.hold}), true
+	return b.run(shim.Rewrite{Nr: shim.NumberOf(what, a.call.ABI), Args: args, Hold: a.hold}), true
 }
 
-// run has the caller make a call, held by the hopper where the backend cannot do without.
-func (in *injector) run(call shim.Rewrite) shim.Verdict {
+// run has the caller make a call, held by the injector where the backend cannot do without.
+func (b *byCaller) run(call shim.Rewrite) shim.Verdict {
 	v := shim.Run(call)
-	if in.hopper != nil {
-		v.Runner, v.Settler = in.hopper, in
+	if b.injector != nil {
+		v.Runner, v.Settler = b.injector, b
 	}
 	return v
 }
 
 // inNumbers says a call with numbers, as the caller's pid namespace counts. False: it
 // cannot be said so.
-func (in *injector) inNumbers(a *attempt) (what arch.Syscall, args [6]uint64, ok bool) {
+func (b *byCaller) inNumbers(a *attempt) (what arch.Syscall, args [6]uint64, ok bool) {
 	t := &a.target
 	pid := t.pid
 	if t.tgid == a.caller.tgid && t.pid != a.call.Tid && a.scope() == scopeProcess {
@@ -98,7 +96,7 @@ func (in *injector) inNumbers(a *attempt) (what arch.Syscall, args [6]uint64, ok
 		return 0, args, false
 	}
 	what, args = arch.Kill, [6]uint64{uint64(uint32(number)), uint64(uint32(a.req.sig))}
-	withInfo := a.hasInfo && !in.plan.isPlainKill(a)
+	withInfo := a.hasInfo && !b.plan.isPlainKill(a)
 	switch {
 	case group:
 		args[0] = uint64(uint32(-number))
@@ -121,7 +119,7 @@ func (in *injector) inNumbers(a *attempt) (what arch.Syscall, args [6]uint64, ok
 // sameByNumber is the caller's own call, but for another thread of its own process, which
 // nothing pins: its number would be another process's as soon as it has ended. The
 // process's own number is the caller's as long as it calls, so that is the one to name.
-func (in *injector) sameByNumber(a *attempt) (arch.Syscall, [6]uint64) {
+func (b *byCaller) sameByNumber(a *attempt) (arch.Syscall, [6]uint64) {
 	what, args := a.req.what, a.call.Args
 	t := &a.target
 	if t.tgid != a.caller.tgid || t.pid == t.tgid || t.pid == a.call.Tid {
@@ -139,42 +137,42 @@ func (in *injector) sameByNumber(a *attempt) (arch.Syscall, [6]uint64) {
 
 // drop lets go of caller and target: nothing is run. They go when the caller has its
 // answer, or is known to have left.
-func (in *injector) drop(a *attempt) {
-	if in.hopper != nil {
-		in.hopper.Drop()
+func (b *byCaller) drop(a *attempt) {
+	if b.injector != nil {
+		b.injector.Drop()
 	}
 	if a.hold != 0 {
-		in.keeper.Release(a.hold)
+		b.keeper.Release(a.hold)
 		a.hold = 0
 	}
 }
 
 // Settled implements shim.Settler: it learns whether a caller that was held ran its call.
-func (in *injector) Settled(c *shim.Call, _ shim.Verdict, answered error) {
-	in.ledger.hopped(c.Tid, answered == nil)
+func (b *byCaller) Settled(c *shim.Call, _ shim.Verdict, answered error) {
+	b.ledger.injected(c.Tid, answered == nil)
 }
 
-// toPin is the target that the hopper is to pin: below 0 if without that the caller is not to send.
-func (in *injector) toPin(a *attempt) int32 {
-	if in.staysItself(a, &a.target) {
+// toPin is the target that the injector is to pin: below 0 if without that the caller is not to send.
+func (b *byCaller) toPin(a *attempt) int32 {
+	if b.staysItself(a, &a.target) {
 		return 0
 	}
-	if in.needsPin(a) {
+	if b.needsPin(a) {
 		return -a.target.pid
 	}
 	return a.target.pid
 }
 
-// needsPin tells of a call for which something better can be had from outside than a number
+// needsPin reports whether something better can be had from outside than a number
 // that nothing keeps.
-func (in *injector) needsPin(a *attempt) bool {
+func (b *byCaller) needsPin(a *attempt) bool {
 	return a.known.is(passable) || a.policy != nil || isUnseen(a.req.sig) && !a.group()
 }
 
-// staysItself tells of a target whose number is its own while the caller calls: the caller's
+// staysItself reports whether a target's number is its own while the caller calls: the caller's
 // process, which is held in the call itself, and the init of its pid namespace, with which it
 // would end. A seized init, besides, would lose its protection from what comes from inside.
-func (in *injector) staysItself(a *attempt, t *target) bool {
+func (b *byCaller) staysItself(a *attempt, t *target) bool {
 	if t.tgid == a.caller.tgid {
 		return true
 	}
@@ -183,24 +181,24 @@ func (in *injector) staysItself(a *attempt, t *target) bool {
 }
 
 // holdForCaller keeps the target's number its own until the call has returned, unless the
-// hopper has pinned it, and then sees that the number is the target's still. False: the target was reaped.
-func (in *injector) holdForCaller(a *attempt, t *target, pinned bool) bool {
+// injector has pinned it, and then sees that the number is the target's still. False: the target was reaped.
+func (b *byCaller) holdForCaller(a *attempt, t *target, pinned bool) bool {
 	r := &a.call.Record
 	switch {
-	case in.staysItself(a, t):
+	case b.staysItself(a, t):
 		r.Guard = shim.GuardTracee
 	case pinned:
 		r.Guard = shim.GuardSeize
 	default:
 		r.Guard = shim.GuardNarrowed
-		if in.keeper == nil {
+		if b.keeper == nil {
 			break
 		}
-		if hold, guard, errno := in.keeper.Keep(t.pid); errno == 0 {
+		if hold, guard, errno := b.keeper.Keep(t.pid); errno == 0 {
 			a.hold, r.Guard = hold, guard
 		}
 	}
-	owned := t.owned(in.tasks)
+	owned := t.owned(b.tasks)
 	r.Averted = !owned
 	return owned
 }
@@ -219,24 +217,24 @@ func sentAs(what arch.Syscall) shim.Sent {
 
 // sendItself has a caller make its own call while it is held, for somebody who wants to see
 // what the call returns. Not the SIGSTOP of an init, which would lose its protection.
-func (in *injector) sendItself(a *attempt) (v shim.Verdict, held bool) {
-	if in.hopper == nil {
+func (b *byCaller) sendItself(a *attempt) (v shim.Verdict, held bool) {
+	if b.injector == nil {
 		return v, false
 	}
 	c := a.call
 	if unix.Signal(c.Record.Sig) == unix.SIGSTOP {
-		if caller, err := in.callers.get(c.Tid); err != nil || caller.nested {
+		if caller, err := b.callers.get(c.Tid); err != nil || caller.nested {
 			return v, false
 		}
 	}
-	if held, _ = in.hopper.Hold(c, 0); !held {
+	if held, _ = b.injector.Hold(c, 0); !held {
 		return v, false
 	}
-	a.holds = true
-	if in.backend.Blocked(c) != nil {
-		in.hopper.Drop()
-		in.ledger.hopped(c.Tid, false)
+	a.mustLetGo = true
+	if b.backend.Blocked(c) != nil {
+		b.injector.Drop()
+		b.ledger.injected(c.Tid, false)
 		return shim.Gone(), true
 	}
-	return in.run(shim.Rewrite{Nr: uint64(c.Frame.Nr), Args: c.Frame.Raw}), true
+	return b.run(shim.Rewrite{Nr: uint64(c.Frame.Nr), Args: c.Frame.Raw}), true
 }

@@ -34,7 +34,7 @@ type Ledger struct {
 	mu      sync.Mutex // guards below
 	told    sync.Cond  // an answer was settled
 	entries map[int32]*entry
-	missed  map[int32]int // times in a row that a caller could not be held, by tid
+	failed  map[int32]int // times in a row that a caller could not be held, by tid
 }
 
 type entry struct {
@@ -180,38 +180,38 @@ func (l *Ledger) makeRoom() {
 	}
 }
 
-// patience is how often in a row a caller may escape its hop before it is sent for from
-// outside: under a storm of signals it would never get to send.
-const patience = 3
+// maxFailedInjections is how often in a row a caller may escape its injection before it is sent
+// for from outside: under a storm of signals it would never get to send.
+const maxFailedInjections = 3
 
-// hopped notes whether a caller ran the call that it was given.
-func (l *Ledger) hopped(tid int32, ran bool) {
+// injected notes whether a caller ran the call that it was given.
+func (l *Ledger) injected(tid int32, ran bool) {
 	if l == nil {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if ran {
-		delete(l.missed, tid)
+		delete(l.failed, tid)
 		return
 	}
-	if l.missed == nil || len(l.missed) >= maxEntries {
-		l.missed = map[int32]int{}
+	if l.failed == nil || len(l.failed) >= maxEntries {
+		l.failed = map[int32]int{}
 	}
-	l.missed[tid]++
+	l.failed[tid]++
 }
 
-// escapes tells of a caller that has escaped its hop too often: this one of its calls is sent
-// for, and the next one may be its own again.
-func (l *Ledger) escapes(tid int32) bool {
+// injectionKeepsFailing reports whether a caller has escaped its injection too often: this one of
+// its calls is sent for, and the next one may be its own again.
+func (l *Ledger) injectionKeepsFailing(tid int32) bool {
 	if l == nil {
 		return false
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.missed[tid] < patience {
+	if l.failed[tid] < maxFailedInjections {
 		return false
 	}
-	delete(l.missed, tid)
+	delete(l.failed, tid)
 	return true
 }

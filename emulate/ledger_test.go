@@ -140,13 +140,13 @@ func TestLedgerRunOfEqualCalls(t *testing.T) {
 func TestEscapesAreForgotten(t *testing.T) {
 	l := &Ledger{}
 	for round := range 3 {
-		for range patience {
-			if l.escapes(1) {
+		for range maxFailedInjections {
+			if l.injectionKeepsFailing(1) {
 				t.Fatalf("round %d: sent for too early", round)
 			}
-			l.hopped(1, false)
+			l.injected(1, false)
 		}
-		if !l.escapes(1) || l.escapes(1) {
+		if !l.injectionKeepsFailing(1) || l.injectionKeepsFailing(1) {
 			t.Fatalf("round %d: want it to be sent for once", round)
 		}
 	}

@@ -88,7 +88,7 @@ func (m *siginfoMemory) readMemory(a *attempt, into []byte, native bool) (int, e
 	return callerMemory{m.proc}.ReadSiginfo(c.Tid, addr, into, native)
 }
 
-// present tells whether every page of the siginfo is in memory (proc(5), pagemap, bit 63).
+// present reports whether every page of the siginfo is in memory (proc(5), pagemap, bit 63).
 // The file is opened each time: it stays with the memory that the caller had then, and
 // would still show that after execve.
 func (m *siginfoMemory) present(a *attempt, length int) bool {
@@ -206,7 +206,7 @@ func ignoreUnreadable(err error) error {
 	return err
 }
 
-// readsExecutable tells whether the kernel can read a page that may only be executed: not
+// readsExecutable reports whether the kernel can read a page that may only be executed: not
 // where it gives such pages a protection key of their own (pkeys(7)).
 func readsExecutable() bool {
 	at, err := unix.Mmap(-1, 0, page, unix.PROT_EXEC, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)

@@ -104,7 +104,7 @@ func (ts *tasks) groupOf(pid int32) (int32, bool) {
 	return stat.Pgrp, err == nil
 }
 
-// visibleFrom tells whether process pid of ours lives in the given pid namespace or
+// visibleFrom reports whether process pid of ours lives in the given pid namespace or
 // below it.
 func (ts *tasks) visibleFrom(pidns int, pid int32) (bool, error) {
 	if ts.features.NSTranslate {

@@ -140,7 +140,7 @@ func (c *caller) sameSession(pid int32) (bool, error) {
 	return from.Session == to.Session, nil
 }
 
-// mayKill tells whether the caller has CAP_KILL in the target's user namespace
+// mayKill reports whether the caller has CAP_KILL in the target's user namespace
 // (kernel/capability.c, cap_capable): the capability counts in the caller's own
 // namespace and all below it, and the owner of a namespace who lives in its parent
 // has every capability in it and below.

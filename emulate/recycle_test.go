@@ -156,7 +156,7 @@ func letTraceeGo(t *testing.T, pid int32) {
 	}
 }
 
-// touched tells whether a process that was just born with every signal blocked got one.
+// touched reports whether a process that was just born with every signal blocked got one.
 func touched(t *testing.T, pid int32) bool {
 	t.Helper()
 	for {

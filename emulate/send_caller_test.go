@@ -10,7 +10,7 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
-// holder is a Hopper that notes what it is asked, and pins.
+// holder is a Injector that notes what it is asked, and pins.
 type holder struct {
 	pinner        *Pinner
 	pin           *tracee.Pin
@@ -54,9 +54,9 @@ func TestStaleHandleIsNotRun(t *testing.T) {
 		held := holder{pinner: h.guard.pinner}
 		kept := keeper{}
 		if hops {
-			h.injector.hopper = &held
+			h.byCaller.injector = &held
 		} else {
-			h.injector.keeper = &kept
+			h.byCaller.keeper = &kept
 		}
 		parent := newParent(t)
 		dead, owner := parent.child(), parent.child()
@@ -69,7 +69,7 @@ func TestStaleHandleIsNotRun(t *testing.T) {
 			t.Fatal("the target cannot be reaped")
 		}
 		a := byCallerAttempt(fd, owner)
-		v, ok := h.injector.send(a)
+		v, ok := h.byCaller.send(a)
 		if !ok || v != shim.Fail(unix.ESRCH) {
 			t.Errorf("hops %t: verdict %v, %t: want ESRCH", hops, v, ok)
 		}
@@ -90,9 +90,9 @@ func TestStaleHandleIsNotRun(t *testing.T) {
 func TestVanishedCallLetsGo(t *testing.T) {
 	h := testHandler(t, ModeCaller)
 	h.guard.pinner = newPinner()
-	h.injector.backend = interrupted{}
+	h.byCaller.backend = interrupted{}
 	held := holder{pinner: h.guard.pinner}
-	h.injector.hopper = &held
+	h.byCaller.injector = &held
 	parent := newParent(t)
 	pid := parent.child()
 	fd, err := unix.PidfdOpen(int(pid), 0)
@@ -101,7 +101,7 @@ func TestVanishedCallLetsGo(t *testing.T) {
 	}
 	defer unix.Close(fd)
 	a := byCallerAttempt(fd, pid)
-	if v, ok := h.injector.send(a); !ok || v.Kind != shim.KindGone || held.dropped != 1 || v.Runner != nil {
+	if v, ok := h.byCaller.send(a); !ok || v.Kind != shim.KindGone || held.dropped != 1 || v.Runner != nil {
 		t.Errorf("verdict %v, %t, let go %d times", v, ok, held.dropped)
 	}
 	expectLetGo(t, h, a, pid, parent)
@@ -110,7 +110,7 @@ func TestVanishedCallLetsGo(t *testing.T) {
 // expectLetGo ends the call and sees that its target, which was pinned, is its parent's.
 func expectLetGo(t *testing.T, h *SendSignal, a *attempt, pid int32, parent *parent) {
 	t.Helper()
-	if !a.holds {
+	if !a.mustLetGo {
 		t.Fatal("nobody lets go of the target")
 	}
 	_ = unix.Kill(int(pid), unix.SIGKILL)

@@ -35,7 +35,7 @@ func (c *caller) isHarmless(fd int32) bool {
 	return err == nil && kind == "proc"
 }
 
-// sharesTable tells whether the thread uses its process's descriptor table. Threads
+// sharesTable reports whether the thread uses its process's descriptor table. Threads
 // may have one of their own (unshare(CLONE_FILES)), at any time.
 func (c *caller) sharesTable() bool {
 	if c.tid == c.tgid {

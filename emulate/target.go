@@ -59,7 +59,7 @@ func (t *target) close(w *shim.Worker) {
 	_ = unix.Close(t.fd)
 }
 
-// isThread tells whether the descriptor itself names one thread (PIDFD_THREAD).
+// isThread reports whether the descriptor itself names one thread (PIDFD_THREAD).
 func (t *target) isThread() bool {
 	if t.self || t.dir != nil || t.thread {
 		return t.thread
@@ -69,7 +69,7 @@ func (t *target) isThread() bool {
 	return t.thread
 }
 
-// owns tells whether the handle's process still has the number: it was not reaped.
+// owns reports whether the handle's process still has the number: it was not reaped.
 func (t *target) owned(ts *tasks) bool {
 	switch {
 	case t.own: // as long as the caller waits
@@ -153,7 +153,7 @@ func (t *target) openTask(ts *tasks, thread bool) error {
 	return nil
 }
 
-// deadUnreaped tells of a target that is a zombie as a whole. It cannot be seized, and
+// deadUnreaped reports whether a target is a zombie as a whole. It cannot be seized, and
 // the kernel drops what is sent to it (kernel/signal.c, prepare_signal): nothing must
 // be sent, because its number may be another's by then.
 func (t *target) deadUnreaped(ts *tasks, pid int32) bool {
@@ -172,7 +172,7 @@ func (t *target) deadUnreaped(ts *tasks, pid int32) bool {
 	return alone && t.owned(ts) // so it was the target's state that was read by number
 }
 
-// ignores tells of a target that drops the signal (kernel/signal.c, prepare_signal). If it
+// ignores reports whether the target drops the signal (kernel/signal.c, prepare_signal). If it
 // wants the signal a moment later it finds one that came before or after: either is good.
 // One that it has blocked is kept, whatever it does with it; while it waits for that in
 // sigtimedwait(2) the kernel does not show it as blocked, and the signal comes as SI_QUEUE.
@@ -194,7 +194,7 @@ func (t *target) ignores(ts *tasks, sig int32) bool {
 // ignoredByDefault is SIG_KERNEL_IGNORE_MASK, <linux/signal.h>.
 const ignoredByDefault = 1<<(unix.SIGCONT-1) | 1<<(unix.SIGCHLD-1) | 1<<(unix.SIGWINCH-1) | 1<<(unix.SIGURG-1)
 
-// initOfOwn tells whether the target is the init of the caller's own pid namespace: it
+// initOfOwn reports whether the target is the init of the caller's own pid namespace: it
 // is spared what its namespace's members send, but not what an ancestor sends.
 func (t *target) isInitOf(ts *tasks, c *caller) bool {
 	if !c.nested || t.tgid == 0 {

@@ -94,7 +94,7 @@ func (w *Watch) Landlock(c *shim.Call) shim.Verdict {
 // Confine says that callers may be in a Landlock domain, which nobody would tell us of.
 func (w *Watch) Confine() { w.domains.everybody.Store(true) }
 
-// mayBeConfined tells whether a caller may be in a domain that the supervisor is not in.
+// mayBeConfined reports whether a caller may be in a domain that the supervisor is not in.
 func (w *Watch) mayBeConfined(c *caller) bool {
 	if w == nil {
 		return false
@@ -160,7 +160,7 @@ func statOf(fs *proc.FS, pid int32) (stat proc.Stat, err error) {
 	return stat, err
 }
 
-// mayBeIn tells whether a caller may be in one of the domains.
+// mayBeIn reports whether a caller may be in one of the domains.
 func mayBeIn(fs *proc.FS, list []domain, c *caller) bool {
 	var possible []domain
 	for i := range list {

@@ -76,7 +76,7 @@ func (a *Attached) Serve() error {
 func (a *Attached) config(c *emulate.Config) {
 	c.Sandbox = a.sandbox
 	if a.Features.Continue {
-		c.Hopper = func() emulate.Hopper {
+		c.Injector = func() emulate.Injector {
 			return &ptrace.Remote{Hoppers: a.hoppers, Listener: a.listener.File(), Log: a.Log}
 		}
 	}

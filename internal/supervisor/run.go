@@ -88,7 +88,7 @@ func (r *Run) config(c *emulate.Config) {
 	case r.options.siblings() && !r.Features.Continue:
 	case r.Plan.Mode == emulate.ModeCaller, r.policy != nil, r.results(),
 		r.Plan.Mode == emulate.ModeEmulate && r.watch != nil: // for callers who may be confined
-		c.Hopper = func() emulate.Hopper {
+		c.Injector = func() emulate.Injector {
 			return &ptrace.Hopper{Set: &tracee.Set{Held: r.held}, Pins: r.pins, Between: r.Between}
 		}
 	}

@@ -60,7 +60,7 @@ func (h *Hopper) at(s Step) {
 	}
 }
 
-// Hold implements emulate.Hopper.
+// Hold implements emulate.Injector.
 func (h *Hopper) Hold(c *shim.Call, target int32) (held, pinned bool) {
 	h.worker = c.Worker()
 	if h.worker.Crowded() {
@@ -121,13 +121,13 @@ func (h *Hopper) Finish() (shim.Result, error) {
 	return h.result, nil
 }
 
-// Drop implements emulate.Hopper: the caller goes by LetGo, nothing is run.
+// Drop implements emulate.Injector: the caller goes by LetGo, nothing is run.
 func (h *Hopper) Drop() {
 	h.unpin()
 	h.Set.Forgo(h.caller)
 }
 
-// LetGo implements emulate.Hopper.
+// LetGo implements emulate.Injector.
 func (h *Hopper) LetGo(behind func() bool) { h.Set.LetGo(behind) }
 
 // unpin lets go of the target, who does not feel it.

@@ -30,7 +30,7 @@ type Remote struct {
 	tracer int32
 }
 
-// Hold implements emulate.Hopper.
+// Hold implements emulate.Injector.
 func (r *Remote) Hold(c *shim.Call, target int32) (held, pinned bool) {
 	r.worker = c.Worker()
 	if r.worker.Crowded() {
@@ -88,14 +88,14 @@ func (r *Remote) Finish() (shim.Result, error) {
 	return a.result, nil
 }
 
-// Drop implements emulate.Hopper.
+// Drop implements emulate.Injector.
 func (r *Remote) Drop() {
 	r.talk.hangUp()
 	r.Hoppers.release(r.talk)
 	r.talk = nil
 }
 
-// LetGo implements emulate.Hopper: the other side does so by itself.
+// LetGo implements emulate.Injector: the other side does so by itself.
 func (r *Remote) LetGo(func() bool) {}
 
 // Hoppers are the conversations with one such process, which many Remotes share.
