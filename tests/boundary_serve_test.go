@@ -37,7 +37,7 @@ func (d death) serve(t *testing.T, s *survival) toll {
 		m.start(paused...)
 		agent = m.agent
 	}
-	words := append(d.words(), "agent="+agent.socket, "program="+profileProgram(t, text, agent.socket), `metadata=policy=guard\nnotifies=landlock_restrict_self`)
+	words := append(d.words(), contained(t, agent, text)...)
 	container := s.start(s.command(d.width, words...))
 	release := d.await(p)
 	tasks.allow(t, agent, 0)
@@ -70,6 +70,12 @@ func (d death) strikeAgent(s *survival, m *manager, agent *serving, release func
 		defer func() { _ = agent.cmd.Wait() }()
 	}
 	return d.strike(s, victim, release)
+}
+
+// contained are words by which an attack becomes a container of an agent that has servedPolicies.
+func contained(t *testing.T, agent *serving, text string) []string {
+	t.Helper()
+	return []string{"agent=" + agent.socket, "program=" + profileProgram(t, text, agent.socket), `metadata=policy=guard\nnotifies=landlock_restrict_self`}
 }
 
 // servedPolicies is a directory with the one policy.

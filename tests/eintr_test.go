@@ -1,7 +1,9 @@
 package tests
 
 import (
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -16,23 +18,49 @@ func TestKillIsNotInterrupted(t *testing.T) {
 			t.Run(mode+"/"+width+"/restart="+strconv.Itoa(restart), func(t *testing.T) {
 				file := policyFile(t, &guardedProcess{}, guardedPolicies["relation"])
 				argv := underPolicy(t, mode, width, file, "eintr", "rounds="+strconv.Itoa(rounds), "restart="+strconv.Itoa(restart))
-				got := attackNumbers(t, argv)
-				expect(t, argv, got, map[string]int{"wrong": 0, "late": 0})
-				notInterrupted(t, argv, got["interrupted"], rounds, restart == 1)
-				t.Logf("%d of %d rounds interrupted", got["interrupted"], rounds)
+				notInterrupted(t, argv, rounds, restart == 1, map[string]int{"wrong": 0, "late": 0})
 			})
 		}
 	}
 }
 
-// notInterrupted bounds what is seen of a caller whose signal comes before its call has been received.
-// It was 95 in a hundred where one worker did everything, and 1 to 4 with a worker that was not soon in
-// RECV again. Seen now are 0 to 1 of 300 rounds, and 3 where we may not have more weight than others;
-// the limit leaves room for a machine that does not run who receives.
-func notInterrupted(t *testing.T, argv []string, interrupted, rounds int, restart bool) {
+// TestKillIsNotInterruptedInAContainer is the same under serve, whether or not the container's
+// filter waits killably.
+func TestKillIsNotInterruptedInAContainer(t *testing.T) {
+	rounds := soak(150, 1000)
+	text := servedPolicy + guardedPolicies["relation"]
+	for i, mode := range []string{"auto", "forward", "caller"} {
+		agent := startAgent(t, "--mode", mode, "--policy-dir", servedPolicies(t, text), "--default-policy", "guard")
+		for _, row := range []string{"killable=0 restart=0", "killable=1 restart=0", "killable=0 restart=1"} {
+			width := widths[i%len(widths)]
+			t.Run(mode+"/"+width+"/"+row, func(t *testing.T) {
+				words := slices.Concat([]string{"eintr", "rounds=" + strconv.Itoa(rounds)}, strings.Fields(row), contained(t, agent, text))
+				argv := attackIn(t, "native", width, words...)
+				notInterrupted(t, argv, rounds, strings.HasSuffix(row, "restart=1"), map[string]int{"wrong": 0, "late": 0})
+			})
+		}
+	}
+}
+
+// notInterrupted bounds what is seen of a caller whose signal comes before its call has been received:
+// one of fifty, in one of three tries, because a machine that does not run who receives for a while
+// interrupts many at once. It was 95 in a hundred where one worker did everything, and 1 to 4 with a
+// worker that was not soon in RECV again, each time. Seen now are 0 to 4 of 1,000, beside a load of ten.
+// With SA_RESTART it is none at all.
+func notInterrupted(t *testing.T, argv []string, calls int, restart bool, want map[string]int) {
 	t.Helper()
-	if interrupted > rounds/20 || restart && interrupted > 0 {
-		t.Errorf("%d of %d rounds interrupted: %s", interrupted, rounds, shellLine(argv))
+	least := calls
+	for try := 0; try < 3 && least > calls/50; try++ {
+		got := attackNumbers(t, argv)
+		expect(t, argv, got, want)
+		t.Logf("%d of %d calls interrupted", got["interrupted"], calls)
+		if restart && got["interrupted"] > 0 {
+			break
+		}
+		least = min(least, got["interrupted"])
+	}
+	if least > calls/50 {
+		t.Errorf("%d of %d calls interrupted: %s", least, calls, shellLine(argv))
 	}
 }
 
@@ -84,9 +112,7 @@ func TestKillersAreNotInterrupted(t *testing.T) {
 				file := policyFile(t, &guardedProcess{}, guardedPolicies["relation"])
 				argv := underPolicy(t, mode, "m64", file)
 				argv = append(argv[:len(argv)-1], append(program, strconv.Itoa(rounds))...)
-				got := attackNumbers(t, argv)
-				notInterrupted(t, argv, got["interrupted"], 2*rounds, false)
-				t.Logf("%d of %d kills interrupted", got["interrupted"], 2*rounds)
+				notInterrupted(t, argv, 2*rounds, false, nil)
 			})
 		}
 	}

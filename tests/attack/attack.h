@@ -58,6 +58,8 @@ extern pid_t supervisor;                    /* our parent at the start */
 
 void *silent_page(void);                    /* memory.c: one that nobody will ever fill */
 
+void be_contained(const char *agent);       /* contained.c */
+
 /* strike.c */
 enum call { SEND, KILL, TKILL, TGKILL, QUEUE, TGQUEUE, CALLS };
 enum way { BY_LIBC, BY_INT80, BY_X32, BY_X32_MIXED, BY_X32_BARE, BY_FAR_JUMP, WAYS };

@@ -33,6 +33,8 @@ int main(int argc, char **argv)
 		return ns_init(argv + 2);
 	if (argc > 4 && strcmp(argv[1], "outer") == 0)
 		return outer(argv + 2);
+	if (word_option("agent"))
+		be_contained(word_option("agent"));
 	for (size_t i = 0; i < sizeof(attacks) / sizeof(attacks[0]); i++)
 		if (argc > 1 && strcmp(argv[1], attacks[i].name) == 0)
 			return attacks[i].run();
