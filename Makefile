@@ -9,6 +9,7 @@
 # make suites  other people's suites natively and in each way of running: hours
 # make check   formatting, vet and linters
 # make bench   measure this machine against the floors
+# make performance the same, into docs/PERFORMANCE.md
 # make deb     a Debian package in bin/, taken apart and installed in a scratch root to check it
 #
 # demo, quick, test, fresh, soak, kernels, runtimes, check and deb install missing Debian packages first, and say so.
@@ -20,7 +21,7 @@ FUZZTIME ?= 10m
 # What "version" names: empty where no commit is known.
 COMMIT   := $(shell git describe --always --abbrev=12 --dirty=+changed --exclude='*' 2>/dev/null)
 
-.PHONY: build static demo quick test fresh soak kernels runtimes suites check fmt bench man deb clean
+.PHONY: build static demo quick test fresh soak kernels runtimes suites check fmt bench performance man deb clean
 
 build:
 	$(GO) build -trimpath -ldflags "-s -w -X main.commit=$(COMMIT)" -o $(BIN) ./cmd/pidfd-shim
@@ -73,6 +74,9 @@ fmt:
 
 bench: build
 	$(BIN) bench
+
+performance: build
+	@scripts/performance.sh
 
 man: build
 	$(BIN) man > bin/pidfd-shim.1

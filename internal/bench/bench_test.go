@@ -45,8 +45,8 @@ func TestSmoke(t *testing.T) {
 	if !report.StandIn || len(report.Controls) != len(controls()) {
 		t.Errorf("report of the stand-in: %+v", report)
 	}
-	// Fairness, memory and growth are rows that the plan has no comparison of its own for.
-	if got, want := len(report.Rows), len(plan())+3; got != want {
+	// Fairness, size, memory and growth are rows that the plan has no comparison of its own for.
+	if got, want := len(report.Rows), len(plan())+4; got != want {
 		t.Errorf("%d rows, want %d", got, want)
 	}
 	for _, row := range append(report.Controls, report.Rows...) {

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"os"
+	"os/exec"
 	"strconv"
 )
 
@@ -9,12 +10,29 @@ import (
 type wrapper uint8
 
 const (
-	bare   wrapper = iota // nothing
-	floor                 // the C floor
-	tracer                // the C floor of tracing
-	strace                // strace, which only looks
-	shim                  // the shim
+	bare    wrapper = iota // nothing
+	floor                  // the C floor
+	tracer                 // the C floor of tracing
+	proot                  // proot, which translates paths
+	strace                 // strace, which only looks
+	version                // nothing: the shim says its version
+	shim                   // the shim
+
+	firstJudged = strace // whoever comes before it says nothing of the shim
 )
+
+// program is a peer's name in PATH.
+func (w wrapper) program() string {
+	if w == strace {
+		return "strace"
+	}
+	return "proot"
+}
+
+func installed(peer wrapper) bool {
+	_, err := exec.LookPath(peer.program())
+	return err == nil
+}
 
 // command is one side of a comparison.
 type command struct {
@@ -44,14 +62,18 @@ func (c command) argv(p programs, s scale) []string {
 	case tracer:
 		argv = []string{p.tracer, "run"}
 	case strace:
-		argv = []string{"strace", "-f", "--seccomp-bpf", "-e", "trace=pidfd_send_signal", "-o", os.DevNull}
+		argv = []string{strace.program(), "-f", "--seccomp-bpf", "-e", "trace=pidfd_send_signal", "-o", os.DevNull}
+	case proot:
+		argv = []string{proot.program()}
+	case version:
+		return []string{p.shim, "version"}
 	case shim:
 		argv = append([]string{p.shim, "run"}, c.flags(p)...)
 	}
 	if c.mode != "" {
 		argv = append(argv, "--mode", c.mode)
 	}
-	if c.under != bare {
+	if c.under != bare && c.under != proot {
 		argv = append(argv, "--")
 	}
 	if c.call == "" {

@@ -3,6 +3,7 @@ package bench
 import (
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -28,8 +29,9 @@ type Report struct {
 type Row struct {
 	Case       string  `json:"case"`
 	Against    string  `json:"against,omitempty"`
-	Cost       float64 `json:"cost"`      // median, ns a call or CostUnit
-	BaseCost   float64 `json:"base_cost"` // of what it is compared with
+	BaseDoes   string  `json:"base_does,omitempty"` // what it is compared with, in a sentence
+	Cost       float64 `json:"cost"`                // median, ns a call or CostUnit
+	BaseCost   float64 `json:"base_cost"`           // of what it is compared with
 	CostUnit   string  `json:"cost_unit"`
 	OverNative float64 `json:"over_native,omitempty"` // cost / native call of the same kind
 	Median     float64 `json:"median"`
@@ -109,6 +111,7 @@ func (m *measuring) report(shim string) *Report {
 		}
 		r.Rows = append(r.Rows, rows...)
 	}
+	r.Rows = append(r.Rows, sizeRow(m.programs.shim))
 	r.Rows = append(r.Rows, memoryRows(m.memory, m.memErr)...)
 	r.Verdict = verdict(r.Controls, r.Rows, r.Statistic)
 	return r
@@ -129,8 +132,9 @@ func (m *measuring) nativeCosts() map[string]float64 {
 func (r *result) rows(statistic string, natives map[string]float64) []Row {
 	row := Row{
 		Case: r.name, Against: r.against, CostUnit: "ns", Unit: "x",
-		Bar: r.bar, AtLeast: r.atLeast, Note: r.note, foreign: r.subject.under != shim,
+		Bar: r.bar, AtLeast: r.atLeast, Note: r.note, foreign: r.subject.under < firstJudged,
 	}
+	row.BaseDoes = r.base.does()
 	if r.subject.call == "" {
 		row.CostUnit = "ms"
 	}
@@ -151,6 +155,9 @@ func (r *result) rows(statistic string, natives map[string]float64) []Row {
 	case speed:
 		row.Median, row.Min = 1/costs.medianOf(round.ratio), fastestBase/fastest
 		row.Unpinned = 1 / r.unpinned.costs.medianOf(round.ratio)
+	case whole:
+		row.Unit = "ms"
+		row.Median, row.Min, row.Unpinned = row.Cost, fastest, median(r.unpinned.costs.subjects())
 	case difference:
 		row.Unit = "ms"
 		row.Median, row.Min = costs.medianOf(round.difference), fastest-fastestBase
@@ -175,6 +182,20 @@ func (r *result) fairness(statistic string) Row {
 		Unit:     "x", Bar: maxUnfairness,
 	}
 	row.judge(statistic)
+	return row
+}
+
+// maxSizeMB is how large the binary may be.
+const maxSizeMB = 12
+
+func sizeRow(program string) Row {
+	row := Row{Case: "size of the binary", CostUnit: "MB", Unit: "MB", Bar: maxSizeMB}
+	info, err := os.Stat(program)
+	if err != nil {
+		row.Status, row.Note = StatusError, err.Error()
+		return row
+	}
+	row.set(float64(info.Size()) / 1e6)
 	return row
 }
 

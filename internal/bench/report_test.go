@@ -3,8 +3,11 @@ package bench
 import (
 	"bytes"
 	"encoding/json"
+	"encoding/xml"
 	"errors"
+	"io"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -122,6 +125,49 @@ func TestMemoryRows(t *testing.T) {
 				t.Errorf("%v, want %v", got, tt.status)
 			}
 		})
+	}
+}
+
+// TestEachBaseIsExplained: a ratio says nothing where nobody knows what it is a ratio to.
+func TestEachBaseIsExplained(t *testing.T) {
+	for _, c := range append(controls(), plan()...) {
+		if c.base.does() == "" {
+			t.Errorf("%s: nobody says what %q does", c.name, c.against)
+		}
+	}
+}
+
+// TestSVGIsDrawn: it is XML, and has each ratio, whatever that is.
+func TestSVGIsDrawn(t *testing.T) {
+	r := &Report{Statistic: byMin, Kernel: "<6>", Rows: []Row{
+		{Case: "a & b", Unit: "x", Min: 1.25, Bar: 1.3, Status: StatusPass},
+		{Case: "far", Unit: "x", Min: 70, Status: StatusInfo},
+		{Case: "start", Unit: "ms", Min: 3},
+	}}
+	var out bytes.Buffer
+	if err := r.SVG(&out); err != nil {
+		t.Fatal(err)
+	}
+	var texts []string
+	for decoder := xml.NewDecoder(&out); ; {
+		token, err := decoder.Token()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text, ok := token.(xml.CharData); ok {
+			texts = append(texts, string(text))
+		}
+	}
+	for _, want := range []string{"a & b", "1.25", "far", "70.00"} {
+		if !slices.Contains(texts, want) {
+			t.Errorf("the plot lacks %q: %q", want, texts)
+		}
+	}
+	if slices.Contains(texts, "start") {
+		t.Error("milliseconds are drawn as a ratio")
 	}
 }
 

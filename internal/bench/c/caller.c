@@ -5,7 +5,9 @@
  *
  *   caller [-t MS | -n CALLS] [-c CALLERS] [-e ERRNO] KIND
  *
- * null, rt-null, usr-null and info are 424; kill-null, kill-usr and kill-own are kill(2).
+ * null, rt-null, usr-null and info are 424; kill-null, kill-usr, kill-own, kill-stop and
+ * kill-kill are kill(2). The target of kill-stop has stopped, that of kill-kill has ended and
+ * is not waited for: each call does its whole way, and the same.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -125,6 +127,19 @@ static long resident_kib(pid_t pid)
 	return kib;
 }
 
+static void until_ready(const char *kind, pid_t target)
+{
+	siginfo_t state;
+
+	if (!strcmp(kind, "kill-stop")) {
+		kill(target, SIGSTOP);
+		waitid(P_PID, target, &state, WSTOPPED | WNOWAIT);
+	} else if (!strcmp(kind, "kill-kill")) {
+		kill(target, SIGKILL);
+		waitid(P_PID, target, &state, WEXITED | WNOWAIT);
+	}
+}
+
 static void choose(const char *kind, pid_t target)
 {
 	call.nr = SYS_pidfd_send_signal;
@@ -149,6 +164,11 @@ static void choose(const char *kind, pid_t target)
 		call.nr = SYS_kill;
 		call.fd = strcmp(kind, "kill-own") ? target : getpid();
 		call.sig = strcmp(kind, "kill-usr") ? 0 : SIGUSR2;
+	} else if (!strcmp(kind, "kill-stop") || !strcmp(kind, "kill-kill")) {
+		until_ready(kind, target);
+		call.nr = SYS_kill;
+		call.fd = target;
+		call.sig = strcmp(kind, "kill-stop") ? SIGKILL : SIGSTOP;
 	} else if (!strcmp(kind, "getppid")) {
 		call.nr = SYS_getppid;
 	} else {

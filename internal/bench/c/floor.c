@@ -6,6 +6,8 @@
  *
  * continue   notify, let the kernel run the call
  * forward    notify, take the descriptor, copy the siginfo, send, answer
+ * emulate    forward, and what a supervisor has to see that may not rely on the descriptor
+ *            alone: both ids, whether the target drops the signal, that it is the same still
  * caller     notify, take the descriptor and its number, seize caller and target, answer,
  *            have the caller run kill instead, let go of both
  * errno      the filter answers EPERM
@@ -14,7 +16,7 @@
  * allow-all  a filter of one instruction
  *
  * The arguments are those of pidfd-shim, so that it can stand in for it; then auto is
- * allow-nr, emulate is forward, and of policies the one called deny is errno.
+ * allow-nr, and of policies the one called deny is errno.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -191,7 +193,38 @@ static int cached_pidfd(pid_t tid)
 	return cache[slot].fd = syscall(SYS_pidfd_open, tid, 0);
 }
 
-static int forward(int listener, const struct seccomp_notif *req)
+static pid_t number_of(int fd);
+
+/* Whether the target ignores a signal; one that it has blocked it keeps. */
+static int ignores(pid_t pid, int sig)
+{
+	char text[4096], path[64], *blocked, *ignored;
+	ssize_t n;
+	int f;
+
+	snprintf(path, sizeof path, "/proc/%d/status", pid);
+	f = open(path, O_RDONLY | O_CLOEXEC);
+	n = read(f, text, sizeof text - 1);
+	close(f);
+	if (n < 0)
+		return 0;
+	text[n] = 0;
+	blocked = strstr(text, "\nSigBlk:");
+	ignored = strstr(text, "\nSigIgn:");
+	return blocked && ignored && !(strtoul(blocked + 8, NULL, 16) >> (sig - 1) & 1) &&
+	       strtoul(ignored + 8, NULL, 16) >> (sig - 1) & 1;
+}
+
+/* A target that does not ignore the signal would have to be pinned: no case of ours has one. */
+static void guard(pid_t caller, int fd, int sig)
+{
+	pid_t target = number_of(fd);
+
+	if (number_of(cached_pidfd(caller)) < 0 || !ignores(target, sig) || number_of(fd) != target)
+		die("guard");
+}
+
+static int forward(int listener, const struct seccomp_notif *req, int guarded)
 {
 	char info[SIGINFO_SIZE];
 	struct iovec here = {info, sizeof info}, there = {(void *)req->data.args[2], sizeof info};
@@ -204,6 +237,8 @@ static int forward(int listener, const struct seccomp_notif *req)
 		error = EFAULT;
 	if (!error && ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &req->id))
 		error = errno;
+	if (!error && guarded)
+		guard(req->pid, fd, (int)req->data.args[1]);
 	if (!error && syscall(SYS_pidfd_send_signal, fd, (int)req->data.args[1], there.iov_base ? info : NULL, 0))
 		error = errno;
 	close(fd);
@@ -305,7 +340,7 @@ static void hop(int listener, const struct seccomp_notif *req, struct seccomp_no
 	trace(PTRACE_DETACH, target, (void *)(long)stop_of(target));
 }
 
-enum how { CONTINUE, FORWARD, CALLER };
+enum how { CONTINUE, FORWARD, GUARDED, CALLER };
 
 static void serve(int listener, enum how how)
 {
@@ -327,7 +362,7 @@ static void serve(int listener, enum how how)
 			die("receive");
 		}
 		resp->id = req->id;
-		resp->error = how == FORWARD ? -forward(listener, req) : 0;
+		resp->error = how == FORWARD || how == GUARDED ? -forward(listener, req, how == GUARDED) : 0;
 		resp->flags = how == CONTINUE ? SECCOMP_USER_NOTIF_FLAG_CONTINUE : 0;
 		if (how == CALLER)
 			hop(listener, req, resp);
@@ -341,6 +376,8 @@ int main(int argc, char **argv)
 	const char *mode = "auto";
 	char **command = argv + 2;
 
+	if (argc == 2 && !strcmp(argv[1], "version"))
+		return 0;
 	if (argc < 4 || strcmp(argv[1], "run"))
 		return 2;
 	for (; command[0] && command[1] && strcmp(command[0], "--"); command++) {
@@ -357,8 +394,10 @@ int main(int argc, char **argv)
 	command++;
 	if (!strcmp(mode, "continue"))
 		serve(start(command), CONTINUE);
-	if (!strcmp(mode, "forward") || !strcmp(mode, "emulate"))
+	if (!strcmp(mode, "forward"))
 		serve(start(command), FORWARD);
+	if (!strcmp(mode, "emulate"))
+		serve(start(command), GUARDED);
 	if (!strcmp(mode, "caller"))
 		serve(start(command), CALLER);
 

@@ -1,11 +1,13 @@
 /*
  * tracer does the least that a C tracer can do for a call of pidfd_send_signal: a filter
- * says RET_TRACE, and the tracer answers at the stop. It validates nothing and follows
- * no forks.
+ * says RET_TRACE, and the tracer answers at the stop. It validates nothing. It follows all
+ * that the command starts, as it must to see their calls: so the target is traced, too, and
+ * stops for each signal, even one that it ignores.
  *
  *   tracer run [--mode MODE] -- COMMAND...
  *
  * forward    take the descriptor, copy the siginfo, send, skip the call
+ * continue   have the kernel run the call
  * caller     take the descriptor and its number, have the caller run kill instead
  */
 #define _GNU_SOURCE
@@ -39,10 +41,10 @@
 
 #define PIDFD_GET_INFO_64 _IOC(_IOC_READ | _IOC_WRITE, 0xff, 11, 64) /* Linux 6.13 */
 
-enum { SIGINFO_SIZE = 128, WORD = 8, ORIG_RAX = 15, RAX = 10 };
+enum { SIGINFO_SIZE = 128, CACHE = 4096, WORD = 8, ORIG_RAX = 15, RAX = 10 };
 
-static pid_t child;
-static int child_fd;
+static pid_t child; /* the command */
+static pid_t task;  /* what has stopped last */
 
 static void die(const char *what)
 {
@@ -52,7 +54,7 @@ static void die(const char *what)
 
 static long request(long what, unsigned long addr, void *data)
 {
-	long r = syscall(SYS_ptrace, what, child, addr, data);
+	long r = syscall(SYS_ptrace, what, task, addr, data);
 
 	if (r < 0)
 		die("ptrace");
@@ -91,25 +93,43 @@ static void start(char **command)
 		execvp(command[0], command);
 		die(command[0]);
 	}
-	request(PTRACE_SEIZE, 0, (void *)(PTRACE_O_TRACESECCOMP | PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL));
-	child_fd = syscall(SYS_pidfd_open, child, 0);
-	if (child_fd < 0 || write(ready[1], "", 1) != 1)
+	task = child;
+	request(PTRACE_SEIZE, 0, (void *)(PTRACE_O_TRACESECCOMP | PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL |
+		PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE));
+	if (write(ready[1], "", 1) != 1)
 		die("start");
 }
 
-/* The command's next stop; its end is ours. */
-static int stop(void)
+/* The next stop of whose (-1: of any task); the command's end is ours. */
+static int stop(pid_t whose)
 {
 	int status;
 
-	while (waitpid(child, &status, __WALL) < 0)
-		if (errno != EINTR)
+	for (;;) {
+		task = waitpid(whose, &status, __WALL);
+		if (task < 0 && errno != EINTR)
 			die("wait");
-	if (WIFEXITED(status))
-		exit(WEXITSTATUS(status));
-	if (WIFSIGNALED(status))
-		exit(128 + WTERMSIG(status));
-	return status;
+		if (task > 0 && WIFSTOPPED(status))
+			return status;
+		if (task == child)
+			exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+	}
+}
+
+static int cached_pidfd(void)
+{
+	static struct {
+		pid_t tid;
+		int fd;
+	} cache[CACHE];
+	int slot = task % CACHE;
+
+	if (cache[slot].tid == task)
+		return cache[slot].fd;
+	if (cache[slot].tid)
+		close(cache[slot].fd);
+	cache[slot].tid = task;
+	return cache[slot].fd = syscall(SYS_pidfd_open, task, 0);
 }
 
 static long forward(const struct ptrace_syscall_info *call)
@@ -117,11 +137,11 @@ static long forward(const struct ptrace_syscall_info *call)
 	char info[SIGINFO_SIZE];
 	struct iovec here = {info, sizeof info}, there = {(void *)call->seccomp.args[2], sizeof info};
 	long result = 0;
-	int fd = syscall(SYS_pidfd_getfd, child_fd, (int)call->seccomp.args[0], 0);
+	int fd = syscall(SYS_pidfd_getfd, cached_pidfd(), (int)call->seccomp.args[0], 0);
 
 	if (fd < 0)
 		return -errno;
-	if (there.iov_base && process_vm_readv(child, &here, 1, &there, 1, 0) != sizeof info)
+	if (there.iov_base && process_vm_readv(task, &here, 1, &there, 1, 0) != sizeof info)
 		result = -EFAULT;
 	if (!result && syscall(SYS_pidfd_send_signal, fd, (int)call->seccomp.args[1], there.iov_base ? info : NULL, 0))
 		result = -errno;
@@ -139,7 +159,7 @@ static void rewrite(const struct ptrace_syscall_info *call)
 {
 	struct { unsigned long mask, cgroup; unsigned pid, rest[11]; } info = {.mask = 1};
 	struct user_regs_struct before, regs;
-	int fd = syscall(SYS_pidfd_getfd, child_fd, (int)call->seccomp.args[0], 0);
+	int fd = syscall(SYS_pidfd_getfd, cached_pidfd(), (int)call->seccomp.args[0], 0);
 
 	if (fd < 0 || ioctl(fd, PIDFD_GET_INFO_64, &info))
 		die("the target's number");
@@ -151,7 +171,7 @@ static void rewrite(const struct ptrace_syscall_info *call)
 	regs.rsi = call->seccomp.args[1];
 	request(PTRACE_SETREGS, 0, &regs);
 	request(PTRACE_SYSCALL, 0, NULL);
-	stop();
+	stop(task);
 	request(PTRACE_GETREGS, 0, &regs);
 	before.rax = regs.rax;
 	request(PTRACE_SETREGS, 0, &before);
@@ -171,7 +191,7 @@ int main(int argc, char **argv)
 	start(command + 1);
 	for (;;) {
 		struct ptrace_syscall_info call;
-		int status = stop();
+		int status = stop(-1);
 
 		if (status >> 8 != (SIGTRAP | PTRACE_EVENT_SECCOMP << 8)) {
 			request(PTRACE_CONT, 0, status >> 16 ? NULL : (void *)(long)WSTOPSIG(status));
@@ -180,7 +200,7 @@ int main(int argc, char **argv)
 		request(PTRACE_GET_SYSCALL_INFO, sizeof call, &call);
 		if (!strcmp(mode, "caller"))
 			rewrite(&call);
-		else
+		else if (strcmp(mode, "continue"))
 			skip(forward(&call));
 		request(PTRACE_CONT, 0, NULL);
 	}
