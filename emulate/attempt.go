@@ -46,13 +46,26 @@ func requestOf(c *shim.Call) request {
 			what: what, tgid: args.Int(0), pid: args.Int(1), sig: args.Int(2), info: args.Pointer(3),
 			given: true, flags: flagThread,
 		}
+	case arch.PidfdOpen:
+		r := request{what: what, pid: args.Int(0)}
+		if args.Uint(1)&unix.PIDFD_THREAD != 0 {
+			r.flags = flagThread
+		}
+		return r
+	case arch.PidfdGetfd:
+		return request{what: what, pidfd: args.Int(0)}
 	}
 	info := args.Pointer(2)
 	return request{what: what, pidfd: args.Int(0), sig: args.Int(1), info: info, given: info != 0, flags: args.Uint(3)}
 }
 
-// byNumber tells the older calls, which the kernel always has, from pidfd_send_signal.
-func (r *request) byNumber() bool { return r.what != arch.PidfdSendSignal }
+// getsHandle tells the calls that send nothing.
+func (r *request) getsHandle() bool { return r.what == arch.PidfdOpen || r.what == arch.PidfdGetfd }
+
+// byNumber tells the older calls, which the kernel always has, from those that name a descriptor.
+func (r *request) byNumber() bool {
+	return r.what != arch.PidfdSendSignal && r.what != arch.PidfdGetfd
+}
 
 // attempt is what one call has learned so far.
 type attempt struct {

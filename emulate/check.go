@@ -67,7 +67,7 @@ func kernelOnly(code int32) bool { return code >= 0 || code == arch.SI_TKILL }
 // rule, or where the shim could not serve it.
 func refusedBy(a *attempt, rules *Rules, errno unix.Errno) uint8 {
 	switch {
-	case a.call.Record.Denied, errno == unix.ENOSYS:
+	case a.call.Record.Denied, errno == unix.ENOSYS, a.req.getsHandle():
 		return 0
 	case a.pendingErrno != 0 && a.pendingErrno == errno:
 		return refusedEarly(a, rules)

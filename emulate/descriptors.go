@@ -28,15 +28,11 @@ type Descriptors struct {
 // Descriptors is the handler of those calls for the same worker.
 func (h *SendSignal) Descriptors() *Descriptors { return &Descriptors{h, h.tasks, h.Family} }
 
-// PidfdOpen handles pidfd_open (kernel/pid.c).
-func (d *Descriptors) PidfdOpen(c *shim.Call) shim.Verdict {
-	d.handler.begin()
-	defer d.handler.busy.Store(false)
+// open is pidfd_open, which nothing denies (kernel/pid.c).
+func (d *Descriptors) open(a *attempt) shim.Verdict {
+	c := a.call
 	pid, flags := c.Args.Int(0), c.Args.Uint(1)
-	switch {
-	case abi.Of(c.ABI).Mark != 0 && !d.tasks.features.Marked:
-		return shim.Fail(unix.ENOSYS)
-	case flags&^(unix.PIDFD_NONBLOCK|unix.PIDFD_THREAD) != 0, pid <= 0:
+	if flags&^(unix.PIDFD_NONBLOCK|unix.PIDFD_THREAD) != 0 || pid <= 0 {
 		return shim.Fail(unix.EINVAL)
 	}
 	thread := flags&unix.PIDFD_THREAD != 0
@@ -56,6 +52,9 @@ func (d *Descriptors) PidfdOpen(c *shim.Call) shim.Verdict {
 	case d.handler.Backend.Blocked(c) != nil:
 		d.family.Leave(target)
 		return shim.Gone()
+	case a.target.pid > 0 && (a.target.pid != here || !a.target.owned(d.tasks)): // who was judged has gone
+		d.family.Leave(target)
+		return shim.Fail(unix.ESRCH)
 	}
 	c.Record.TargetPid = here
 	return shim.Steps(d.family.Open(c.Tid, c.ABI, target, flags&unix.PIDFD_NONBLOCK != 0))

@@ -215,6 +215,41 @@ func sentAs(what arch.Syscall) shim.Sent {
 	return shim.SentKill
 }
 
+// sendItselfTo has a caller make its own call while it and its target are held; 0: it needs not
+// be. False: they cannot be.
+func (b *byCaller) sendItselfTo(a *attempt, target int32) (shim.Verdict, bool) {
+	c := a.call
+	switch {
+	case b.injector != nil:
+		held, pinned := b.injector.Hold(c, -target)
+		if !held {
+			return shim.Verdict{}, false
+		}
+		if a.mustLetGo = true; pinned {
+			c.Record.Guard = shim.GuardSeize
+		}
+	case b.keeper == nil:
+		return shim.Verdict{}, false
+	case target != 0:
+		hold, guard, errno := b.keeper.Keep(target)
+		if errno != 0 {
+			return shim.Verdict{}, false
+		}
+		a.hold, c.Record.Guard = hold, guard
+	}
+	if target != 0 && !a.target.owned(b.tasks) {
+		b.drop(a)
+		return shim.Fail(unix.ESRCH), true
+	}
+	if b.injector != nil && b.backend.Blocked(c) != nil {
+		b.drop(a)
+		b.ledger.injected(c.Tid, false)
+		return shim.Gone(), true
+	}
+	c.Record.Path = shim.PathCaller
+	return b.run(shim.Rewrite{Nr: uint64(c.Frame.Nr), Args: c.Frame.Raw, Hold: a.hold}), true
+}
+
 // sendItself has a caller make its own call while it is held, for somebody who wants to see
 // what the call returns. Not the SIGSTOP of an init, which would lose its protection.
 func (b *byCaller) sendItself(a *attempt) (v shim.Verdict, held bool) {

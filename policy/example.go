@@ -180,7 +180,6 @@ func (d exampleDecoder) call(e *example, n *node) {
 	if !ok {
 		return
 	}
-	d.lacking(n, "a call", keys, "signal")
 	q := &e.query
 	q.ABI, q.Syscall, q.Scope = arch.FirstABI, d.usualSyscall(), ScopeProcess
 	if s := keys["syscall"]; s != nil {
@@ -189,15 +188,28 @@ func (d exampleDecoder) call(e *example, n *node) {
 	if abi := keys["abi"]; abi != nil {
 		q.ABI = arch.ABI(d.place(abi, "abi", abiNames())) + arch.FirstABI
 	}
-	if signal := keys["signal"]; signal != nil {
-		s, _ := d.span(signal, numbers{"signal", signalNumber, signalHint})
-		if s.low != s.high {
-			d.fail(signal.at, "signal: %s is a range: a call has one signal", signal.quoted())
-		}
-		q.Signal = int32(s.low)
-	}
+	d.signal(q, n, keys)
 	d.scope(q, keys["scope"])
 	d.siginfo(e, keys["code"], keys["value"])
+}
+
+// signal is that of a call that sends one: those have to say which.
+func (d exampleDecoder) signal(q *Query, call *node, keys map[string]*node) {
+	signal := keys["signal"]
+	if layoutOf(q.Syscall).signal == none {
+		if q.Signal = NoSignal; signal != nil {
+			d.fail(signal.at, "signal: %s, but %v sends none", signal.quoted(), q.Syscall)
+		}
+		return
+	}
+	if d.lacking(call, "a call", keys, "signal"); signal == nil {
+		return
+	}
+	s, _ := d.span(signal, numbers{"signal", signalNumber, signalHint})
+	if s.low != s.high {
+		d.fail(signal.at, "signal: %s is a range: a call has one signal", signal.quoted())
+	}
+	q.Signal = int32(s.low)
 }
 
 // usualSyscall is what an example calls that does not say so.
@@ -209,7 +221,7 @@ func (d exampleDecoder) usualSyscall() arch.Syscall {
 }
 
 func (d exampleDecoder) syscall(n *node) arch.Syscall {
-	s := allSyscalls()[d.place(n, "syscall", syscallNames())]
+	s := Syscalls()[d.place(n, "syscall", syscallNames())]
 	if !d.p.Covers(s) && n.kind == text && n.text == s.String() {
 		d.fail(n.at, "syscall: %q is not among the policy's syscalls", n.text)
 	}

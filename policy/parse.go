@@ -106,10 +106,11 @@ func (d decoder) errno(n *node) unix.Errno {
 	return unix.Errno(slices.Index(names, word) + 1)
 }
 
-// syscalls reads a list, or "all", alone or in one.
+// syscalls reads a list, or "all", alone or in one: all that send signals. Policies that
+// say so were written before there were others.
 func (d decoder) syscalls(n *node) []arch.Syscall {
 	if n.kind == text && n.text == everything {
-		return allSyscalls()
+		return signalSyscalls()
 	}
 	known := append(syscallNames(), everything)
 	var words []string
@@ -121,9 +122,11 @@ func (d decoder) syscalls(n *node) []arch.Syscall {
 		words = append(words, word)
 	}
 	if slices.Contains(words, everything) {
-		return allSyscalls()
+		for _, s := range signalSyscalls() {
+			words = append(words, s.String())
+		}
 	}
-	return slices.DeleteFunc(allSyscalls(), func(s arch.Syscall) bool { return !slices.Contains(words, s.String()) })
+	return slices.DeleteFunc(Syscalls(), func(s arch.Syscall) bool { return !slices.Contains(words, s.String()) })
 }
 
 const everything = "all"

@@ -81,7 +81,7 @@ func (p *Policy) has(what func(Verdict) bool) bool {
 // hold it by itself.
 func (p *Policy) OnlySandbox() bool {
 	const inside = Self | Child | Descendant | Sandbox
-	if !p.Denies() || p.fallback.Allow || p.fallback.Errno != unix.EPERM || len(p.syscalls) < len(allSyscalls()) || len(p.rules) == 0 {
+	if !p.Denies() || p.fallback.Allow || p.fallback.Errno != unix.EPERM || len(p.syscalls) < len(signalSyscalls()) || len(p.rules) == 0 {
 		return false
 	}
 	var allowed Relation

@@ -143,6 +143,9 @@ func (c *check) terms(s arch.Syscall, anyway bool) []term {
 	l := layoutOf(s)
 	switch c.key {
 	case keySignals:
+		if l.signal == none {
+			return nil
+		}
 		return []term{{when: []Cond{{Arg: l.signal, In: c.spans.ranges()}}}}
 	case keyABI:
 		return c.abiTerms()

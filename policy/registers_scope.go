@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/pidfd-shim/pidfd-shim/arch"
 )
 
@@ -15,6 +17,8 @@ func (c *check) scopeTerms(s arch.Syscall, l layout, anyway bool) []term {
 		return c.flagTerms(l.flags, anyway)
 	case s == arch.Kill:
 		return c.killTerms()
+	case s == arch.PidfdOpen:
+		return c.openTerms()
 	case c.scopes>>l.fixed&1 != 0:
 		return []term{{}}
 	}
@@ -32,6 +36,19 @@ func (c *check) killTerms() []term {
 		return nil
 	}
 	return []term{{when: []Cond{positive}}}
+}
+
+func (c *check) openTerms() []term {
+	thread := Cond{Arg: 1, Mask: unix.PIDFD_THREAD, In: []Range{{unix.PIDFD_THREAD, unix.PIDFD_THREAD}}}
+	switch c.scopes & (bitProcess | bitThread) {
+	case bitProcess | bitThread:
+		return []term{{}}
+	case bitProcess:
+		thread.Not = true
+	case 0:
+		return nil
+	}
+	return []term{{when: []Cond{thread}}}
 }
 
 // flagTerms are for pidfd_send_signal, as scopeOf reads it.

@@ -15,6 +15,8 @@ import (
 //	tgkill(pid_t tgid, pid_t tid, int sig)
 //	rt_sigqueueinfo(pid_t tgid, int sig, siginfo_t *info)
 //	rt_tgsigqueueinfo(pid_t tgid, pid_t tid, int sig, siginfo_t *info)
+//	pidfd_open(pid_t pid, unsigned int flags)
+//	pidfd_getfd(int pidfd, int targetfd, unsigned int flags)
 type layout struct {
 	signal, info, flags int
 	fixed               Scope // of calls that have but one
@@ -34,6 +36,10 @@ func layoutOf(s arch.Syscall) layout {
 		return layout{signal: 1, info: 2, flags: none, fixed: ScopeProcess}
 	case arch.RtTgsigqueueinfo:
 		return layout{signal: 2, info: 3, flags: none, fixed: ScopeThread}
+	case arch.PidfdOpen:
+		return layout{signal: none, info: none, flags: none}
+	case arch.PidfdGetfd: // what a process has open is the same for all of its threads
+		return layout{signal: none, info: none, flags: none, fixed: ScopeProcess}
 	}
 	return layout{signal: 1, info: 2, flags: 3}
 }
@@ -53,13 +59,18 @@ const (
 // QueryOf is what the registers of a call say.
 func QueryOf(s arch.Syscall, abi arch.ABI, args arch.Args) Query {
 	l := layoutOf(s)
-	q := Query{Syscall: s, ABI: abi, Signal: args.Int(l.signal), Scope: l.fixed}
+	q := Query{Syscall: s, ABI: abi, Signal: NoSignal, Scope: l.fixed}
+	if l.signal != none {
+		q.Signal = args.Int(l.signal)
+	}
 	switch {
 	case l.flags != none:
 		q.Scope = scopeOf(args.Int(0), args.Uint(l.flags))
 		q.HasInfo = args.Pointer(l.info) != 0
 	case s == arch.Kill:
 		q.Scope = killScope(args.Int(0))
+	case s == arch.PidfdOpen:
+		q.Scope = openScope(args.Uint(1))
 	default:
 		q.HasInfo = l.info != none // NULL is an address too, and a bad one
 	}
@@ -79,6 +90,17 @@ func scopeOf(pidfd int32, flags uint32) Scope {
 		return ScopeProcess
 	}
 	return ScopeByDescriptor
+}
+
+// NoSignal is that of calls that send none: no rule can name it.
+const NoSignal = -1
+
+// openScope is whom a descriptor that is asked for will mean.
+func openScope(flags uint32) Scope {
+	if flags&unix.PIDFD_THREAD != 0 {
+		return ScopeThread
+	}
+	return ScopeProcess
 }
 
 // killScope calls 0, -1 and -pgid a group: all of them go to many processes.

@@ -23,7 +23,7 @@ func Show(key string, q *Query) string {
 	}
 	switch key {
 	case "signals":
-		return arch.SignalName(q.Signal)
+		return signalOf(q)
 	case "scope":
 		return q.Scope.String()
 	case "caller.abi":
@@ -113,4 +113,11 @@ func Reasons(steps []Step) string {
 		text += "; nor by " + strconv.Itoa(said-most) + " more"
 	}
 	return text
+}
+
+func signalOf(q *Query) string {
+	if q.Signal == NoSignal {
+		return "no signal"
+	}
+	return arch.SignalName(q.Signal)
 }

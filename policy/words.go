@@ -11,16 +11,19 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/arch/abi"
 )
 
-// allSyscalls are the calls that a policy can cover; 424 is the first.
-func allSyscalls() []arch.Syscall {
+// signalSyscalls are the calls that send a signal; 424 is the first.
+func signalSyscalls() []arch.Syscall {
 	return []arch.Syscall{
 		arch.PidfdSendSignal, arch.Kill, arch.Tkill, arch.Tgkill, arch.RtSigqueueinfo, arch.RtTgsigqueueinfo,
 	}
 }
 
+// Syscalls are the calls that a policy can cover: those, and what gets a handle.
+func Syscalls() []arch.Syscall { return append(signalSyscalls(), arch.PidfdOpen, arch.PidfdGetfd) }
+
 func syscallNames() []string {
 	var names []string
-	for _, s := range allSyscalls() {
+	for _, s := range Syscalls() {
 		names = append(names, s.String())
 	}
 	return names

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
+	"github.com/pidfd-shim/pidfd-shim/policy"
 )
 
 // completeFlag lets shells complete a flag that takes one of a few words.
@@ -69,7 +70,7 @@ var policyArgs = map[string]completeArgs{
 }
 
 func syscallNames() (names []string) {
-	for _, s := range []arch.Syscall{arch.PidfdSendSignal, arch.Kill, arch.Tkill, arch.Tgkill, arch.RtSigqueueinfo, arch.RtTgsigqueueinfo} {
+	for _, s := range policy.Syscalls() {
 		names = append(names, s.String())
 	}
 	return names

@@ -204,6 +204,8 @@ func argument(call arch.Syscall, i int) string {
 		arch.Tgkill:           {"tgid", "tid", "sig"},
 		arch.RtSigqueueinfo:   {"tgid", "sig", "info"},
 		arch.RtTgsigqueueinfo: {"tgid", "tid", "sig", "info"},
+		arch.PidfdOpen:        {"pid", "flags"},
+		arch.PidfdGetfd:       {"pidfd", "targetfd", "flags"},
 		arch.Seccomp:          {"operation", "flags", "program"},
 		arch.Ptrace:           {"request", "pid", "addr", "data"},
 	}[call]

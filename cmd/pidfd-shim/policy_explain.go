@@ -47,7 +47,7 @@ then, and one that allows does not. The relation "sandbox" needs --supervisor.`,
 	f.Int32Var(&c.target, "target", 0, "the `PID` that would be signalled")
 	f.Int32Var(&c.supervisor, "supervisor", 0, "the `PID` whose descendants are the sandbox")
 	for _, flag := range []struct{ name, usage string }{
-		{"signal", "the signal, as kill -l names it"},
+		{"signal", "the signal, as kill -l names it; none for pidfd_open and pidfd_getfd"},
 		{"scope", "process, thread or group (default process, or what the call has)"},
 		{"code", "the siginfo's si_code: a name, a number, or NULL for none"},
 		{"value", "the siginfo's value as an int"},
@@ -80,7 +80,7 @@ type explained struct {
 }
 
 func (c *explainConfig) explain(cmd *cobra.Command, file string) error {
-	if c.caller <= 0 || c.target <= 0 || *c.words["signal"] == "" {
+	if c.caller <= 0 || c.target <= 0 {
 		return usageError{fmt.Errorf("read flags of explain: give --caller, --target and --signal")}
 	}
 	p, err := policy.Load(file)
@@ -105,14 +105,16 @@ func (c *explainConfig) explain(cmd *cobra.Command, file string) error {
 		return err
 	}
 	defer pair.Close()
-	e := explained{Syscall: q.Syscall.String(), Signal: arch.SignalName(q.Signal), Caller: c.caller, Target: c.target}
+	e := explained{Syscall: q.Syscall.String(), Signal: policy.Show("signals", q), Caller: c.caller, Target: c.target}
 	v, steps := p.Explain(q, pair, showNamed)
 	e.Rules, e.Rule, e.Verdict = steps, v.Rule, v.String()
 	if v.Errno != 0 {
 		e.Errno = unix.ErrnoName(v.Errno)
 	}
 	e.Complain = p.Complains()
-	e.Kernel = kernelVerdict(pair, q.Signal)
+	if e.Kernel = "unknown"; q.Signal != policy.NoSignal {
+		e.Kernel = kernelVerdict(pair, q.Signal)
+	}
 	if c.asJSON {
 		return json.NewEncoder(cmd.OutOrStdout()).Encode(e)
 	}
@@ -170,7 +172,9 @@ func (e *explained) print(w io.Writer) error {
 	if e.Complain {
 		out.WriteString("mode: complain: what is denied is let pass, and logged\n")
 	}
-	fmt.Fprintf(&out, "the kernel alone, by uids, CAP_KILL and SIGCONT's session: %s\n", e.Kernel)
+	if e.Signal != "no signal" {
+		fmt.Fprintf(&out, "the kernel alone, by uids, CAP_KILL and SIGCONT's session: %s\n", e.Kernel)
+	}
 	_, err := io.WriteString(w, out.String())
 	return err
 }

@@ -56,6 +56,7 @@ func appendTrace(dst []byte, c *shim.Call, v shim.Verdict, answered error) []byt
 var traceForms = map[arch.Syscall]string{
 	arch.PidfdSendSignal:  "fsix",
 	arch.PidfdOpen:        "pp",
+	arch.PidfdGetfd:       "fpp",
 	arch.Kill:             "ps",
 	arch.Tkill:            "ps",
 	arch.Tgkill:           "pps",

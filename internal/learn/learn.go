@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/pidfd-shim/pidfd-shim/policy"
 )
 
 // Learned is what became of an audit.
@@ -34,6 +36,7 @@ func Learn(lines []Line) *Learned {
 	for i := range lines {
 		line := &lines[i]
 		q, ok := line.query()
+		ok = ok && q.Signal != policy.NoSignal // what gets a handle is named by hand
 		if ok && !slices.Contains(l.syscalls, line.Syscall) {
 			l.syscalls = append(l.syscalls, line.Syscall)
 		}
@@ -74,7 +77,7 @@ func Learn(lines []Line) *Learned {
 
 // Why a call is no example of what is to be allowed.
 const (
-	foreign = "not of a kind that a policy can be about"
+	foreign = "not of a kind that rules are learned for"
 	denied  = "denied by a rule"
 	failed  = "refused by the kernel"
 	nobody  = "the target was not there, or could not be looked at"

@@ -96,11 +96,9 @@ func (l *Line) parse(text []byte) string {
 	return ""
 }
 
-// syscalls are by their names.
-var syscalls = []arch.Syscall{arch.PidfdSendSignal, arch.Kill, arch.Tkill, arch.Tgkill, arch.RtSigqueueinfo, arch.RtTgsigqueueinfo}
-
 // query is the call as a policy sees it. False: no call that a policy can be about.
 func (l *Line) query() (policy.Query, bool) {
+	syscalls := policy.Syscalls()
 	i := slices.IndexFunc(syscalls, func(s arch.Syscall) bool { return s.String() == l.Syscall })
 	if i < 0 {
 		return policy.Query{}, false

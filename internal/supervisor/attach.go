@@ -86,18 +86,21 @@ func (a *Attached) config(c *emulate.Config) {
 // policy in force does not name is nobody's to judge here: the kernel runs it, as it
 // would have without the profile.
 func (a *Attached) handlers(calls *emulate.SendSignal) *shim.Handlers {
-	handle := calls.Handle
-	older := func(c *shim.Call) shim.Verdict {
+	older, handle := a.covered(calls.Handle), a.covered(calls.Grants().Handle)
+	return &shim.Handlers{
+		arch.PidfdSendSignal: calls.Handle, arch.Kill: older, arch.Tkill: older, arch.Tgkill: older,
+		arch.RtSigqueueinfo: older, arch.RtTgsigqueueinfo: older, arch.PidfdOpen: handle, arch.PidfdGetfd: handle,
+		arch.Unshare: a.watch.Namespace, arch.Setns: a.watch.Namespace, arch.LandlockRestrictSelf: a.watch.Landlock,
+	}
+}
+
+func (a *Attached) covered(handle shim.Handler) shim.Handler {
+	return func(c *shim.Call) shim.Verdict {
 		if p := a.live.Current(); a.Features.Continue && (p == nil || !p.Covers(c.What)) {
 			a.ledger.Heard(c)
 			return pass(c)
 		}
 		return handle(c)
-	}
-	return &shim.Handlers{
-		arch.PidfdSendSignal: handle, arch.Kill: older, arch.Tkill: older, arch.Tgkill: older,
-		arch.RtSigqueueinfo: older, arch.RtTgsigqueueinfo: older,
-		arch.Unshare: a.watch.Namespace, arch.Setns: a.watch.Namespace, arch.LandlockRestrictSelf: a.watch.Landlock,
 	}
 }
 

@@ -49,7 +49,12 @@ func (s *interception) filter() notify.Filter {
 		}
 	}
 	if s.plan.Family {
-		f.Syscalls = append(f.Syscalls, arch.PidfdOpen, arch.PidfdGetfd, arch.Wait4, arch.Waitid, arch.Clone, arch.Clone3)
+		for _, call := range []arch.Syscall{arch.PidfdOpen, arch.PidfdGetfd} {
+			if !slices.Contains(f.Syscalls, call) {
+				f.Syscalls = append(f.Syscalls, call)
+			}
+		}
+		f.Syscalls = append(f.Syscalls, arch.Wait4, arch.Waitid, arch.Clone, arch.Clone3)
 		for _, r := range familyCalls {
 			f.Rules = append(f.Rules, s.intercept(r)...)
 		}
@@ -98,6 +103,9 @@ func (s *interception) policed() []notify.Rule {
 	for _, r := range s.policy.Registers() {
 		rule := ruleOf(r)
 		switch {
+		case s.gives(r.Syscall) && (r.Then != policy.Deny || s.policy.OnlyLogs()):
+			rules = append(rules, s.intercept(rule)...)
+			continue
 		case s.policy.OnlyLogs() && !s.observed:
 			rule.Then = unix.SECCOMP_RET_ALLOW
 		case s.observed, r.Then == policy.Ask:
@@ -113,6 +121,11 @@ func (s *interception) policed() []notify.Rule {
 		rules = append(rules, rule)
 	}
 	return rules
+}
+
+// gives tells of a call that is never the kernel's, because we give its descriptors.
+func (s *interception) gives(call arch.Syscall) bool {
+	return s.plan.Family && (call == arch.PidfdOpen || call == arch.PidfdGetfd)
 }
 
 // ruleOf is a line of a policy that denies, or of which it is still to be said what it does.

@@ -101,6 +101,7 @@ func (s *Service) commandHandlers(calls *emulate.SendSignal) *shim.Handlers {
 		for _, call := range s.policy.Syscalls() {
 			handlers[call] = calls.Handle
 		}
+		handlers[arch.PidfdOpen], handlers[arch.PidfdGetfd] = calls.Grants().Handle, calls.Grants().Handle
 	}
 	if s.watch != nil {
 		handlers[arch.Unshare] = s.watch.Namespace

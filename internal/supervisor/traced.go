@@ -116,7 +116,8 @@ func (t *Traced) handlers(calls *emulate.SendSignal) *shim.Handlers {
 	handlers := t.commandHandlers(calls)
 	if t.family != nil {
 		descriptors := calls.Descriptors()
-		handlers[arch.PidfdOpen], handlers[arch.Clone] = descriptors.PidfdOpen, descriptors.Clone
+		handlers[arch.PidfdOpen], handlers[arch.PidfdGetfd] = calls.Grants().Handle, calls.Grants().Handle
+		handlers[arch.Clone] = descriptors.Clone
 		handlers[arch.Open], handlers[arch.Openat] = descriptors.Open, descriptors.Open
 		handlers[arch.Wait4], handlers[arch.Waitid] = descriptors.Wait, descriptors.Wait
 	}

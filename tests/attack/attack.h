@@ -104,7 +104,7 @@ void own_mounts(void); /* inside.c */
 void *silent_page(void); /* memory.c: nobody ever fills it */
 int steal(void), stuck(void), dropped(void);
 int family_table(void), swap_fd(void), swap_info(void), within(void);
-int boundary(void), survive(void);
+int boundary(void), survive(void), get_handles(void);
 int outer(char **argv);
 int nested(void), eintr(void), changes(void), lost_answer(void), marks(void), confine(void);
 int regroup(void), everybody(void), reuse(void), stale_caller(void), overwrite(void), exec_away(void), storm_kill(void), spin_away(void);

@@ -14,7 +14,7 @@ static const struct {
 	{"load", load}, {"bomb", bomb}, {"protect", protect}, {"dead", dead}, {"peek", peek},
 	{"guarded", guarded}, {"every-way", every_way}, {"by-helper", by_helper}, {"handed", handed},
 	{"steal", steal}, {"stuck", stuck}, {"dropped", dropped}, {"family-table", family_table}, {"swap-fd", swap_fd}, {"swap-info", swap_info}, {"within", within},
-	{"boundary", boundary},
+	{"boundary", boundary}, {"handles", get_handles},
 	{"survive", survive},
 	{"regroup", regroup}, {"everybody", everybody}, {"reuse", reuse}, {"stale-caller", stale_caller},
 	{"lost-answer", lost_answer}, {"marks", marks}, {"confine", confine}, {"nested", nested}, {"eintr", eintr}, {"changes", changes}, {"overwrite", overwrite}, {"exec-away", exec_away}, {"storm-kill", storm_kill}, {"spin-away", spin_away},
