@@ -200,8 +200,7 @@ func (l *Listener) run(c *shim.Call, v shim.Verdict) error {
 //
 // Precondition: the caller is traced and was told to stop.
 func CallAgain(listener int, id uint64) {
-	const restartNoIntr = 513 // include/linux/errno.h
-	_ = sys.SeccompNotifSend(listener, &sys.SeccompNotifResp{ID: id, Error: -restartNoIntr})
+	_ = sys.SeccompNotifSend(listener, &sys.SeccompNotifResp{ID: id, Error: -sys.ERESTARTNOINTR})
 }
 
 // refuse ends a call that cannot be answered as decided.

@@ -14,8 +14,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/pidfd-shim/pidfd-shim/internal/inject"
 	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
-	"github.com/pidfd-shim/pidfd-shim/notify/ptrace"
 	"github.com/pidfd-shim/pidfd-shim/tests/skip"
 )
 
@@ -34,7 +34,7 @@ func TestAgentIsKilledInAHop(t *testing.T) {
 		{"killable", []string{"--killable"}, "--queue", []string{"--mode", "caller"}},
 		{"policy", []string{"--killable", "--siblings"}, "--plain", asks},
 	} {
-		for at, step := range ptrace.Steps {
+		for at, step := range inject.Steps {
 			t.Run(row.name+"/"+step, func(t *testing.T) {
 				if slices.Contains(row.filter, "--killable") {
 					skip.If(t, kernel.WaitKillableRecv())
@@ -53,7 +53,7 @@ func TestAgentIsKilledInAHop(t *testing.T) {
 				m.start(row.flags...)
 				m.agent.log.await(t, "msg=\"serving on\"")
 				m.progress(3)
-				if n := hopper.listeners(); n > 0 && at >= int(ptrace.Answered) {
+				if n := hopper.listeners(); n > 0 && at >= int(inject.Answered) {
 					t.Errorf("the hopper still has %d listeners", n)
 				}
 				_ = conn.Close()
@@ -73,7 +73,7 @@ func TestAgentIsKilledInAHop(t *testing.T) {
 // other registers nobody is harmed; from then on the caller dies with it.
 func TestHopperIsKilled(t *testing.T) {
 	for _, killable := range []bool{false, true} {
-		for at, step := range ptrace.Steps {
+		for at, step := range inject.Steps {
 			t.Run(fmt.Sprintf("killable=%t/%s", killable, step), func(t *testing.T) {
 				var filter []string
 				if killable {
@@ -91,10 +91,10 @@ func TestHopperIsKilled(t *testing.T) {
 				_ = unix.PidfdSendSignal(hopper.fd, unix.SIGKILL, nil, 0)
 				hopper.awaitEnd()
 				died, refused := 0, 0
-				switch s := ptrace.Step(at); {
-				case s >= ptrace.Borrowed:
+				switch s := inject.Step(at); {
+				case s >= inject.Borrowed:
 					died = 1
-				case s == ptrace.Interrupted && killable: // its call cannot be answered any more
+				case s == inject.Interrupted && killable: // its call cannot be answered any more
 					refused = 1
 				}
 				if died == 0 {

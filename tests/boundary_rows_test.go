@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/pidfd-shim/pidfd-shim/notify/ptrace"
+	"github.com/pidfd-shim/pidfd-shim/internal/inject"
 )
 
 // callSteps are the places between two steps of a call at which test builds can wait. A
@@ -36,7 +36,7 @@ type mortal struct {
 // seconds.
 var mortals = []mortal{
 	{"notify", "supervisor", slices.Concat(deadly, depriving), callSteps, allModes},
-	{"notify", "supervisor", deadly, ptrace.Steps[:], []string{"auto", "caller"}}, // in a hop, its own there
+	{"notify", "supervisor", deadly, inject.Steps[:], []string{"auto", "caller"}}, // in a hop, its own there
 	{"notify", "front", []string{"kill"}, callSteps, allModes},
 	{"notify", "reader", []string{"kill", "memory"}, readStep, allModes},
 	{"ptrace", "supervisor", slices.Concat(deadly, depriving), callSteps, allModes},
@@ -45,7 +45,7 @@ var mortals = []mortal{
 	{"ptrace", "reader", []string{"kill", "memory"}, readStep, allModes},
 	{"serve", "agent", []string{"kill", "seconds", "descriptors", "tasks"}, callSteps, allModes},
 	{"serve", "reader", []string{"kill", "memory"}, readStep, allModes},
-	{"serve", "hopper", deadly, ptrace.Steps[:], []string{"caller"}}, // auto has hops for some calls alone
+	{"serve", "hopper", deadly, inject.Steps[:], []string{"caller"}}, // auto has hops for some calls alone
 	{"kept", "agent", deadly, callSteps, allModes},
 }
 

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestLocksAreListed: each lock has a place in the order of docs/ARCHITECTURE.md, whose files exist.
-func TestLocksAreListed(t *testing.T) {
+// TestStructureOfLocks: each lock has a place in the order of docs/ARCHITECTURE.md, whose files exist.
+func TestStructureOfLocks(t *testing.T) {
 	text, err := os.ReadFile("../docs/ARCHITECTURE.md")
 	if err != nil {
 		t.Fatal(err)

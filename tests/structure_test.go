@@ -31,6 +31,7 @@ var rank = map[string]int{
 	"internal/helper":     2,
 	"internal/tracee":     2,
 	"internal/family":     3,
+	"internal/inject":     3,
 	"notify":              3,
 	"notify/ptrace":       3,
 	"emulate":             3,

@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pidfd-shim/pidfd-shim/internal/inject"
 	"github.com/pidfd-shim/pidfd-shim/internal/supervisor"
-	"github.com/pidfd-shim/pidfd-shim/notify/ptrace"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
@@ -30,13 +30,13 @@ func hopperWords() []string {
 func paused() string { return pauseAt }
 
 // pauses has a hop that comes to the step wait.
-func pauses(words []string) func(ptrace.Step) {
+func pauses(words []string) func(inject.Step) {
 	if len(words) == 0 {
 		return nil
 	}
 	step, path, _ := strings.Cut(words[0], ":")
-	return func(now ptrace.Step) {
-		if ptrace.Steps[now] == step {
+	return func(now inject.Step) {
+		if inject.Steps[now] == step {
 			waitFor(path)
 		}
 	}

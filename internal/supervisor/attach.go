@@ -5,9 +5,9 @@ import (
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
 	"github.com/pidfd-shim/pidfd-shim/emulate"
+	"github.com/pidfd-shim/pidfd-shim/internal/inject"
 	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
 	"github.com/pidfd-shim/pidfd-shim/notify"
-	"github.com/pidfd-shim/pidfd-shim/notify/ptrace"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
@@ -77,7 +77,7 @@ func (a *Attached) config(c *emulate.Config) {
 	c.Sandbox = a.sandbox
 	if a.Features.Continue {
 		c.Injector = func() emulate.Injector {
-			return &ptrace.Remote{Hoppers: a.hoppers, Listener: a.listener.File(), Log: a.Log}
+			return &inject.Remote{Pool: a.hoppers, Listener: a.listener.File(), Log: a.Log}
 		}
 	}
 }

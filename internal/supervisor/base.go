@@ -11,12 +11,12 @@ import (
 
 	"github.com/pidfd-shim/pidfd-shim/emulate"
 	"github.com/pidfd-shim/pidfd-shim/internal/helper"
+	"github.com/pidfd-shim/pidfd-shim/internal/inject"
 	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
 	"github.com/pidfd-shim/pidfd-shim/internal/proc"
 	"github.com/pidfd-shim/pidfd-shim/internal/role"
 	"github.com/pidfd-shim/pidfd-shim/internal/tracee"
 	"github.com/pidfd-shim/pidfd-shim/notify"
-	"github.com/pidfd-shim/pidfd-shim/notify/ptrace"
 	"github.com/pidfd-shim/pidfd-shim/policy"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
@@ -39,7 +39,7 @@ type Base struct {
 
 	// Wrap, if not nil, stands in front of the backend, and Between in a hop's steps: tests.
 	Wrap    func(shim.Backend) shim.Backend
-	Between func(ptrace.Step)
+	Between func(inject.Step)
 
 	options Options
 	policy  *policy.Policy // the one that the filter is made of
@@ -48,7 +48,7 @@ type Base struct {
 
 	helpers *helper.All
 	readers *helper.Pool[*helper.Helper]
-	hoppers *ptrace.Hoppers
+	hoppers *inject.Pool
 	known   *emulate.Known // of all that are attached
 	held    *tracee.Held
 	pins    *tracee.Pins

@@ -5,8 +5,8 @@ import (
 	"runtime"
 
 	"github.com/pidfd-shim/pidfd-shim/internal/helper"
+	"github.com/pidfd-shim/pidfd-shim/internal/inject"
 	"github.com/pidfd-shim/pidfd-shim/internal/role"
-	"github.com/pidfd-shim/pidfd-shim/notify/ptrace"
 )
 
 // newReaders are the helper processes that read memory for all workers, those of attached
@@ -22,8 +22,8 @@ func (b *Base) newReaders() *helper.Pool[*helper.Helper] {
 // newHoppers are the threads of the process that traces callers for attached services. A
 // listener outlives its agent, so its callers are to do so, too. A command under run gets
 // ENOSYS when its supervisor has died: there one process less is worth more.
-func (b *Base) newHoppers() *ptrace.Hoppers {
-	return ptrace.NewHoppers(func(socket *os.File) (*os.Process, error) {
+func (b *Base) newHoppers() *inject.Pool {
+	return inject.NewPool(func(socket *os.File) (*os.Process, error) {
 		return b.Helper(role.Hopper, socket)
 	}, b.helpers)
 }

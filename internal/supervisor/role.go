@@ -9,14 +9,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/emulate"
+	"github.com/pidfd-shim/pidfd-shim/internal/inject"
 	"github.com/pidfd-shim/pidfd-shim/internal/role"
 	"github.com/pidfd-shim/pidfd-shim/notify"
-	"github.com/pidfd-shim/pidfd-shim/notify/ptrace"
 )
 
 // Helpers are the roles of the processes that Base.Helper starts. settle, if not nil, comes
 // first; between, if not nil, is told of each step of a hop.
-func Helpers(settle func() error, between func(args []string) func(ptrace.Step)) role.Table {
+func Helpers(settle func() error, between func(args []string) func(inject.Step)) role.Table {
 	helper := func(serve func(args []string, socket *os.File) error) func([]string) error {
 		return func(args []string) error {
 			socket := role.Settle()
@@ -53,9 +53,9 @@ func serveReads(socket *os.File) error {
 
 // serveHops is the process that has callers run other calls for an agent. It is not ended by
 // what ends the agent, whose end it finds out by itself: a caller may need it to the end.
-func serveHops(socket *os.File, between func(ptrace.Step)) error {
+func serveHops(socket *os.File, between func(inject.Step)) error {
 	signal.Ignore(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
-	runtime.GOMAXPROCS(ptrace.AtOnce()) // they sleep in the kernel, and whoever wakes has one ready
-	hops := &ptrace.Hops{Answer: notify.CallAgain, Between: between}
+	runtime.GOMAXPROCS(inject.AtOnce()) // they sleep in the kernel, and whoever wakes has one ready
+	hops := &inject.Server{Answer: notify.CallAgain, Between: between}
 	return hops.Serve(socket)
 }

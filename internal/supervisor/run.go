@@ -7,10 +7,10 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/emulate"
+	"github.com/pidfd-shim/pidfd-shim/internal/inject"
 	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
 	"github.com/pidfd-shim/pidfd-shim/internal/tracee"
 	"github.com/pidfd-shim/pidfd-shim/notify"
-	"github.com/pidfd-shim/pidfd-shim/notify/ptrace"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
@@ -89,7 +89,7 @@ func (r *Run) config(c *emulate.Config) {
 	case r.Plan.Mode == emulate.ModeCaller, r.policy != nil, r.results(),
 		r.Plan.Mode == emulate.ModeEmulate && r.watch != nil: // for callers who may be confined
 		c.Injector = func() emulate.Injector {
-			return &ptrace.Hopper{Set: &tracee.Set{Held: r.held}, Pins: r.pins, Between: r.Between}
+			return &inject.Injector{Set: &tracee.Set{Held: r.held}, Pins: r.pins, Between: r.Between}
 		}
 	}
 }

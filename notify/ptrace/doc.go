@@ -6,10 +6,6 @@
 // It handles group stops as a debugger that is not there, passes signals on unchanged
 // and never tells a tracee anything but the result of a call.
 //
-// It also has the hop, by which a caller under user notification makes another call itself:
-// on the supervisor's own threads (hop.go), or by a process that outlives it (remote.go asks,
-// hops.go answers).
-//
 // Read tracer.go first: start.go has COMMAND until it runs, wait.go takes what happens, describe.go says
 // which call a stop is, table.go whom the tracer has, runs.go what they make in their calls' place
 // (steps.go a row of calls, births.go with children), holds.go whose numbers are held.

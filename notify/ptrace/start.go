@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/internal/sys"
+	"github.com/pidfd-shim/pidfd-shim/internal/tracee"
 )
 
 // options are set at PTRACE_SEIZE: every new task of the tree is seized like its
@@ -38,7 +39,7 @@ func (s *starting) seize() error {
 		if err != nil {
 			return os.NewSyscallError("wait4", err)
 		}
-		if event, _ := classify(status); event != eventGroupStop {
+		if event, _ := tracee.Classify(status); event != tracee.EventGroupStop {
 			return fmt.Errorf("trace process %d: it was not stopped (status %#x)", s.command, uint32(status))
 		}
 		return s.expectCont()

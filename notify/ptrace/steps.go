@@ -96,9 +96,6 @@ func (r *runs) stepped(task *member) {
 	}
 }
 
-// restartNoIntr is ERESTARTNOINTR, include/linux/errno.h.
-const restartNoIntr = 513
-
 // endSteps puts the tracee's registers back, with the result. One that says that the call is to
 // be made again means the tracee's own.
 func (r *runs) endSteps(task *member, value int64) {
@@ -107,13 +104,13 @@ func (r *runs) endSteps(task *member, value int64) {
 	regs := s.before
 	regs.SetResult(uint64(value))
 	switch {
-	case int32(value) == -restartNoIntr: // the kernel would where a signal is pending, which another thread may have taken by now
+	case int32(value) == -sys.ERESTARTNOINTR: // the kernel would where a signal is pending, which another thread may have taken by now
 		regs.CallAgain(regs.IP(), regs.Number())
-	case !isRestart(uint64(value)):
+	case !sys.IsRestart(uint64(value)):
 		regs.SetNumber(arch.NoCall)
 	}
 	_ = sys.PtraceSetRegs(task.tid, &regs)
-	if s.seen != nil && !isRestart(uint64(value)) {
+	if s.seen != nil && !sys.IsRestart(uint64(value)) {
 		s.seen.Record.Result = shim.ResultOf(uint64(value))
 	}
 	task.steps = nil

@@ -12,6 +12,7 @@ import (
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
 	"github.com/pidfd-shim/pidfd-shim/internal/sys"
+	"github.com/pidfd-shim/pidfd-shim/internal/tracee"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
@@ -146,25 +147,25 @@ func (t *Tracer) endCalls() {
 
 // handle does what a stop asks for. It returns true for a call, which stays stopped.
 func (t *Tracer) handle(tid int32, status unix.WaitStatus, c *shim.Call) bool {
-	event, sig := classify(status)
-	if event == eventExited {
+	event, sig := tracee.Classify(status)
+	if event == tracee.EventExited {
 		t.forget(tid)
 		return false
 	}
 	task := t.table.see(tid)
 	switch event {
-	case eventSeccomp:
+	case tracee.EventSeccomp:
 		if task.steps != nil { // a call of ours, of which a filter asks
 			break
 		}
 		return t.called(task, c)
-	case eventSyscall:
+	case tracee.EventSyscall:
 		t.runs.syscallStop(task)
 		return false
-	case eventExit:
+	case tracee.EventExit:
 		t.leaves(task)
 		return false
-	case eventSignal:
+	case tracee.EventSignal:
 		if t.starting.isOurs(tid, sig) || sig == unix.SIGSTOP && t.spared(tid) {
 			sig = 0
 		}
@@ -173,19 +174,19 @@ func (t *Tracer) handle(tid int32, status unix.WaitStatus, c *shim.Call) bool {
 		}
 		t.runs.goOn(task, sig)
 		return false
-	case eventGroupStop:
+	case tracee.EventGroupStop:
 		t.runs.resume(unix.PTRACE_LISTEN, tid, 0)
 		return false
-	case eventFork:
+	case tracee.EventFork:
 		if child, errno := sys.PtraceEventMsg(tid); errno == 0 {
 			t.table.announce(int32(child))
 			t.runs.forked(task, int32(child))
 		}
-	case eventStop:
+	case tracee.EventStop:
 		if t.runs.first(task) {
 			return false
 		}
-	case eventExec:
+	case tracee.EventExec:
 		t.execed(tid)
 		task = t.table.see(tid)
 	}

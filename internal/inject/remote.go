@@ -1,4 +1,4 @@
-package ptrace
+package inject
 
 import (
 	"errors"
@@ -14,12 +14,12 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
-// Remote is Hopper in another process (Hops), so that a caller that has another call's
+// Remote is Injector in another process (Server), so that a caller that has another call's
 // registers survives the end of its supervisor. That process answers the notification,
 // too: up to the moment in which it is told to, a dead supervisor leaves the caller
 // waiting, and from then on nothing of the supervisor is needed. There is no third state.
 type Remote struct {
-	Hoppers  *Hoppers
+	Pool     *Pool
 	Listener *os.File // whose callers these are
 	Log      *slog.Logger
 
@@ -37,7 +37,7 @@ func (r *Remote) Hold(c *shim.Call, target int32) (held, pinned bool) {
 		return false, false
 	}
 	r.abi, r.ip = c.ABI, c.Frame.IP
-	talk := r.Hoppers.pool.Take() // no wait that another worker would not have
+	talk := r.Pool.pool.Take() // no wait that another worker would not have
 	r.worker.EnterWait()
 	defer r.worker.Leave()
 	a, err := talk.exchange(encodeHold(c.Tid, target))
@@ -45,7 +45,7 @@ func (r *Remote) Hold(c *shim.Call, target int32) (held, pinned bool) {
 		r.Log.Error("no process to hold callers: their calls are served another way", "error", err)
 	}
 	if a.tracer == 0 {
-		r.Hoppers.release(talk)
+		r.Pool.release(talk)
 		return false, false
 	}
 	r.talk, r.tracer = talk, a.tracer
@@ -78,7 +78,7 @@ func (r *Remote) Finish() (shim.Result, error) {
 	if err != nil {
 		talk.hangUp()
 	}
-	r.Hoppers.release(talk)
+	r.Pool.release(talk)
 	switch {
 	case err != nil:
 		return shim.Result{}, errors.Join(errors.New("the process that had the caller has ended"), err)
@@ -91,29 +91,29 @@ func (r *Remote) Finish() (shim.Result, error) {
 // Drop implements emulate.Injector.
 func (r *Remote) Drop() {
 	r.talk.hangUp()
-	r.Hoppers.release(r.talk)
+	r.Pool.release(r.talk)
 	r.talk = nil
 }
 
 // LetGo implements emulate.Injector: the other side does so by itself.
 func (r *Remote) LetGo(func() bool) {}
 
-// Hoppers are the conversations with one such process, which many Remotes share.
-type Hoppers struct {
+// Pool are the conversations with one such process, which many Remotes share.
+type Pool struct {
 	many helper.Many
 	pool helper.Pool[*conversation]
 }
 
-// NewHoppers starts nothing yet.
-func NewHoppers(command func(*os.File) (*os.Process, error), all *helper.All) *Hoppers {
-	h := &Hoppers{many: helper.Many{Command: command, All: all}}
+// NewPool starts nothing yet.
+func NewPool(command func(*os.File) (*os.Process, error), all *helper.All) *Pool {
+	h := &Pool{many: helper.Many{Command: command, All: all}}
 	h.pool.Limit = AtOnce()
-	h.pool.New = func() *conversation { return &conversation{hoppers: h, socket: -1} }
+	h.pool.New = func() *conversation { return &conversation{pool: h, socket: -1} }
 	return h
 }
 
 // release is the end of Take.
-func (h *Hoppers) release(c *conversation) {
+func (h *Pool) release(c *conversation) {
 	if c.lost {
 		c.hangUp() // another has been made
 		return
@@ -123,9 +123,9 @@ func (h *Hoppers) release(c *conversation) {
 
 // conversation is a socket to the process, or will be.
 type conversation struct {
-	hoppers *Hoppers
-	socket  int  // -1: to be dialled
-	lost    bool // it took long, and another may be made
+	pool   *Pool
+	socket int  // -1: to be dialled
+	lost   bool // it took long, and another may be made
 }
 
 // answerPatience is after how long an answer takes long.
@@ -154,7 +154,7 @@ func (c *conversation) exchange(question []byte) (a answer, err error) {
 }
 
 func (c *conversation) dial() (err error) {
-	if c.socket, err = c.hoppers.many.Dial(); err != nil {
+	if c.socket, err = c.pool.many.Dial(); err != nil {
 		c.socket = -1
 		return err
 	}
@@ -176,7 +176,7 @@ func (c *conversation) answer() (answer, error) {
 		case errors.Is(err, unix.EAGAIN):
 			if !c.lost {
 				c.lost = true
-				c.hoppers.pool.Lose()
+				c.pool.pool.Lose()
 			}
 		case err != nil:
 			return answer{}, os.NewSyscallError("read", err)

@@ -1,4 +1,4 @@
-package ptrace
+package inject
 
 import (
 	"encoding/binary"
@@ -7,7 +7,7 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
-// A hop is two questions, one datagram each. To hold: {caller, target uint32}, answered by
+// An injection is two questions, one datagram each. To hold: {caller, target uint32}, answered by
 // {tracer, pinned uint32}, where the tracer is a tid, or 0 if the caller is not held. To
 // run, with the listener's descriptor: {ip, id, abi, nr, six arguments uint64}, answered by
 // {0, ran uint32} and {known, value int32} of the result. Hanging up instead lets go.

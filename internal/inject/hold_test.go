@@ -1,4 +1,4 @@
-package ptrace
+package inject
 
 import (
 	"os"
@@ -31,7 +31,7 @@ func TestHoldsNobodyInVain(t *testing.T) {
 		t.Fatal(err)
 	}
 	held := &tracee.Held{}
-	h := &Hopper{Set: &tracee.Set{Held: held}, Pins: &tracee.Pins{Held: held}}
+	h := &Injector{Set: &tracee.Set{Held: held}, Pins: &tracee.Pins{Held: held}}
 	for _, row := range []struct {
 		target int
 		held   bool

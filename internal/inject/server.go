@@ -1,4 +1,4 @@
-package ptrace
+package inject
 
 import (
 	"os"
@@ -10,15 +10,15 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/internal/tracee"
 )
 
-// Hops is the process that traces callers for a supervisor and outlives it: the other side
+// Server is the process that traces callers for a supervisor and outlives it: the other side
 // of Remote. What it has been told to run it runs, whether anybody is left to be told of
 // it. Callers that it only holds wait on, unharmed, when it is hung up on: they are let go
 // by the end of the thread that holds them, for which they need not stop.
-type Hops struct {
+type Server struct {
 	// Answer is notify.CallAgain.
 	Answer func(listener int, id uint64)
 
-	// Between is Hopper's: tests only.
+	// Between is Injector's: tests only.
 	Between func(Step)
 
 	held tracee.Held
@@ -28,24 +28,24 @@ type Hops struct {
 // AtOnce is how many callers are held at once, but for those that take long.
 func AtOnce() int { return 4 * runtime.GOMAXPROCS(0) }
 
-// Serve hops until nobody is left to ask for it.
-func (s *Hops) Serve(control *os.File) error {
+// Serve injects until nobody is left to ask for it.
+func (s *Server) Serve(control *os.File) error {
 	s.pins.Held = &s.held
 	return helper.ServeMany(control, s.talk)
 }
 
 // talk is one conversation. Precondition: its thread ends with it.
-func (s *Hops) talk(socket int) {
-	h := &Hopper{Set: &tracee.Set{Held: &s.held}, Pins: &s.pins, Between: s.Between}
+func (s *Server) talk(socket int) {
+	h := &Injector{Set: &tracee.Set{Held: &s.held}, Pins: &s.pins, Between: s.Between}
 	defer h.Set.Abandon()
 	defer h.unpin()
-	for s.hop(socket, h) {
+	for s.serve(socket, h) {
 	}
 }
 
-// hop has one caller run one call. False: the thread has to end, to let go of somebody or
+// serve has one caller run one call. False: the thread has to end, to let go of somebody or
 // because nobody asks any more.
-func (s *Hops) hop(socket int, h *Hopper) (again bool) {
+func (s *Server) serve(socket int, h *Injector) (again bool) {
 	var question [runSize]byte
 	n, _, err := helper.Receive(socket, question[:])
 	if err != nil || n != holdSize {

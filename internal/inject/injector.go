@@ -1,4 +1,4 @@
-package ptrace
+package inject
 
 import (
 	"golang.org/x/sys/unix"
@@ -10,7 +10,7 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
-// Hopper makes a caller that waits in a notification run another call in its place. Hold
+// Injector makes a caller that waits in a notification run another call in its place. Hold
 // seizes the caller, which from then on stops for us at whatever ends its wait; Run gives
 // the call, after which the notification is answered, and Finish waits for what comes of
 // it. The caller stops before it runs any code of its own, whether the answer reached it
@@ -19,7 +19,7 @@ import (
 //
 // Nothing happens to the caller if the tracer dies before it has other registers: it waits
 // on, or the answer says that it is to call again (notify.CallAgain).
-type Hopper struct {
+type Injector struct {
 	Set  *tracee.Set
 	Pins *tracee.Pins
 
@@ -36,7 +36,7 @@ type Hopper struct {
 	mask   uint64 // the caller's, while it runs that
 }
 
-// Step is a place between two steps of a hop.
+// Step is a place between two steps of an injection.
 type Step uint8
 
 // The places, in their order.
@@ -54,14 +54,14 @@ const (
 // Steps are their names.
 var Steps = [...]string{"asked", "seized", "interrupted", "answered", "borrowed", "entered", "running", "restored"}
 
-func (h *Hopper) at(s Step) {
+func (h *Injector) at(s Step) {
 	if h.Between != nil {
 		h.Between(s)
 	}
 }
 
 // Hold implements emulate.Injector.
-func (h *Hopper) Hold(c *shim.Call, target int32) (held, pinned bool) {
+func (h *Injector) Hold(c *shim.Call, target int32) (held, pinned bool) {
 	h.worker = c.Worker()
 	if h.worker.Crowded() {
 		return false, false
@@ -78,7 +78,7 @@ func (h *Hopper) Hold(c *shim.Call, target int32) (held, pinned bool) {
 // wait for.
 //
 // A target below 0 is one that has to be pinned.
-func (h *Hopper) hold(caller, target int32) (held, pinned bool) {
+func (h *Injector) hold(caller, target int32) (held, pinned bool) {
 	h.caller, h.target = caller, nil
 	h.at(Asked)
 	if target != 0 {
@@ -101,7 +101,7 @@ func (h *Hopper) hold(caller, target int32) (held, pinned bool) {
 // more whether something else had ended it before.
 //
 // Precondition: Hold said held, and the caller was seen waiting afterwards.
-func (h *Hopper) Run(_ *shim.Call, call shim.Rewrite) (answered bool, err error) {
+func (h *Injector) Run(_ *shim.Call, call shim.Rewrite) (answered bool, err error) {
 	h.call = call
 	_ = h.Set.Interrupt(h.caller) // a dead one is seen by Finish
 	h.at(Interrupted)
@@ -109,7 +109,7 @@ func (h *Hopper) Run(_ *shim.Call, call shim.Rewrite) (answered bool, err error)
 }
 
 // Finish implements shim.Runner.
-func (h *Hopper) Finish() (shim.Result, error) {
+func (h *Injector) Finish() (shim.Result, error) {
 	h.worker.EnterWait() // a frozen caller does not come
 	defer h.worker.Leave()
 	h.result = shim.Result{}
@@ -122,50 +122,50 @@ func (h *Hopper) Finish() (shim.Result, error) {
 }
 
 // Drop implements emulate.Injector: the caller goes by LetGo, nothing is run.
-func (h *Hopper) Drop() {
+func (h *Injector) Drop() {
 	h.unpin()
 	h.Set.Forgo(h.caller)
 }
 
 // LetGo implements emulate.Injector.
-func (h *Hopper) LetGo(behind func() bool) { h.Set.LetGo(behind) }
+func (h *Injector) LetGo(behind func() bool) { h.Set.LetGo(behind) }
 
 // unpin lets go of the target, who does not feel it.
-func (h *Hopper) unpin() {
+func (h *Injector) unpin() {
 	h.target.Release()
 	h.target = nil
 }
 
 // await is the caller's next stop; not alive: it has ended.
-func (h *Hopper) await() (what event, sig unix.Signal, alive bool) {
+func (h *Injector) await() (what tracee.Event, sig unix.Signal, alive bool) {
 	status, alive := h.Set.Wait(h.caller)
 	if !alive {
-		return eventExited, 0, false
+		return tracee.EventExited, 0, false
 	}
-	what, sig = classify(status)
+	what, sig = tracee.Classify(status)
 	return what, sig, true
 }
 
 // detach lets the caller go, with the signal that it was about to take. The target goes
 // first: nobody is traced any more when the call has returned.
-func (h *Hopper) detach(what event, sig unix.Signal) {
+func (h *Injector) detach(what tracee.Event, sig unix.Signal) {
 	h.unpin()
-	if what != eventSignal {
+	if what != tracee.EventSignal {
 		sig = 0
 	}
 	h.Set.Detach(h.caller, sig)
 }
 
-// run is the hop. At the first stop the caller is on its way out of the wait, with the
+// run injects the call. At the first stop the caller is on its way out of the wait, with the
 // answer or with a restart as its result; its instruction pointer says that it has not been
 // anywhere else since. False: it was interrupted before anything was sent.
-func (h *Hopper) run() (ran bool) {
+func (h *Injector) run() (ran bool) {
 	what, sig, alive := h.await()
 	if !alive {
 		return true // nobody is left to ask again
 	}
 	var before arch.Regs
-	if what == eventSignal || sys.PtraceGetRegs(h.caller, &before) != 0 || before.IP() != h.ip {
+	if what == tracee.EventSignal || sys.PtraceGetRegs(h.caller, &before) != 0 || before.IP() != h.ip {
 		// A signal came first and is yet to be delivered, or its handler was entered.
 		h.detach(what, sig)
 		return false
@@ -174,7 +174,7 @@ func (h *Hopper) run() (ran bool) {
 	if h.enter(&before) {
 		ran, alive = h.leave(&before)
 		if alive {
-			h.detach(eventSyscall, 0)
+			h.detach(tracee.EventSyscall, 0)
 		}
 	}
 	return ran
@@ -186,7 +186,7 @@ const borrowed = unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_EXITKILL
 
 // enter makes the caller execute its call instruction again, up to the stop at the
 // call's entry. Signals wait meanwhile, as they would have for the call.
-func (h *Hopper) enter(before *arch.Regs) bool {
+func (h *Injector) enter(before *arch.Regs) bool {
 	_ = sys.PtraceSetOptions(h.caller, borrowed)
 	mask, _ := sys.PtraceGetSigmask(h.caller)
 	everything := ^uint64(0)
@@ -218,7 +218,7 @@ func (h *Hopper) enter(before *arch.Regs) bool {
 }
 
 // sent is the signal that the caller is made to send, as a mask.
-func (h *Hopper) sent() uint64 {
+func (h *Injector) sent() uint64 {
 	what := abi.Of(h.abi).Syscall(uint32(h.call.Nr) &^ abi.Of(h.abi).Mark)
 	sig := h.call.Args[1]
 	if what == arch.Tgkill || what == arch.RtTgsigqueueinfo {
@@ -231,7 +231,7 @@ func (h *Hopper) sent() uint64 {
 // call met a filter that notified of it, and a signal came before it was let through. The
 // caller is then as if that had interrupted the call that it made: the kernel makes it
 // call again, or gives it EINTR.
-func (h *Hopper) leave(before *arch.Regs) (ran, alive bool) {
+func (h *Injector) leave(before *arch.Regs) (ran, alive bool) {
 	if !h.toSyscallStop(Running) {
 		return true, false
 	}
@@ -240,7 +240,7 @@ func (h *Hopper) leave(before *arch.Regs) (ran, alive bool) {
 	if sys.PtraceGetRegs(h.caller, &after) != 0 {
 		return true, true
 	}
-	ran = !isRestart(after.Result())
+	ran = !sys.IsRestart(after.Result())
 	regs := *before
 	regs.SetResult(after.Result())
 	if ran {
@@ -252,30 +252,22 @@ func (h *Hopper) leave(before *arch.Regs) (ran, alive bool) {
 	return ran, true
 }
 
-// isRestart tells the results by which the kernel remembers to restart a call
-// (include/linux/errno.h): ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND and
-// ERESTART_RESTARTBLOCK. A tracer alone ever sees them.
-func isRestart(result uint64) bool {
-	errno := -int32(result)
-	return errno >= 512 && errno <= 514 || errno == 516
-}
-
 // toSyscallStop resumes the caller until its next entry or exit of a call. Only SIGSTOP
 // and SIGKILL get through in between.
-func (h *Hopper) toSyscallStop(now Step) bool {
+func (h *Injector) toSyscallStop(now Step) bool {
 	sig := unix.Signal(0)
 	for {
 		if sys.PtraceResume(unix.PTRACE_SYSCALL, h.caller, sig) != 0 {
-			h.detach(eventSyscall, 0) // killed in its stop
+			h.detach(tracee.EventSyscall, 0) // killed in its stop
 			return false
 		}
 		h.at(now)
 		what, s, alive := h.await()
-		if !alive || what == eventSyscall {
+		if !alive || what == tracee.EventSyscall {
 			return alive
 		}
 		sig = 0
-		if what == eventSignal {
+		if what == tracee.EventSignal {
 			sig = s
 		}
 	}
