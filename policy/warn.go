@@ -72,13 +72,14 @@ func (r *review) rule(i int) {
 
 // silence is a comment that says which warnings are known: about the rule whose name stands in
 // its line or in the next, or about the file.
-var silence = regexp.MustCompile(`(?:^|\s)# silence:((?:[ ,]+[a-z]+)+)`)
+const silence = `(?:^|\s)# silence:((?:[ ,]+[a-z]+)+)`
 
 // silencesIn are the kinds by line.
 func silencesIn(text []byte) map[int][]string {
+	comment := regexp.MustCompile(silence) // here: who has no policy, like most processes of ours, needs none
 	var found map[int][]string
 	for i, line := range bytes.Split(text, []byte("\n")) {
-		m := silence.FindSubmatch(line)
+		m := comment.FindSubmatch(line)
 		if m == nil {
 			continue
 		}
