@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/internal/role"
+	"github.com/pidfd-shim/pidfd-shim/tests/pty"
 )
 
 // protected starts `run --protect` as root, without which there is no pid namespace.
@@ -354,41 +355,41 @@ half a line
 func TestProtectedJobControl(t *testing.T) {
 	needRoot(t)
 	term := newShell(t)
-	term.typeIn("$T run --protect $T echo; echo st''atus=$?\n")
-	term.expect("ready 0")
-	term.typeIn("one\n")
-	term.expect("one\r\n")
+	term.Type("$T run --protect $T echo; echo st''atus=$?\n")
+	term.Until("ready 0")
+	term.Type("one\n")
+	term.Until("one\r\n")
 	for range 2 {
 		term.settle(term.front(t))
-		term.typeIn(ctrlZ)
-		term.expect("Stopped")
-		term.expect(fmt.Sprintf("status=%d", 128+unix.SIGTSTP))
-		term.typeIn("fg; echo st''atus=$?\n")
-		term.expect("$T echo\r\n")
-		term.typeIn("two\n")
-		term.expect("two\r\n")
+		term.Type(pty.CtrlZ)
+		term.Until("Stopped")
+		term.Until(fmt.Sprintf("status=%d", 128+unix.SIGTSTP))
+		term.Type("fg; echo st''atus=$?\n")
+		term.Until("$T echo\r\n")
+		term.Type("two\n")
+		term.Until("two\r\n")
 	}
 	term.settle(term.front(t))
-	term.typeIn(ctrlC)
-	term.expect("\r\n") // the shell's: it is back, and reads what is typed from here on
-	term.typeIn("echo st''atus=$?\n")
-	term.expect("status=130")
-	term.typeIn("$T run --protect bash --norc --noprofile --noediting -i; echo ou''ter=$?\n")
-	term.typeIn("PS1='in''> '\n")
-	term.expect("in> ")
-	term.typeIn("cat; echo ca''t=$?\n")
-	term.typeIn("one\n")
-	term.expect("one\r\n")
-	term.typeIn(ctrlZ)
-	term.expect("cat=148")
-	term.typeIn("fg\n")
-	term.typeIn("two\n")
-	term.expect("two\r\n")
-	term.typeIn(ctrlC)
-	term.expect("in> ")
-	term.typeIn("exit 3\n")
-	term.expect("outer=3")
-	term.typeIn("stty size >/dev/null && exit 5\n")
+	term.Type(pty.CtrlC)
+	term.Until("\r\n") // the shell's: it is back, and reads what is typed from here on
+	term.Type("echo st''atus=$?\n")
+	term.Until("status=130")
+	term.Type("$T run --protect bash --norc --noprofile --noediting -i; echo ou''ter=$?\n")
+	term.Type("PS1='in''> '\n")
+	term.Until("in> ")
+	term.Type("cat; echo ca''t=$?\n")
+	term.Type("one\n")
+	term.Until("one\r\n")
+	term.Type(pty.CtrlZ)
+	term.Until("cat=148")
+	term.Type("fg\n")
+	term.Type("two\n")
+	term.Until("two\r\n")
+	term.Type(pty.CtrlC)
+	term.Until("in> ")
+	term.Type("exit 3\n")
+	term.Until("outer=3")
+	term.Type("stty size >/dev/null && exit 5\n")
 	if got := term.status(); got != 5 {
 		t.Errorf("status %d, want 5", got)
 	}
@@ -397,7 +398,7 @@ func TestProtectedJobControl(t *testing.T) {
 // front is the front that runs in the shell of the terminal.
 func (term *terminal) front(t *testing.T) int {
 	t.Helper()
-	children := childrenOf(t, term.cmd.Process.Pid)
+	children := childrenOf(t, term.Cmd.Process.Pid)
 	if len(children) != 1 {
 		t.Fatalf("the shell has the children %v, want the front", children)
 	}

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pidfd-shim/pidfd-shim/tests/pty"
 )
 
 // TestLeader: the front leads a session that was born with a terminal (docker -t, ssh -t), and
@@ -14,59 +16,59 @@ import (
 func TestLeader(t *testing.T) {
 	compareSessions(t, []session{
 		{name: "what it is", script: `exec $RUN $PLAY leader`, does: func(term *terminal) string {
-			return term.line("leads ") + term.end()
+			return term.Line("leads ") + term.end()
 		}},
 		{name: "timeout", script: `exec $RUN timeout 100 cat`, does: func(term *terminal) string {
-			term.typeIn("one\n")
-			term.until("one\r\n")
-			term.until("one\r\n")
-			term.typeIn(ctrlD)
+			term.Type("one\n")
+			term.Until("one\r\n")
+			term.Until("one\r\n")
+			term.Type(pty.CtrlD)
 			return term.end()
 		}},
 		{name: "keys", script: `exec $RUN $PLAY tell 1`, does: func(term *terminal) (said string) {
-			term.until("ready")
-			for _, keys := range []string{ctrlC, ctrlBackslash, ctrlZ} {
-				term.typeIn(keys)
-				said += term.line("signal ") + ", "
+			term.Until("ready")
+			for _, keys := range []string{pty.CtrlC, pty.CtrlBackslash, pty.CtrlZ} {
+				term.Type(keys)
+				said += term.Line("signal ") + ", "
 			}
-			_ = term.master.Close()
+			_ = term.Master.Close()
 			return said + term.end()
 		}},
 		{name: "setsid that does not wait", script: `exec $RUN setsid cat`, does: (*terminal).end},
 		{name: "COMMAND's end", script: `exec $RUN sh -c 'sleep 1000 & read x; exit 7'`, does: func(term *terminal) string {
-			term.typeIn("\n")
+			term.Type("\n")
 			return term.end() + term.hangUp()
 		}},
 		{name: "no such program", script: `exec $RUN sh -c 'exec nothing-like-it'`, does: (*terminal).end},
 		{name: "others in the session", script: `sleep 1000 & echo other=$!; exec $RUN sh -c 'echo u""p; read x'`, does: func(term *terminal) string {
-			pid, err := strconv.Atoi(term.line("other="))
+			pid, err := strconv.Atoi(term.Line("other="))
 			if err != nil {
-				term.t.Fatal(err)
+				term.T.Fatal(err)
 			}
-			term.until("up")
+			term.Until("up")
 			lives := unix.Kill(pid, 0) == nil
-			term.typeIn("\n")
+			term.Type("\n")
 			return fmt.Sprint(lives, term.end(), term.hangUp())
 		}},
 		{name: "a shell's jobs", script: `exec $RUN bash --norc --noprofile --noediting -i`, does: func(term *terminal) (said string) {
-			term.typeIn("PS1='p''s '\n")
-			term.until("ps ")
-			term.typeIn("cat\n")
-			term.typeIn("one\n")
-			term.until("one\r\n")
-			term.until("one\r\n")
-			term.typeIn(ctrlZ)
-			term.until("Stopped")
-			term.until("ps ")
-			term.typeIn("fg\n")
-			term.typeIn("two\n")
-			term.until("two\r\n") // the echo
-			term.until("two\r\n")
-			term.typeIn(ctrlC)
-			term.until("ps ")
-			term.typeIn("echo st''atus=$?\n")
-			said = term.line("status=")
-			term.typeIn("exit 5\n")
+			term.Type("PS1='p''s '\n")
+			term.Until("ps ")
+			term.Type("cat\n")
+			term.Type("one\n")
+			term.Until("one\r\n")
+			term.Until("one\r\n")
+			term.Type(pty.CtrlZ)
+			term.Until("Stopped")
+			term.Until("ps ")
+			term.Type("fg\n")
+			term.Type("two\n")
+			term.Until("two\r\n") // the echo
+			term.Until("two\r\n")
+			term.Type(pty.CtrlC)
+			term.Until("ps ")
+			term.Type("echo st''atus=$?\n")
+			said = term.Line("status=")
+			term.Type("exit 5\n")
 			return said + term.end()
 		}},
 	})
@@ -79,10 +81,10 @@ func TestLeaderIsInit(t *testing.T) {
 	}
 	compareSessions(t, []session{
 		{name: "timeout", script: `exec unshare --pid --fork --mount-proc setsid --ctty $RUN timeout 100 cat`, does: func(term *terminal) string {
-			term.typeIn("one\n")
-			term.until("one\r\n")
-			term.until("one\r\n")
-			term.typeIn(ctrlD)
+			term.Type("one\n")
+			term.Until("one\r\n")
+			term.Until("one\r\n")
+			term.Type(pty.CtrlD)
 			return term.end()
 		}},
 	})

@@ -1,6 +1,10 @@
 package front
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/pidfd-shim/pidfd-shim/tests/pty"
+)
 
 // TestPrograms: what people put behind, or in front of, `run`.
 func TestPrograms(t *testing.T) {
@@ -98,42 +102,42 @@ func TestOnTerminal(t *testing.T) {
 		{
 			name: "less", needs: []string{"less"}, script: `seq 200 >$DIR/lines; $RUN less $DIR/lines; echo st""atus=$?`,
 			does: func(term *terminal) string {
-				term.until("\n10\r\n")
-				term.typeIn("G")
-				term.until("\n200\r\n")
-				term.typeIn("q")
-				return term.line("status=") + term.end()
+				term.Until("\n10\r\n")
+				term.Type("G")
+				term.Until("\n200\r\n")
+				term.Type("q")
+				return term.Line("status=") + term.end()
 			},
 		},
 		{
 			name: "vim", needs: []string{"vim"}, script: `exec $RUN vim -u NONE -N -n $DIR/text -c 'silent !echo u""p'`,
 			does: func(term *terminal) string {
-				term.until("up")
-				term.typeIn("ihello\x1b:w\r:!cat %; echo sh''ell\r")
-				term.until("hello\r\nshell")
-				term.typeIn("\r:cq\r")
+				term.Until("up")
+				term.Type("ihello\x1b:w\r:!cat %; echo sh''ell\r")
+				term.Until("hello\r\nshell")
+				term.Type("\r:cq\r")
 				return term.end()
 			},
 		},
 		{
 			name: "screen", needs: []string{"screen"}, script: `export SCREENDIR=$DIR; chmod 700 $DIR; exec $RUN screen -c /dev/null sh -c 'echo u""p; read x; echo g""ot=$x; read x; exit'`,
 			does: func(term *terminal) string {
-				term.until("up")
-				term.typeIn("line\n")
-				said := term.line("got=")
-				term.typeIn("\n")
-				term.until("[screen is terminating]")
+				term.Until("up")
+				term.Type("line\n")
+				said := term.Line("got=")
+				term.Type("\n")
+				term.Until("[screen is terminating]")
 				return said + term.end()
 			},
 		},
 		{
 			name: "tmux", needs: []string{"tmux"}, script: `exec $RUN tmux -S $DIR/socket -f /dev/null new-session 'echo u""p; read x; echo g""ot; read x'`,
 			does: func(term *terminal) string {
-				term.until("up")
-				term.typeIn("line\n")
-				term.until("got")
-				term.typeIn("\n")
-				term.until("[exited]")
+				term.Until("up")
+				term.Type("line\n")
+				term.Until("got")
+				term.Type("\n")
+				term.Until("[exited]")
 				return term.end()
 			},
 		},
@@ -143,9 +147,9 @@ func TestOnTerminal(t *testing.T) {
 // interruptMake: whether make sees its own SIGINT first or its jobs' is a race natively, and
 // how it ends with it; but it does, and all of its jobs.
 func interruptMake(term *terminal) string {
-	term.until("ready")
-	term.until("ready")
-	term.typeIn(ctrlC)
+	term.Until("ready")
+	term.Until("ready")
+	term.Type(pty.CtrlC)
 	_ = term.end()
 	return term.hangUp()
 }
