@@ -9,18 +9,18 @@ import (
 // TestPrograms: what people put behind, or in front of, `run`.
 func TestPrograms(t *testing.T) {
 	compare(t, []row{
-		{name: "tini", needs: "tini", plain: true, script: `
+		{name: "tini", needs: "tini", slow: true, script: `
 			$PLAY status $RUN tini -s -- sh -c 'sleep 0.01 & kill -TERM $$'
 			$PLAY mainalone TERM $RUN tini -s -- $PLAY count $DIR/out 50
 			$PLAY mainalone USR1 $RUN tini -s -g -- $PLAY count $DIR/out 50; cat $DIR/out
 			$PLAY status tini -s -- $RUN sh -c 'kill -INT $$'
 			$PLAY mainalone TERM tini -s -- $RUN $PLAY count $DIR/out 50; cat $DIR/out`},
-		{name: "dumb-init", needs: "dumb-init", plain: true, script: `
+		{name: "dumb-init", needs: "dumb-init", slow: true, script: `
 			$PLAY status $RUN dumb-init sh -c 'kill -TERM $$'
 			$PLAY mainalone TERM $RUN dumb-init $PLAY count $DIR/out 50; cat $DIR/out
 			$PLAY mainalone USR1 $RUN dumb-init -c $PLAY count $DIR/out 50; cat $DIR/out
 			$PLAY mainalone TERM dumb-init $RUN $PLAY count $DIR/out 50; cat $DIR/out`},
-		{name: "an entry script", plain: true, script: `
+		{name: "an entry script", script: `
 			cat > $DIR/exec <<-'END'
 				set -e
 				[ "$1" = count ] && set -- $PLAY "$@"
@@ -36,7 +36,7 @@ func TestPrograms(t *testing.T) {
 			END
 			$PLAY mainalone TERM $RUN sh $DIR/exec count $DIR/out 50; cat $DIR/out
 			$PLAY mainalone TERM $RUN sh $DIR/wait $DIR/out; cat $DIR/out`},
-		{name: "runsv", needs: "runsv", plain: true, script: `
+		{name: "runsv", needs: "runsv", slow: true, script: `
 			mkdir $DIR/service; cd $DIR/service; mkfifo up done
 			cat > run <<-'END'
 				#!/bin/sh
@@ -51,11 +51,11 @@ func TestPrograms(t *testing.T) {
 			sv once . >/dev/null; read x <up
 			sv 1 . >/dev/null; read how <done; echo $how
 			sv exit . >/dev/null; wait`},
-		{name: "xargs", plain: true, script: `
+		{name: "xargs", script: `
 			seq 6 | xargs -P 3 -n 1 $RUN sh -c 'echo $0' | sort
 			$RUN xargs -n 1 sh -c 'exit $0' <<<1; echo $?
 			$RUN xargs -n 1 sh -c 'kill -INT $$' <<<1 2>/dev/null; echo $?`},
-		{name: "Python's subprocess", plain: true, script: `
+		{name: "Python's subprocess", script: `
 			cat > $DIR/it.py <<-'END'
 				import os, signal, subprocess
 				run = os.environ["RUN"].split()
