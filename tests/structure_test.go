@@ -48,6 +48,7 @@ var rank = map[string]int{
 	"internal/supervisor": 4,
 	"internal/confine":    4,
 	"internal/agent":      5,
+	"internal/life":       5,
 	"internal/launch":     4,
 	".":                   6, // the library
 	"cmd/pidfd-shim":      7,

@@ -19,11 +19,13 @@ import (
 // inside is what was seen in the machine, by section.
 type inside map[string]string
 
-// bootSystemd boots the machine and reads what it sent.
-func bootSystemd(t *testing.T, image, root string) inside {
+// bootSystemd boots the machine, with what stage puts there, and reads what it sent.
+func bootSystemd(t *testing.T, image, root string, stage func(t *testing.T, dir string)) inside {
 	t.Helper()
 	base := filepath.Join(mustBuildDir(t), "systemd")
-	if err := concatenate(base+".cpio", root, stageSystemd(t)); err != nil {
+	dir := t.TempDir()
+	stage(t, dir)
+	if err := concatenate(base+".cpio", root, archive(t, dir)); err != nil {
 		t.Fatal(err)
 	}
 	_, number, err := imageVersion(image)
@@ -54,10 +56,9 @@ func bootSystemd(t *testing.T, image, root string) inside {
 	return seen
 }
 
-// stageSystemd makes the archive of what is ours in the machine.
-func stageSystemd(t *testing.T) string {
+// stageSystemd is what is ours in TestSystemd's machine.
+func stageSystemd(t *testing.T, stage string) {
 	t.Helper()
-	stage := t.TempDir()
 	files := map[string]string{
 		"init": "systemd/init", "etc/systemd/system/inside.service": "systemd/inside.service", "test/inside.sh": "systemd/inside.sh",
 		"test/pidfd-shim.deb": makeDeb(t), "test/container-load": buildLoad(t),
@@ -81,10 +82,14 @@ func stageSystemd(t *testing.T) string {
 		text, err = json.Marshal(plain.spec)
 		stageFile(t, filepath.Join(stage, "test", policy+".json"), text, err)
 	}
+}
 
-	archive := stage + ".cpio"
+// archive makes one of a directory, as kernels unpack.
+func archive(t *testing.T, dir string) string {
+	t.Helper()
+	archive := dir + ".cpio"
 	cmd := exec.Command("sh", "-c", `find . -mindepth 1 | cpio --quiet -o -H newc -R 0:0 >"$0"`, archive)
-	cmd.Dir = stage
+	cmd.Dir = dir
 	if out, err := cmd.CombinedOutput(); err != nil {
 		skip.If(t, fmt.Errorf("cpio: %w\n%s", err, out))
 	}

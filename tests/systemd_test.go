@@ -30,7 +30,7 @@ func TestSystemd(t *testing.T) {
 	if image == "" || root == "" {
 		skip.If(t, errors.New("needs SYSTEMD_KERNEL and SYSTEMD_IMAGE: make runtimes"))
 	}
-	seen := bootSystemd(t, image, root)
+	seen := bootSystemd(t, image, root, stageSystemd)
 	t.Run("install", func(t *testing.T) { seen.has(t, "install", "disabled") })
 	t.Run("activation", func(t *testing.T) {
 		seen.has(t, "activation", "inactive", "ret=0 errno=0", "active")
