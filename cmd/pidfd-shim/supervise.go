@@ -15,6 +15,7 @@ import (
 
 	"github.com/pidfd-shim/pidfd-shim/internal/audit"
 	"github.com/pidfd-shim/pidfd-shim/internal/front"
+	"github.com/pidfd-shim/pidfd-shim/internal/life"
 	"github.com/pidfd-shim/pidfd-shim/internal/metrics"
 	"github.com/pidfd-shim/pidfd-shim/internal/supervisor"
 	"github.com/pidfd-shim/pidfd-shim/shim"
@@ -28,31 +29,23 @@ func openSupervisor(config []string, inherited *front.Inherited) (front.Hooks, e
 		return front.Hooks{}, err
 	}
 	if c.Scope {
-		return scopedHooks(c), nil
-	}
-	plan, err := c.plan()
-	if err != nil {
-		return front.Hooks{}, err
-	}
-	if plan.Backend == supervisor.BackendPtrace {
-		base, err := c.base()
-		if err != nil {
-			return front.Hooks{}, err
-		}
-		traced, err := tracedHooks(base, c, inherited)
-		traced.Protect = c.Protect
-		return traced, err
+		return life.Scoped(c.Protect), nil
 	}
 	base, err := c.base()
 	if err != nil {
 		return front.Hooks{}, err
+	}
+	if base.Plan.Backend == supervisor.BackendPtrace {
+		return tracedHooks(base, c, inherited)
 	}
 	run := base.Run()
 	observers, err := c.watch(&run.Service, func() (*os.File, error) { return openAudit(c.Audit, inherited) })
 	if err != nil {
 		return front.Hooks{}, err
 	}
-	return hooks(run, c, observers), nil
+	beside := c.beside()
+	beside.Started, beside.Ended, beside.Over = func() { c.hearHangups(run.Log) }, observers.flush, observers.close
+	return life.Under(run, beside), nil
 }
 
 // readConfig reads what run was given, and asks the kernel what it has.
@@ -71,9 +64,6 @@ func readConfig(words []string) (*runConfig, error) {
 	c.features, err = featuresUnder(c.Pretend)
 	return c, err
 }
-
-// plan is how calls will be answered.
-func (c *runConfig) plan() (supervisor.Plan, error) { return c.Session.Resolve(c.features) }
 
 func (c *runConfig) base() (*supervisor.Base, error) {
 	b, err := supervisor.New(c.Session, c.features, c.logger())
@@ -97,39 +87,9 @@ func (c *runConfig) watch(s *supervisor.Service, audit func() (*os.File, error))
 	return observers, nil
 }
 
-// scopedHooks are the supervisor's where the kernel keeps signals inside: it starts COMMAND
-// and reaps.
-func scopedHooks(c *runConfig) front.Hooks {
-	return front.Hooks{
-		Start: func(fork front.Fork) (int, error) {
-			return supervisor.LaunchScoped(func() (int, func(), error) { return fork(nil) })
-		},
-		Protect: c.Protect,
-	}
-}
-
-func hooks(s *supervisor.Run, c *runConfig, observers *observers) front.Hooks {
-	served := make(chan error, 1)
-	return front.Hooks{
-		Start: func(fork front.Fork) (int, error) {
-			pid, err := s.Launch(func() (int, func(), error) { return fork(nil) })
-			if err == nil {
-				c.hearHangups(s.Log)
-				go func() { served <- s.Serve() }()
-			}
-			return pid, err
-		},
-		Ended:      observers.flush,
-		Reap:       s.Reap,
-		Alone:      s.Close,
-		KeepStderr: c.Trace == "-" || c.Summary == "-",
-		Protect:    c.Protect,
-		Wait: func() error {
-			err := s.WaitEnd(served)
-			observers.close()
-			return err
-		},
-	}
+// beside is what run asks for beside answers.
+func (c *runConfig) beside() life.Beside {
+	return life.Beside{KeepStderr: c.Trace == "-" || c.Summary == "-", Protect: c.Protect}
 }
 
 // observers are those who want to see each call, and what they write to.
