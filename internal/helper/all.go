@@ -2,6 +2,7 @@ package helper
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -18,6 +19,9 @@ type All struct {
 
 	dying   []int // killed, and not seen to have ended; the first of them is waited for
 	reaping bool
+
+	failing time.Time // since when none could be started; zero: the last one could
+	tried   time.Time // when one was last tried to start
 }
 
 // Stop ends every helper and waits for it to end, without reaping it. The next question
@@ -94,13 +98,47 @@ func (hs *All) remove(socket int) {
 // its place would only come to be there, too.
 const mostDying = 16
 
-// stuck tells that there are so many that no other is to be started.
-func (hs *All) stuck() bool {
+// mayStart says ErrLate or errNone where no helper is to be started now.
+func (hs *All) mayStart() error {
 	hs.mu.Lock()
 	defer hs.mu.Unlock()
 	hs.sweep()
-	return len(hs.dying) >= mostDying
+	now := time.Now()
+	switch {
+	case len(hs.dying) >= mostDying:
+		return hs.fail(now)
+	case !hs.failing.IsZero() && now.Sub(hs.failing) > failPatience && now.Sub(hs.tried) < failPatience:
+		return errNone
+	}
+	hs.tried = now
+	return nil
 }
+
+// hasStarted takes how a start has ended, and says what is to be made of it.
+func (hs *All) hasStarted(err error) error {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	if err == nil {
+		hs.failing = time.Time{}
+		return nil
+	}
+	return fmt.Errorf("%w: %w", hs.fail(time.Now()), err)
+}
+
+// fail is ErrLate until helpers have failed to start for some time, and then errNone. Precondition: mu is held.
+func (hs *All) fail(now time.Time) error {
+	if hs.failing.IsZero() {
+		hs.failing = now
+	}
+	if now.Sub(hs.failing) <= failPatience {
+		return ErrLate
+	}
+	return errNone
+}
+
+// failPatience is how long none may be had before those who ask are refused, and how often
+// one is tried to start from then on.
+const failPatience = 2 * time.Second
 
 // reap waits for one that was killed. One goroutine, and so one thread, waits for all of them.
 func (hs *All) reap(pid int) {

@@ -18,6 +18,9 @@ import (
 // ErrLate says that a helper did not answer in time.
 var ErrLate = errors.New("helper process does not answer")
 
+// errNone says that no helper could be started for a while: nobody is to wait for one.
+var errNone = errors.New("no helper process can be started")
+
 // Helper is a process of ours that does what can block for ever: a process can be
 // killed, a thread in such a call cannot. It is asked over a socket, one message a
 // question; one that misses the deadline is replaced. A Helper belongs to one worker.
@@ -36,8 +39,8 @@ type Helper struct {
 	socket  int // blocking, with Deadline for a timeout: the poller would cost two more switches
 }
 
-// Ask sends a question and waits for its answer: ErrLate if none came in time. A
-// helper that has ended is replaced.
+// Ask sends a question and waits for its answer: ErrLate if none came in time, or for the time being
+// there is no helper. One that has ended is replaced.
 func (h *Helper) Ask(question, answer []byte) (int, error) {
 	if h.Pool != nil {
 		shared := h.Pool.Take()
@@ -46,7 +49,10 @@ func (h *Helper) Ask(question, answer []byte) (int, error) {
 	}
 	for try := 0; ; try++ {
 		if h.process == nil {
-			if err := h.start(); err != nil {
+			if err := h.All.mayStart(); err != nil {
+				return 0, err
+			}
+			if err := h.All.hasStarted(h.start()); err != nil {
 				return 0, fmt.Errorf("start a helper process: %w", err)
 			}
 		}
@@ -82,9 +88,6 @@ func (h *Helper) answer(answer []byte) (int, error) {
 }
 
 func (h *Helper) start() error {
-	if h.All.stuck() {
-		return ErrLate
-	}
 	ours, other, err := socketPair()
 	if err != nil {
 		return err
@@ -108,7 +111,7 @@ func (h *Helper) start() error {
 	}
 	if err != nil {
 		h.stop()
-		return fmt.Errorf("%w: it did not start: %w", ErrLate, err)
+		return fmt.Errorf("it says nothing: %w", err)
 	}
 	return nil
 }

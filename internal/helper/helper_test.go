@@ -16,26 +16,31 @@ func TestSlowStart(t *testing.T) {
 	starts := 0
 	h := Helper{Deadline: deadline, All: &All{}, Command: func(socket *os.File) (*os.Process, error) {
 		starts++
-		cmd := exec.Command("sleep", "60") // a process to kill; the answers are this one's
-		if err := cmd.Start(); err != nil {
-			return nil, err
-		}
-		fd, err := syscall.Dup(int(socket.Fd()))
-		if err != nil {
-			return nil, err
-		}
-		theirs := os.NewFile(uintptr(fd), "theirs")
-		time.AfterFunc(deadline+deadline/2, func() {
-			defer theirs.Close()
-			_ = Serve(theirs, 1, 1, func(question, into []byte) int { return copy(into, question) })
-		})
-		return cmd.Process, nil
+		return echo(socket, deadline+deadline/2)
 	}}
 	answer := make([]byte, 1)
 	if n, err := h.Ask([]byte("a"), answer); n != 1 || err != nil || answer[0] != 'a' || starts != 1 {
 		t.Errorf("%d %v %q after %d starts", n, err, answer, starts)
 	}
 	h.stop()
+}
+
+// echo is a helper that says what it hears, once it has started.
+func echo(socket *os.File, after time.Duration) (*os.Process, error) {
+	cmd := exec.Command("sleep", "60") // a process to kill; the answers are this one's
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	fd, err := syscall.Dup(int(socket.Fd()))
+	if err != nil {
+		return nil, err
+	}
+	theirs := os.NewFile(uintptr(fd), "theirs")
+	time.AfterFunc(after, func() {
+		defer theirs.Close()
+		_ = Serve(theirs, 1, 1, func(question, into []byte) int { return copy(into, question) })
+	})
+	return cmd.Process, nil
 }
 
 // TestDeadOnArrival has helpers die before they say anything, as where there is no memory for
