@@ -27,11 +27,11 @@ func (c *caller) isHarmless(fd int32) bool {
 	if fd < 0 {
 		return false
 	}
-	info, err := c.tasks.proc.FdInfo(c.tid, fd)
-	if err != nil || info.HasPid {
+	mount, pidfd, err := c.tasks.proc.Place(c.tid, fd)
+	if err != nil || pidfd {
 		return err == nil
 	}
-	kind, err := c.tasks.proc.MountType(c.tid, info.MountID)
+	kind, err := c.tasks.proc.MountType(c.tid, mount)
 	return err == nil && kind == "proc"
 }
 

@@ -57,3 +57,19 @@ func TestWeirdDescriptors(t *testing.T) {
 		})
 	}
 }
+
+// TestSwappedEpoll: fdinfo of an epoll whose lock is held is never read, not even where the descriptor
+// was a pidfd a moment ago: nothing would end that, not even SIGKILL.
+func TestSwappedEpoll(t *testing.T) {
+	for _, mode := range []string{"forward", "emulate"} {
+		t.Run(mode, func(t *testing.T) {
+			argv := attackIn(t, mode, "m64", "swap-epoll", "calls="+strconv.Itoa(soak(500, 20_000)))
+			got := attackNumbers(t, argv)
+			t.Log(got)
+			expect(t, argv, got, map[string]int{"wrong": 0})
+			if got["unending"] > 1 { // the first, by which the sandbox was suspected
+				t.Errorf("%d threads of the supervisor wait for ever: %s", got["unending"], shellLine(argv))
+			}
+		})
+	}
+}

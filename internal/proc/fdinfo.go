@@ -49,7 +49,33 @@ func (f *FS) waits(tid, fd int32) bool {
 	p = strconv.AppendInt(p, int64(fd), 10)
 	var link [len("anon_inode:[pidfd]") + 1]byte
 	n, err := unix.Readlinkat(f.root.fd, string(p), link[:])
-	return err == nil && link[0] != '/' && string(link[:n]) != "anon_inode:[pidfd]" && !bytes.HasPrefix(link[:n], []byte("pipe:[")) && !bytes.HasPrefix(link[:n], []byte("pidfd:"))
+	return err == nil && link[0] != '/' && !isPidfd(link[:n]) && !bytes.HasPrefix(link[:n], []byte("pipe:["))
+}
+
+// Place says whether descriptor fd of thread tid is a pidfd, and else which mount its file is in.
+// It is told by a path of ours to that file: whoever puts another there meanwhile (see waits) has
+// neither waited for, and the path's own fdinfo asks no file (fs/open.c, do_dentry_open, empty_fops).
+func (f *FS) Place(tid, fd int32) (mount int32, pidfd bool, err error) {
+	path, err := f.OpenFD(tid, fd, unix.O_PATH)
+	if err != nil {
+		return 0, false, err
+	}
+	defer unix.Close(path)
+	var link [len("anon_inode:[pidfd]") + 1]byte
+	n, err := unix.Readlinkat(f.root.fd, "self/fd/"+strconv.Itoa(path), link[:])
+	if err != nil {
+		return 0, false, err
+	}
+	if isPidfd(link[:n]) {
+		return 0, true, nil
+	}
+	mount, err = f.mountID(path)
+	return mount, false, err
+}
+
+// isPidfd goes by a link of fd. A file's own name begins with a slash.
+func isPidfd(link []byte) bool {
+	return string(link) == "anon_inode:[pidfd]" || bytes.HasPrefix(link, []byte("pidfd:"))
 }
 
 // Pipe tells whether a task's descriptor is a pipe, and which. What is a file of a file system,

@@ -235,6 +235,43 @@ func TestFdInfo(t *testing.T) {
 	})
 }
 
+// TestPlace: nothing but a path is had of what a caller may put there, whatever it is.
+func TestPlace(t *testing.T) {
+	tids, end, ended := make(chan int), make(chan bool), make(chan bool)
+	pidfd, err := unix.PidfdOpen(os.Getpid(), 0)
+	must(t, err)
+	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	must(t, err)
+	dir, err := unix.Open("/proc/self", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	must(t, err)
+	go onThread(t, func() {
+		defer close(ended)
+		_ = unix.Unshare(unix.CLONE_FILES) // with a table of its own, whose numbers mean nothing in ours
+		tids <- unix.Gettid()
+		<-end
+	})
+	tid := int32(<-tids)
+	for _, fd := range []int{pidfd, epoll, dir} {
+		unix.Close(fd)
+	}
+	eachFS(t, func(t *testing.T, f *FS) {
+		for _, row := range []struct {
+			fd    int
+			pidfd bool
+			kind  string
+		}{{pidfd, true, ""}, {epoll, false, ""}, {dir, false, "proc"}} {
+			mount, pidfd, err := f.Place(tid, int32(row.fd))
+			if kind, _ := f.MountType(tid, mount); err != nil || pidfd != row.pidfd || kind != row.kind {
+				t.Errorf("%+v: pidfd %t in a mount of %q, %v", row, pidfd, kind, err)
+			}
+		}
+		_, _, err := f.Place(tid, 1<<30)
+		wantErr(t, "no descriptor", err, unix.EBADF)
+	})
+	close(end)
+	<-ended
+}
+
 // Locks put lines of their own before Pid, as many as their holder likes.
 func TestFdInfoBehindLocks(t *testing.T) {
 	f := openFS(t)

@@ -93,7 +93,7 @@ int summary(void);
 int storm(void), self_storm(void), group_storm(void), killed(void);
 int few(void), crowded(void), refused(void), recycled(void), recycling(void), outsider(void), outsider_senders(void);
 int privilege(void);
-int hostile(void), weird(void);
+int hostile(void), weird(void), swap_epoll(void);
 int many(void), private_table(void), no_leader(void), flip(void), churn(void);
 int load(void);
 int bomb(void), ns_init(char **argv);

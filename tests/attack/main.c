@@ -9,7 +9,7 @@ static const struct {
 } attacks[] = {
 	{"storm", storm}, {"self-storm", self_storm}, {"group-storm", group_storm}, {"killed", killed},
 	{"recycled", recycled}, {"recycling", recycling}, {"few", few}, {"crowded", crowded}, {"refused", refused}, {"outsider", outsider}, {"outsider-senders", outsider_senders}, {"privilege", privilege},
-	{"hostile", hostile}, {"weird", weird},
+	{"hostile", hostile}, {"weird", weird}, {"swap-epoll", swap_epoll},
 	{"many", many}, {"private-table", private_table}, {"no-leader", no_leader}, {"flip", flip}, {"churn", churn},
 	{"load", load}, {"bomb", bomb}, {"protect", protect}, {"dead", dead}, {"peek", peek},
 	{"guarded", guarded}, {"every-way", every_way}, {"by-helper", by_helper}, {"handed", handed},

@@ -129,6 +129,85 @@ int hostile(void)
 	return 0;
 }
 
+/* It holds its lock for as long as nobody fills the page. */
+static void epoll_into_silence(void *epoll)
+{
+	struct epoll_event *into = silent_page();
+	++*ready;
+	epoll_wait(*(int *)epoll, into, 1, -1);
+}
+
+static int swapped[3]; /* the number that is called with, and what it is in turn */
+
+static void *swaps(void *arg)
+{
+	(void)arg;
+	for (unsigned i = 0;; i++)
+		dup2(swapped[1 + i % 2], swapped[0]);
+	return NULL;
+}
+
+static atomic_long *swap_calls;
+
+static void calls_while_swapped(void *arg)
+{
+	pthread_t thread;
+	must(pthread_create(&thread, NULL, swaps, NULL) == 0, "pthread_create");
+	for (;;) {
+		send_signal(*(int *)arg, 0, NULL, 0);
+		++*swap_calls;
+	}
+}
+
+/* How many of the supervisor's threads are in a wait that nothing ends, each time one looks. */
+static long unending(void)
+{
+	long least = 1000;
+	for (int i = 0; i < 5; i++) {
+		char command[96], text[32] = "";
+		snprintf(command, sizeof(command), "cat /proc/%d/task/*/stat 2>/dev/null | grep -c ') D'", supervisor);
+		FILE *f = popen(command, "r");
+		must(f && fgets(text, sizeof(text), f) != NULL, "popen");
+		pclose(f);
+		least = atol(text) < least ? atol(text) : least;
+		usleep(10000);
+	}
+	return least;
+}
+
+/* A descriptor that is a pidfd, and an epoll whose lock is held, in turn. */
+int swap_epoll(void)
+{
+	long calls = 0, wrong = 0;
+	block_all();
+	pid_t target = start(good_target, NULL);
+	int fd = pidfd_open_(target, 0), epoll = epoll_create1(0), counter = eventfd(1, 0);
+	struct epoll_event event = {.events = EPOLLIN};
+	must(epoll_ctl(epoll, EPOLL_CTL_ADD, counter, &event) == 0, "epoll_ctl");
+	ready = shared(sizeof(*ready));
+	swap_calls = shared(sizeof(*swap_calls));
+	swapped[0] = dup(fd), swapped[1] = fd, swapped[2] = epoll;
+	pid_t others[] = {start(hostile_caller, &fd), start(epoll_into_silence, &epoll), 0};
+	while (*ready < 2)
+		sched_yield();
+	worst_of(fd, 200, &calls, &wrong); /* from now on the supervisor suspects us */
+	others[2] = start(calls_while_swapped, swapped);
+	for (long before = -1; before < *swap_calls && *swap_calls < option("calls", 500);) { /* until it comes no further */
+		before = *swap_calls;
+		worst_of(fd, 200, &calls, &wrong);
+	}
+	say("swap_calls", *swap_calls);
+	say("unending", unending());
+	say("wrong", wrong);
+	for (int i = 0; i < 3; i++) {
+		kill(others[i], SIGKILL);
+		reap(others[i]);
+	}
+	kill(target, SIGKILL);
+	reap(target);
+	return 0;
+}
+
 /* Descriptors of other kinds: EBADF, at once. */
 int weird(void)
 {
