@@ -24,8 +24,11 @@ func roles() role.Table {
 			collectLater()
 			return front.Supervise(args, openSupervisor)
 		}),
-		role.Init:   status(func([]string) int { return front.Init() }),
-		role.Tracer: trace,
+		role.Init: status(func([]string) int { return front.Init() }),
+		role.Tracer: func(args []string) error {
+			collectLater()
+			return trace(args)
+		},
 	}
 	maps.Copy(all, supervisor.Helpers(front.Deafen, pauses))
 	return all
