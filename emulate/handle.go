@@ -90,7 +90,8 @@ func (h *SendSignal) Handle(c *shim.Call) shim.Verdict {
 	defer h.busy.Store(false)
 	h.Ledger.Heard(c)
 	a := &h.current
-	*a = attempt{call: c, backend: h.Backend, req: requestOf(c), policy: h.Policy.Current()}
+	*a = attempt{} // cleared where it is: a literal would be made elsewhere and moved
+	a.call, a.backend, a.req, a.policy = c, h.Backend, requestOf(c), h.Policy.Current()
 	c.Record.PidFD, c.Record.Sig, c.Record.Info, c.Record.Flags = a.req.pidfd, a.req.sig, a.req.info, a.req.flags
 	v := h.handle(a)
 	if a.mustLetGo {

@@ -107,9 +107,12 @@ func route(k known) (r Route, missing condition) {
 	return r, 0
 }
 
-// is reports whether a condition holds. One that is not known does not, and is missing.
-func (k *known) is(c condition) bool {
-	if c&costly&^k.asked != 0 && k.missing == 0 {
+// is reports whether a condition holds.
+func (k *known) is(c condition) bool { return k.holds&c != 0 }
+
+// look is for the costly ones. One that is not known does not hold, and is missing.
+func (k *known) look(c condition) bool {
+	if k.asked&c == 0 && k.missing == 0 {
 		k.missing = c
 	}
 	return k.holds&c != 0
@@ -176,7 +179,7 @@ func (k *known) callerMakes() bool {
 		return true
 	case !k.is(identified):
 		return false
-	case k.mode == ModeEmulate && k.is(confined):
+	case k.mode == ModeEmulate && k.look(confined):
 		return true
 	case !k.is(policed):
 		return false
@@ -193,18 +196,18 @@ func (k *known) callerMakes() bool {
 // a security module, or signals itself with a code that only it may use.
 func (k *known) differs() bool {
 	switch {
-	case k.is(apart), k.is(confined), k.is(ownCode):
+	case k.is(apart), k.look(confined), k.is(ownCode):
 		return true
 	case k.is(unnamed):
 		return false
 	}
-	return k.is(foreign)
+	return k.look(foreign)
 }
 
 // bySignal is for a call that nothing refuses.
 func (k *known) bySignal() Route {
 	unfelt := k.unfelt()
-	dropped := k.is(forced) && !k.is(grouped) && k.is(initOfOwn)
+	dropped := k.is(forced) && !k.is(grouped) && k.look(initOfOwn)
 	caller := k.is(inCaller) && !unfelt && !(dropped && k.is(sameProcess)) // held it would not be dropped
 	switch {
 	case caller && !k.is(unheld):
@@ -233,9 +236,9 @@ func (k *known) unfelt() bool {
 	case !k.is(byPidfd):
 		return false
 	case k.is(unseen):
-		return k.is(inCaller) && !k.is(once) && k.is(sameRight)
+		return k.is(inCaller) && !k.is(once) && k.look(sameRight)
 	}
-	return (k.is(inCaller) || k.mode == ModeEmulate) && !k.is(nested) && k.is(ignoring) && k.is(sameRight)
+	return (k.is(inCaller) || k.mode == ModeEmulate) && !k.is(nested) && k.look(ignoring) && k.look(sameRight)
 }
 
 // plan is what routes depend on and no call changes.
