@@ -8,6 +8,7 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/arch"
 	"github.com/pidfd-shim/pidfd-shim/internal/helper"
 	"github.com/pidfd-shim/pidfd-shim/internal/proc"
+	"github.com/pidfd-shim/pidfd-shim/internal/task"
 	"github.com/pidfd-shim/pidfd-shim/policy"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
@@ -149,12 +150,12 @@ func (a *attempt) memberwise() bool {
 }
 
 // callerCreds reads the ids of the calling thread: credentials are per thread.
-func (a *attempt) callerCreds(ts *tasks) error {
+func (a *attempt) callerCreds(ts *task.View) error {
 	c := a.caller
 	if a.hasCreds {
 		return nil
 	}
-	if ts.features.Info && ts.features.ThreadPidfd {
+	if ts.Features.Info && ts.Features.ThreadPidfd {
 		var info proc.Info
 		if err := proc.PidfdInfo(c.pidfd, &info); err != nil {
 			return err

@@ -7,13 +7,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/internal/proc"
+	"github.com/pidfd-shim/pidfd-shim/internal/task"
 )
 
 // caller is a calling thread as the supervisor holds it. Its pidfd proves itself: it
 // dies with the thread, so taking a descriptor through it works only while the tid
 // still means the thread that the entry was made for.
 type caller struct {
-	tasks *tasks
+	tasks *task.View
 	tid   int32
 	tgid  int32
 	start uint64 // clock ticks since boot
@@ -50,7 +51,7 @@ func (c *caller) close() {
 // each has up to four descriptors. What else can change of a caller that is kept, and what
 // notices, is listed in docs/ARCHITECTURE.md.
 type callerCache struct {
-	tasks   *tasks
+	tasks   *task.View
 	watch   *Watch
 	label   []byte // room, see isLabelled
 	entries map[int32]*caller
@@ -131,7 +132,7 @@ func (cc *callerCache) sure(tid int32) (*caller, error) {
 
 // lives reports whether the entry's thread has not been reaped, and so has its number.
 func (c *caller) lives() bool {
-	if c.tasks.features.Info && c.tasks.features.ThreadPidfd {
+	if c.tasks.Features.Info && c.tasks.Features.ThreadPidfd {
 		var info proc.Info
 		return proc.PidfdInfo(c.pidfd, &info) == nil && info.Pid == c.tid
 	}
@@ -178,7 +179,7 @@ func (cc *callerCache) evictOldest() {
 func (cc *callerCache) openCaller(tid int32) (*caller, error) {
 	c := &caller{tasks: cc.tasks, tid: tid, pidfd: -1, pidns: -1, label: -1, generation: cc.watch.generation()}
 	var err error
-	if c.dir, err = cc.tasks.proc.Dir(tid); err != nil {
+	if c.dir, err = cc.tasks.Proc.Dir(tid); err != nil {
 		return nil, fmt.Errorf("open thread %d: %w", tid, err)
 	}
 	var status proc.Status
@@ -205,7 +206,7 @@ func (cc *callerCache) openCaller(tid int32) (*caller, error) {
 		c.close()
 		return nil, fmt.Errorf("read user namespace of thread %d: %w", tid, err)
 	}
-	c.foreign = userns != cc.tasks.self.Userns
+	c.foreign = userns != cc.tasks.Self.Userns
 	if err := cc.openLabel(c); err != nil {
 		c.close()
 		return nil, err
@@ -216,9 +217,9 @@ func (cc *callerCache) openCaller(tid int32) (*caller, error) {
 func (cc *callerCache) openCallerPidfd(c *caller) error {
 	var err error
 	switch {
-	case !cc.tasks.features.PidfdOpen:
+	case !cc.tasks.Features.PidfdOpen:
 		return nil
-	case cc.tasks.features.ThreadPidfd:
+	case cc.tasks.Features.ThreadPidfd:
 		c.pidfd, err = unix.PidfdOpen(int(c.tid), unix.PIDFD_THREAD)
 	default:
 		c.private = true
@@ -237,7 +238,7 @@ func (cc *callerCache) openCallerPidns(c *caller, status *proc.Status) error {
 	if err != nil {
 		return fmt.Errorf("read pid namespace of thread %d: %w", c.tid, err)
 	}
-	if ns == cc.tasks.self.Pidns {
+	if ns == cc.tasks.Self.Pidns {
 		return nil
 	}
 	c.nested = true
@@ -251,7 +252,7 @@ func (cc *callerCache) openCallerPidns(c *caller, status *proc.Status) error {
 // leader's NSpid, which is the namespace's own numbering.
 func (cc *callerCache) numberInOwnNamespace(c *caller, status *proc.Status) error {
 	if c.tid != c.tgid {
-		leader, err := cc.tasks.proc.Dir(c.tgid)
+		leader, err := cc.tasks.Proc.Dir(c.tgid)
 		if err != nil {
 			return fmt.Errorf("open process %d: %w", c.tgid, err)
 		}
@@ -272,7 +273,7 @@ func (cc *callerCache) numberInOwnNamespace(c *caller, status *proc.Status) erro
 // module labels tasks: a label changes at execve, and where the task asks for another. The
 // file stays the task's, not its program's (fs/proc/base.c, proc_pid_attr_read).
 func (cc *callerCache) openLabel(c *caller) (err error) {
-	if cc.tasks.self.Label == "" {
+	if cc.tasks.Self.Label == "" {
 		return nil
 	}
 	if c.label, err = c.dir.Open("attr/current"); err != nil {
@@ -290,14 +291,14 @@ func (cc *callerCache) isLabelled(c *caller) bool {
 		return false
 	}
 	if cc.label == nil {
-		cc.label = make([]byte, len(cc.tasks.self.Label)+1)
+		cc.label = make([]byte, len(cc.tasks.Self.Label)+1)
 	}
 	for {
 		n, err := unix.Pread(c.label, cc.label, 0)
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}
-		return err != nil || string(cc.label[:max(n, 0)]) != cc.tasks.self.Label
+		return err != nil || string(cc.label[:max(n, 0)]) != cc.tasks.Self.Label
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/arch"
 	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
 	"github.com/pidfd-shim/pidfd-shim/internal/proc"
+	"github.com/pidfd-shim/pidfd-shim/internal/task"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
@@ -27,7 +28,7 @@ func testHandler(t *testing.T, mode Mode) *SendSignal {
 	if err != nil {
 		t.Fatal(err)
 	}
-	self, err := ReadSelf(fs)
+	self, err := task.ReadSelf(fs)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +117,7 @@ func TestForwardAllocatesNothing(t *testing.T) {
 func TestCallerCacheForgetsTheDead(t *testing.T) {
 	for _, threads := range []bool{true, false} {
 		h := testHandler(t, ModeForward)
-		h.tasks.features.ThreadPidfd = h.tasks.features.ThreadPidfd && threads
+		h.tasks.Features.ThreadPidfd = h.tasks.Features.ThreadPidfd && threads
 		cc := callerCache{tasks: h.tasks, watch: h.Watch}
 		living := child(t)
 		if _, err := cc.get(living); err != nil {
@@ -145,7 +146,7 @@ func TestCallerCacheForgetsTheDead(t *testing.T) {
 func TestCredsAreHadOrNot(t *testing.T) {
 	for _, byText := range []bool{false, true} {
 		h := testHandler(t, ModeForward)
-		h.tasks.features.Info = h.tasks.features.Info && !byText
+		h.tasks.Features.Info = h.tasks.Features.Info && !byText
 		pid := child(t)
 		a := &attempt{call: &shim.Call{Tid: pid}}
 		var err error

@@ -8,6 +8,7 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/internal/family"
 	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
 	"github.com/pidfd-shim/pidfd-shim/internal/proc"
+	"github.com/pidfd-shim/pidfd-shim/internal/task"
 	"github.com/pidfd-shim/pidfd-shim/policy"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
@@ -77,7 +78,7 @@ type Config struct {
 	Rules    Rules
 	Features kernel.Features
 	Proc     *proc.FS
-	Self     Self
+	Self     task.Self
 	Backend  shim.Backend
 	Ledger   *Ledger // nil where WAIT_KILLABLE_RECV makes restarts impossible
 

@@ -13,6 +13,7 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/internal/family"
 	"github.com/pidfd-shim/pidfd-shim/internal/proc"
 	"github.com/pidfd-shim/pidfd-shim/internal/sys"
+	"github.com/pidfd-shim/pidfd-shim/internal/task"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
@@ -21,7 +22,7 @@ import (
 // has them. The errors are those of 6.18.
 type Descriptors struct {
 	handler *SendSignal // whose worker it is
-	tasks   *tasks
+	tasks   *task.View
 	family  *family.Table
 }
 
@@ -68,7 +69,7 @@ func (d *Descriptors) named(c *shim.Call, pid int32, thread bool) (here int32, e
 	}
 	var status proc.Status
 	if here, err = caller.pidFromNS(pid); err == nil {
-		err = d.tasks.statusOf(here, &status)
+		err = d.tasks.Status(here, &status)
 	}
 	switch {
 	case errors.Is(err, unix.ESRCH), errors.Is(err, unix.ENOENT):
@@ -142,7 +143,7 @@ func (d *Descriptors) Clone(c *shim.Call) shim.Verdict {
 	switch flags := c.Args.Uint(0); {
 	case flags&unix.CLONE_PIDFD == 0:
 		return shim.Pass()
-	case abi.Of(c.ABI).Mark != 0 && !d.tasks.features.Marked:
+	case abi.Of(c.ABI).Mark != 0 && !d.tasks.Features.Marked:
 		return shim.Fail(unix.ENOSYS)
 	case flags&(cloneDetached|unix.CLONE_PARENT_SETTID) != 0:
 		return shim.Fail(unix.EINVAL)
@@ -177,7 +178,7 @@ func (d *Descriptors) openFdinfo(c *shim.Call, fd int32, m family.Meaning, cloex
 	if err != nil {
 		return d.cannotServe(c, err)
 	}
-	info, err := d.tasks.proc.FdInfo(c.Tid, fd)
+	info, err := d.tasks.Proc.FdInfo(c.Tid, fd)
 	if err != nil {
 		return d.cannotServe(c, err)
 	}
@@ -195,7 +196,7 @@ func (d *Descriptors) fdinfoText(c *caller, info proc.FdInfo, m family.Meaning) 
 	text := fmt.Appendf(nil, "pos:\t0\nflags:\t0%o\nmnt_id:\t%d\n", flags, info.MountID)
 	var status proc.Status
 	switch {
-	case m.Reaped || d.tasks.proc.DirFromFD(m.Dir).Status(&status) != nil:
+	case m.Reaped || d.tasks.Proc.DirFromFD(m.Dir).Status(&status) != nil:
 		return append(text, "Pid:\t-1\nNSpid:\t-1\n"...)
 	case c.depth == 0 || status.NSpids < c.depth:
 		return append(text, "Pid:\t0\nNSpid:\t0\n"...)
@@ -220,7 +221,7 @@ func (d *Descriptors) asksFdinfo(c *shim.Call, addr uint64) (fd int32, ok bool) 
 		if !d.handler.memory.present(&attempt{call: c, req: request{info: at}}, len(part)) {
 			return 0, false
 		}
-		got, err := callerMemory{d.tasks.proc}.Read(c.Tid, at, part)
+		got, err := callerMemory{d.tasks.Proc}.Read(c.Tid, at, part)
 		if err != nil || got < len(part) {
 			return 0, false
 		}

@@ -4,6 +4,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/internal/proc"
+	"github.com/pidfd-shim/pidfd-shim/internal/task"
 	"github.com/pidfd-shim/pidfd-shim/policy"
 )
 
@@ -110,7 +111,7 @@ func (f *evidence) leaderUID() (uint32, error) {
 		return 0, unix.ESRCH
 	}
 	var status proc.Status
-	if err := f.j.tasks.statusOf(t.tgid, &status); err != nil {
+	if err := f.j.tasks.Status(t.tgid, &status); err != nil {
 		return 0, err
 	}
 	if !t.owned(f.j.tasks) {
@@ -122,7 +123,7 @@ func (f *evidence) leaderUID() (uint32, error) {
 // numbered is the fact, if the id may be believed: in a user namespace that does not have
 // them all, whoever has no number there shows as the overflow id.
 func (f *evidence) numbered(id uint32, fact policy.Fact) policy.Fact {
-	if id == overflowUID && !f.j.tasks.self.WholeUserns {
+	if id == task.OverflowUID && !f.j.tasks.Self.WholeUserns {
 		return 0
 	}
 	return fact
@@ -138,7 +139,7 @@ func (f *evidence) targetTexts(want policy.Fact, q *policy.Query) {
 	dir := f.a.caller.dir
 	if !t.own || f.a.caller.tid != t.tgid {
 		var err error
-		if dir, err = f.j.tasks.proc.Dir(t.tgid); err != nil {
+		if dir, err = f.j.tasks.Proc.Dir(t.tgid); err != nil {
 			return
 		}
 		defer dir.Close()
@@ -192,12 +193,12 @@ func (f *evidence) relate(want policy.Relation, q *policy.Query) {
 func (f *evidence) isSelf() (bool, error) { return f.a.target.tgid == f.a.caller.tgid, nil }
 
 func (f *evidence) isChild() (bool, error) {
-	parent, err := f.j.tasks.parentOf(f.a.target.tgid)
+	parent, err := f.j.tasks.Parent(f.a.target.tgid)
 	return parent == f.a.caller.tgid, err
 }
 
 func (f *evidence) isParent() (bool, error) {
-	parent, err := f.j.tasks.parentOf(f.a.caller.tgid)
+	parent, err := f.j.tasks.Parent(f.a.caller.tgid)
 	return parent == f.a.target.tgid, err
 }
 
@@ -205,7 +206,7 @@ func (f *evidence) isDescendant() (bool, error) {
 	if f.a.target.tgid == f.a.caller.tgid {
 		return false, nil
 	}
-	return f.j.tasks.descends(f.a, f.a.target.tgid, f.a.caller.tgid)
+	return descends(f.j.tasks, f.a, f.a.target.tgid, f.a.caller.tgid)
 }
 
 // inSandbox is a chain of parents to the supervisor, which is a subreaper; where the
@@ -216,12 +217,12 @@ func (f *evidence) inSandbox() (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		return f.j.tasks.visibleFrom(ns, f.a.target.tgid)
+		return f.j.tasks.VisibleFrom(ns, f.a.target.tgid)
 	}
 	if f.j.ours != nil && f.j.ours(f.a.target.tgid) {
 		return false, nil
 	}
-	return f.j.tasks.descends(f.a, f.a.target.tgid, f.j.root)
+	return descends(f.j.tasks, f.a, f.a.target.tgid, f.j.root)
 }
 
 func (f *evidence) sameUID() (bool, error) {
@@ -229,7 +230,7 @@ func (f *evidence) sameUID() (bool, error) {
 		return false, err
 	}
 	uid, err := f.leaderUID()
-	return err == nil && f.j.tasks.self.sameUID(f.a.creds.ruid, uid), err
+	return err == nil && f.j.tasks.Self.SameUID(f.a.creds.ruid, uid), err
 }
 
 func (f *evidence) samePidns() (bool, error) {
@@ -237,7 +238,7 @@ func (f *evidence) samePidns() (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	dir, err := f.j.tasks.proc.Dir(f.a.target.tgid)
+	dir, err := f.j.tasks.Proc.Dir(f.a.target.tgid)
 	if err != nil {
 		return false, err
 	}
@@ -256,12 +257,12 @@ func (f *evidence) nestedPidns() (bool, error) {
 		return false, err
 	}
 	defer closeFD(ns)
-	return f.j.tasks.visibleFrom(ns, f.a.target.tgid)
+	return f.j.tasks.VisibleFrom(ns, f.a.target.tgid)
 }
 
 func (f *evidence) isInit() (bool, error) {
 	var status proc.Status
-	if err := f.j.tasks.statusOf(f.a.target.tgid, &status); err != nil {
+	if err := f.j.tasks.Status(f.a.target.tgid, &status); err != nil {
 		return false, err
 	}
 	if status.NSpids == 0 {

@@ -9,6 +9,7 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/arch/abi"
 	"github.com/pidfd-shim/pidfd-shim/internal/proc"
 	"github.com/pidfd-shim/pidfd-shim/internal/sys"
+	"github.com/pidfd-shim/pidfd-shim/internal/task"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
@@ -17,7 +18,7 @@ import (
 // by the caller.
 type Grants struct {
 	handler *SendSignal // whose worker it is
-	tasks   *tasks
+	tasks   *task.View
 	own     *Descriptors // nil where the kernel has descriptors
 	root    int32
 }
@@ -34,7 +35,7 @@ func (h *SendSignal) Grants() *Grants {
 // Handle is a call of pidfd_open or pidfd_getfd.
 func (g *Grants) Handle(c *shim.Call) shim.Verdict {
 	h := g.handler
-	if abi.Of(c.ABI).Mark != 0 && !g.tasks.features.Marked {
+	if abi.Of(c.ABI).Mark != 0 && !g.tasks.Features.Marked {
 		return shim.Fail(unix.ENOSYS)
 	}
 	h.begin()
@@ -93,7 +94,7 @@ func (g *Grants) resolve(a *attempt) (unix.Errno, error) {
 		return g.resolveGetfd(a)
 	}
 	flags, thread := a.call.Args.Uint(1), a.req.flags&flagThread != 0
-	known := g.own != nil || g.tasks.features.ThreadPidfd
+	known := g.own != nil || g.tasks.Features.ThreadPidfd
 	if flags&^(unix.PIDFD_NONBLOCK|unix.PIDFD_THREAD) != 0 || a.req.pid <= 0 || thread && !known {
 		return unix.EINVAL, nil
 	}
@@ -115,7 +116,7 @@ func (g *Grants) resolve(a *attempt) (unix.Errno, error) {
 // noLeader is what the number of a thread that is no leader gets: EINVAL up to 6.12, which the
 // kernel says.
 func (g *Grants) noLeader(tid int32) unix.Errno {
-	if g.own != nil || !g.tasks.features.PidfdOpen {
+	if g.own != nil || !g.tasks.Features.PidfdOpen {
 		return unix.ENOENT
 	}
 	fd, err := unix.PidfdOpen(int(tid), 0)
@@ -187,7 +188,7 @@ func (g *Grants) means(a *attempt) bool {
 	switch {
 	case a.req.what == arch.PidfdGetfd:
 		return g.sharesWithNobody(a.caller)
-	case t.pid == a.call.Tid, t.pid == t.tgid && g.handler.byCaller.staysItself(a, t), t.pid == g.tasks.self.Pid, t.pid == g.root:
+	case t.pid == a.call.Tid, t.pid == t.tgid && g.handler.byCaller.staysItself(a, t), t.pid == g.tasks.Self.Pid, t.pid == g.root:
 		return true
 	}
 	var own proc.Status
@@ -197,7 +198,7 @@ func (g *Grants) means(a *attempt) bool {
 }
 
 func (g *Grants) statOf(pid int32) (stat proc.Stat, known bool) {
-	dir, err := g.tasks.proc.Dir(pid)
+	dir, err := g.tasks.Proc.Dir(pid)
 	if err != nil {
 		return stat, false
 	}
@@ -210,7 +211,7 @@ func (g *Grants) statOf(pid int32) (stat proc.Stat, known bool) {
 // is none of COMMAND's if he was there before us: execve gives descriptors of one's own.
 func (g *Grants) sharesWithNobody(c *caller) bool {
 	alone := true
-	err := g.tasks.proc.EachTask(func(tid int32) bool {
+	err := g.tasks.Proc.EachTask(func(tid int32) bool {
 		if tid == c.tid {
 			return true
 		}
@@ -220,7 +221,7 @@ func (g *Grants) sharesWithNobody(c *caller) bool {
 		case unix.ESRCH:
 		case unix.EPERM:
 			theirs, known := g.statOf(tid)
-			ours, too := g.statOf(g.tasks.self.Pid)
+			ours, too := g.statOf(g.tasks.Self.Pid)
 			alone = known && too && theirs.Start < ours.Start
 		default:
 			alone = false

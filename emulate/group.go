@@ -5,13 +5,14 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/pidfd-shim/pidfd-shim/internal/task"
 	"github.com/pidfd-shim/pidfd-shim/policy"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
 // groups lists the processes that a group means.
 type groups struct {
-	tasks *tasks
+	tasks *task.View
 	ours  func(pid int32) bool
 }
 
@@ -118,7 +119,7 @@ func (s *sender) sendMember(a *attempt, pid int32) unix.Errno {
 // members lists the processes that are meant.
 func (g *groups) members(a *attempt) (list []int32, err error) {
 	looks, found := 0, 0
-	listed := g.tasks.proc.EachPid(func(pid int32) bool {
+	listed := g.tasks.Proc.EachPid(func(pid int32) bool {
 		if err = a.spend(&looks, quickLooks); err != nil {
 			return false
 		}
@@ -135,7 +136,7 @@ func (g *groups) members(a *attempt) (list []int32, err error) {
 // and it is neither the init of the caller's namespace nor the caller, nor ours.
 func (g *groups) isMeant(a *attempt, pid int32) bool {
 	if !a.target.everybody {
-		group, known := g.tasks.groupOf(pid)
+		group, known := g.tasks.Group(pid)
 		return known && group == a.target.pid
 	}
 	if pid == a.caller.tgid || g.ours(pid) {

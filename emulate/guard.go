@@ -5,13 +5,14 @@ import (
 
 	"github.com/pidfd-shim/pidfd-shim/internal/proc"
 	"github.com/pidfd-shim/pidfd-shim/internal/sys"
+	"github.com/pidfd-shim/pidfd-shim/internal/task"
 	"github.com/pidfd-shim/pidfd-shim/internal/tracee"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
 // guard sends by number while the strongest guard holds that can be had.
 type guard struct {
-	tasks  *tasks
+	tasks  *task.View
 	keeper Keeper  // Config's, as the next
 	pinner *Pinner // nil under a Keeper
 
@@ -203,7 +204,7 @@ func (g *guard) mayOwn(t *target, n *number) bool {
 		return false
 	}
 	var status proc.Status
-	if g.tasks.statusOf(n.pid, &status) != nil || !mayBeForced(&status) {
+	if g.tasks.Status(n.pid, &status) != nil || !mayBeForced(&status) {
 		return false
 	}
 	to := credsOf(&status)
@@ -213,7 +214,7 @@ func (g *guard) mayOwn(t *target, n *number) bool {
 			return false
 		}
 	}
-	return g.tasks.self.mayOwn(uint32(unix.Getuid()), uint32(unix.Geteuid()), &to)
+	return mayOwn(&g.tasks.Self, uint32(unix.Getuid()), uint32(unix.Geteuid()), &to)
 }
 
 // mayBeForced is false for the init of a pid namespace below ours: what is sent for a
@@ -226,7 +227,7 @@ func mayBeForced(s *proc.Status) bool {
 // mayOwn is the kernel's rule for the signals of a descriptor (fs/fcntl.c, sigio_perm):
 // root of the first user namespace, or the armer's effective or real uid is the target's
 // saved or real one. CAP_KILL plays no part.
-func (s Self) mayOwn(ruid, euid uint32, to *creds) bool {
+func mayOwn(s *task.Self, ruid, euid uint32, to *creds) bool {
 	from := creds{tgid: -1, ruid: ruid, euid: euid}
-	return euid == 0 && s.WholeUserns || s.mayByIDs(&from, to)
+	return euid == 0 && s.WholeUserns || mayByIDs(s, &from, to)
 }

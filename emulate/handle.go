@@ -12,6 +12,7 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/arch"
 	"github.com/pidfd-shim/pidfd-shim/arch/abi"
 	"github.com/pidfd-shim/pidfd-shim/internal/helper"
+	"github.com/pidfd-shim/pidfd-shim/internal/task"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
@@ -24,7 +25,7 @@ type SendSignal struct {
 	Config
 	plan plan
 
-	tasks    *tasks
+	tasks    *task.View
 	rights   rights
 	callers  callerCache
 	memory   siginfoMemory
@@ -52,7 +53,7 @@ func New(config Config) *SendSignal {
 // newHandler gives each part what it needs.
 func newHandler(config Config) *SendSignal {
 	h := &SendSignal{Config: config, plan: planOf(&config)}
-	h.tasks = &tasks{config.Proc, config.Features, config.Self}
+	h.tasks = &task.View{Proc: config.Proc, Features: config.Features, Self: config.Self}
 	h.rights = rights{h.tasks, config.Watch, config.Log}
 	h.callers = callerCache{tasks: h.tasks, watch: config.Watch}
 	h.memory = siginfoMemory{proc: config.Proc, suspicious: config.Suspicious, neverBlock: config.NeverBlock}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
 	"github.com/pidfd-shim/pidfd-shim/internal/proc"
+	"github.com/pidfd-shim/pidfd-shim/internal/task"
 	"github.com/pidfd-shim/pidfd-shim/policy"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
@@ -15,7 +16,7 @@ import (
 // HypotheticalCall has the caller and the target of a call that nobody makes: for `policy explain`, which
 // so sees what a real call's rules would see. Close it after use.
 type HypotheticalCall struct {
-	tasks      *tasks
+	tasks      *task.View
 	judge      judge
 	attempt    attempt
 	supervised bool
@@ -24,11 +25,11 @@ type HypotheticalCall struct {
 // NewHypotheticalCall holds a thread and a process. supervisor is the process whose sandbox is meant,
 // 0 if none is.
 func NewHypotheticalCall(fs *proc.FS, features kernel.Features, caller, target, supervisor int32) (*HypotheticalCall, error) {
-	self, err := ReadSelf(fs)
+	self, err := task.ReadSelf(fs)
 	if err != nil {
 		return nil, err
 	}
-	p := &HypotheticalCall{tasks: &tasks{fs, features, self}, supervised: supervisor > 0}
+	p := &HypotheticalCall{tasks: &task.View{Proc: fs, Features: features, Self: self}, supervised: supervisor > 0}
 	p.attempt.call = &shim.Call{Slow: true} // it may take its time
 	p.judge = judge{tasks: p.tasks, root: supervisor, ours: func(pid int32) bool { return p.supervised && pid == supervisor }}
 	callers := callerCache{tasks: p.tasks}
@@ -45,7 +46,7 @@ func NewHypotheticalCall(fs *proc.FS, features kernel.Features, caller, target, 
 // hold takes the target as a descriptor in a call would name it.
 func (p *HypotheticalCall) hold(pid int32) error {
 	t := &p.attempt.target
-	dir, err := p.tasks.proc.Dir(pid)
+	dir, err := p.tasks.Proc.Dir(pid)
 	if err != nil {
 		return err
 	}

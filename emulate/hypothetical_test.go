@@ -67,7 +67,7 @@ func parentIs(t *testing.T, pid, parent int32) {
 	t.Helper()
 	h := testHandler(t, ModeForward)
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
-		if got, err := h.tasks.parentOf(pid); err != nil {
+		if got, err := h.tasks.Parent(pid); err != nil {
 			t.Fatal(err)
 		} else if got == parent {
 			return

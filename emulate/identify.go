@@ -7,11 +7,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/internal/proc"
+	"github.com/pidfd-shim/pidfd-shim/internal/task"
 )
 
 // identifyPidfd finds the number of a pidfd by its fdinfo (before 6.13).
-func (t *target) identifyPidfd(ts *tasks) error {
-	fdinfo, err := ts.proc.FdInfoSelf(t.fd)
+func (t *target) identifyPidfd(ts *task.View) error {
+	fdinfo, err := ts.Proc.FdInfoSelf(t.fd)
 	if err != nil {
 		return fmt.Errorf("read fdinfo of our own descriptor: %w", err)
 	}
@@ -20,7 +21,7 @@ func (t *target) identifyPidfd(ts *tasks) error {
 
 // identifyByFdinfo reads a pidfd's "Pid:", which is -1 for a reaped task and 0 for one
 // that our procfs cannot number.
-func (t *target) identifyByFdinfo(ts *tasks, fdinfo proc.FdInfo) error {
+func (t *target) identifyByFdinfo(ts *task.View, fdinfo proc.FdInfo) error {
 	t.thread = fdinfo.Flags&unix.O_EXCL != 0
 	switch {
 	case fdinfo.Pid < 0:
@@ -35,7 +36,7 @@ func (t *target) identifyByFdinfo(ts *tasks, fdinfo proc.FdInfo) error {
 		return nil
 	}
 	var status proc.Status
-	err := ts.statusOf(t.pid, &status)
+	err := ts.Status(t.pid, &status)
 	switch {
 	case errors.Is(err, unix.ESRCH):
 		t.reaped = true
@@ -50,8 +51,8 @@ func (t *target) identifyByFdinfo(ts *tasks, fdinfo proc.FdInfo) error {
 // dirKind tells a /proc/PID directory (0, or ESRCH if its process was reaped) from
 // every other of procfs (EBADF), where the kernel cannot be asked: such a directory
 // alone has both a status and a task, and a dead one has nothing any more.
-func (t *target) dirKind(ts *tasks) unix.Errno {
-	dir := ts.proc.DirFromFD(t.fd)
+func (t *target) dirKind(ts *task.View) unix.Errno {
+	dir := ts.Proc.DirFromFD(t.fd)
 	var status proc.Status
 	switch err := dir.Status(&status); {
 	case err == nil && dir.Has("task"):
@@ -64,7 +65,7 @@ func (t *target) dirKind(ts *tasks) unix.Errno {
 
 // numberDir translates the target's number in its own pid namespace, which is the
 // same whichever procfs is read, into the supervisor's.
-func (t *target) numberDir(ts *tasks, status *proc.Status) error {
+func (t *target) numberDir(ts *task.View, status *proc.Status) error {
 	own := status.Pid
 	if status.NSpids > 0 {
 		own = status.NSpid[status.NSpids-1]
@@ -84,7 +85,7 @@ func (t *target) numberDir(ts *tasks, status *proc.Status) error {
 	// The number was right if the process still lives now: a number is not given away
 	// before its owner is reaped.
 	var ours, again proc.Status
-	if err := ts.statusOf(pid, &ours); err != nil || t.dir.Status(&again) != nil {
+	if err := ts.Status(pid, &ours); err != nil || t.dir.Status(&again) != nil {
 		t.reaped = true
 		return nil
 	}
@@ -95,8 +96,8 @@ func (t *target) numberDir(ts *tasks, status *proc.Status) error {
 // numberUnseen is for a process whose namespaces we may not look at. If its directory is
 // of a procfs of our own pid namespace the number is ours, which the same start time and
 // the same list of numbers under it show.
-func (t *target) numberUnseen(ts *tasks, status *proc.Status) error {
-	ours, err := ts.proc.Dir(status.Pid)
+func (t *target) numberUnseen(ts *task.View, status *proc.Status) error {
+	ours, err := ts.Proc.Dir(status.Pid)
 	if err != nil {
 		return t.invisibleOrDead(ts)
 	}
@@ -111,7 +112,7 @@ func (t *target) numberUnseen(ts *tasks, status *proc.Status) error {
 	return nil
 }
 
-func (t *target) invisibleOrDead(ts *tasks) error {
+func (t *target) invisibleOrDead(ts *task.View) error {
 	var again proc.Status
 	if t.dir.Status(&again) != nil {
 		t.reaped = true
@@ -123,16 +124,16 @@ func (t *target) invisibleOrDead(ts *tasks) error {
 
 // translateNumber is NS_GET_PID_FROM_PIDNS on the target's namespace; before 6.11 the
 // process, or thread, with that number in that namespace is looked for in our procfs.
-func (t *target) translateNumber(ts *tasks, own int32, thread bool) (int32, error) {
+func (t *target) translateNumber(ts *task.View, own int32, thread bool) (int32, error) {
 	ns, err := t.dir.NS("pid")
 	if err != nil {
 		return 0, err
 	}
-	if ns == ts.self.Pidns {
+	if ns == ts.Self.Pidns {
 		return own, nil
 	}
-	if !ts.features.NSTranslate {
-		return ts.findNumber(ns, own, thread)
+	if !ts.Features.NSTranslate {
+		return findNumber(ts, ns, own, thread)
 	}
 	fd, err := t.dir.OpenNS("pid")
 	if err != nil {
@@ -143,14 +144,14 @@ func (t *target) translateNumber(ts *tasks, own int32, thread bool) (int32, erro
 }
 
 // findNumber looks through every process that the supervisor sees, or every thread.
-func (ts *tasks) findNumber(ns proc.NSID, own int32, thread bool) (int32, error) {
-	each := ts.proc.EachPid
+func findNumber(ts *task.View, ns proc.NSID, own int32, thread bool) (int32, error) {
+	each := ts.Proc.EachPid
 	if thread {
-		each = ts.proc.EachTask
+		each = ts.Proc.EachTask
 	}
 	found := int32(0)
 	err := each(func(pid int32) bool {
-		dir, err := ts.proc.Dir(pid)
+		dir, err := ts.Proc.Dir(pid)
 		if err != nil {
 			return true
 		}

@@ -4,12 +4,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
+	"github.com/pidfd-shim/pidfd-shim/internal/task"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
 // byCaller has callers make another call that means the same as theirs.
 type byCaller struct {
-	tasks    *tasks
+	tasks    *task.View
 	plan     *plan
 	rights   *rights
 	callers  *callerCache

@@ -3,13 +3,14 @@ package emulate
 import (
 	"golang.org/x/sys/unix"
 
+	"github.com/pidfd-shim/pidfd-shim/internal/task"
 	"github.com/pidfd-shim/pidfd-shim/policy"
 )
 
 // judge asks the policy: of registers before anything is looked at, and of the rest where
 // the kernel asks for permission.
 type judge struct {
-	tasks    *tasks
+	tasks    *task.View
 	groups   groups
 	sandbox  *Sandbox
 	root     int32 // Config's, as ours

@@ -15,7 +15,7 @@ func TestLabelIsReadAnew(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if h.tasks.self.Label == "" && (c.label >= 0 || c.labelled) {
+	if h.tasks.Self.Label == "" && (c.label >= 0 || c.labelled) {
 		t.Error("no security module labels tasks, and one is asked")
 	}
 	file, err := os.Create(filepath.Join(t.TempDir(), "current"))
@@ -23,7 +23,7 @@ func TestLabelIsReadAnew(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	h.tasks.self.Label, h.callers.label, c.label = "unconfined\n", nil, int(file.Fd())
+	h.tasks.Self.Label, h.callers.label, c.label = "unconfined\n", nil, int(file.Fd())
 	for _, row := range []struct {
 		text     string
 		labelled bool

@@ -12,6 +12,7 @@ import (
 
 	"github.com/pidfd-shim/pidfd-shim/internal/proc"
 	"github.com/pidfd-shim/pidfd-shim/internal/sys"
+	"github.com/pidfd-shim/pidfd-shim/internal/task"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 	"github.com/pidfd-shim/pidfd-shim/tests/skip"
 )
@@ -228,12 +229,12 @@ func TestMayOwn(t *testing.T) {
 		{"its effective uid does not count", e, e, true, false},
 		{"a stranger", 1, 1, true, false},
 	} {
-		if got := (Self{WholeUserns: row.whole}).mayOwn(row.ruid, row.euid, &to); got != row.want {
+		if got := mayOwn(&task.Self{WholeUserns: row.whole}, row.ruid, row.euid, &to); got != row.want {
 			t.Errorf("%s: %t", row.name, got)
 		}
 	}
 	overflow := creds{ruid: 65534, suid: 65534}
-	if (Self{}).mayOwn(65534, 65534, &overflow) {
+	if mayOwn(&task.Self{}, 65534, 65534, &overflow) {
 		t.Error("two unmapped uids are taken for one")
 	}
 }

@@ -8,11 +8,12 @@ import (
 
 	"github.com/pidfd-shim/pidfd-shim/internal/proc"
 	"github.com/pidfd-shim/pidfd-shim/internal/sys"
+	"github.com/pidfd-shim/pidfd-shim/internal/task"
 )
 
 // rights are what the kernel lets a caller do, beside what it lets us do.
 type rights struct {
-	tasks *tasks
+	tasks *task.View
 	watch *Watch
 	log   *slog.Logger
 }
@@ -52,8 +53,8 @@ func (r *rights) check(a *attempt) unix.Errno {
 // permitted is the kernel's rule (kernel/signal.c, check_kill_permission): the ids, else
 // CAP_KILL in the target's user namespace, else SIGCONT within the session. What costs
 // text from procfs is asked only if the ids do not decide.
-func permitted(ts *tasks, a *attempt, to *creds) (bool, error) {
-	if ts.self.mayByIDs(&a.creds, to) {
+func permitted(ts *task.View, a *attempt, to *creds) (bool, error) {
+	if mayByIDs(&ts.Self, &a.creds, to) {
 		return true, nil
 	}
 	ok, err := a.caller.mayKill(a.target.pid)
@@ -66,7 +67,7 @@ func permitted(ts *tasks, a *attempt, to *creds) (bool, error) {
 // areOurs reports whether the kernel would judge the caller as it judges us: the
 // same namespaces, and in them CAP_KILL, which decides every case.
 func (r *rights) areOurs(a *attempt) bool {
-	if a.caller.nested || a.caller.labelled || r.watch.mayBeConfined(a.caller) || !r.tasks.self.MayKill || sys.EffectiveCaps(a.call.Tid)&(1<<unix.CAP_KILL) == 0 {
+	if a.caller.nested || a.caller.labelled || r.watch.mayBeConfined(a.caller) || !r.tasks.Self.MayKill || sys.EffectiveCaps(a.call.Tid)&(1<<unix.CAP_KILL) == 0 {
 		return false
 	}
 	foreign, err := r.isForeign(a.caller)
@@ -85,9 +86,9 @@ func (r *rights) areSame(a *attempt) bool {
 	if err != nil || a.callerCreds(r.tasks) != nil {
 		return false
 	}
-	if r.tasks.self.mayByIDs(&a.creds, &to) {
+	if mayByIDs(&r.tasks.Self, &a.creds, &to) {
 		us := creds{tgid: -1, ruid: uint32(unix.Getuid()), euid: uint32(unix.Geteuid())}
-		return r.tasks.self.MayKill && r.tasks.self.WholeUserns || r.tasks.self.mayByIDs(&us, &to)
+		return r.tasks.Self.MayKill && r.tasks.Self.WholeUserns || mayByIDs(&r.tasks.Self, &us, &to)
 	}
 	return r.areOurs(a)
 }
@@ -99,7 +100,7 @@ func (r *rights) isForeign(c *caller) (bool, error) {
 		return c.foreign, nil
 	}
 	ns, err := c.dir.NS("user")
-	return ns != r.tasks.self.Userns, err
+	return ns != r.tasks.Self.Userns, err
 }
 
 // creds are the ids that the permission rule compares, as the supervisor's user
@@ -114,10 +115,10 @@ type creds struct {
 // kill_ok_by_cred, 6.18): the same thread group, or the sender's effective or real uid
 // is the target's saved or real one. The target's effective and the sender's saved uid
 // play no part.
-func (s Self) mayByIDs(from, to *creds) bool {
+func mayByIDs(s *task.Self, from, to *creds) bool {
 	return from.tgid == to.tgid ||
-		s.sameUID(from.euid, to.suid) || s.sameUID(from.euid, to.ruid) ||
-		s.sameUID(from.ruid, to.suid) || s.sameUID(from.ruid, to.ruid)
+		s.SameUID(from.euid, to.suid) || s.SameUID(from.euid, to.ruid) ||
+		s.SameUID(from.ruid, to.suid) || s.SameUID(from.ruid, to.ruid)
 }
 
 func credsOf(s *proc.Status) creds {
@@ -129,7 +130,7 @@ func (c *caller) sameSession(pid int32) (bool, error) {
 	if err := c.dir.Stat(&from); err != nil {
 		return false, err
 	}
-	dir, err := c.tasks.proc.Dir(pid)
+	dir, err := c.tasks.Proc.Dir(pid)
 	if err != nil {
 		return false, err
 	}
@@ -153,7 +154,7 @@ func (c *caller) mayKill(pid int32) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	dir, err := c.tasks.proc.Dir(pid)
+	dir, err := c.tasks.Proc.Dir(pid)
 	if err != nil {
 		return false, err
 	}
@@ -163,16 +164,16 @@ func (c *caller) mayKill(pid int32) (bool, error) {
 	if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) {
 		// Not ours to look at. Every namespace is the first one or below it, so there
 		// the capability alone decides; owning the unseen one is not granted.
-		return effective && own == c.tasks.self.Userns && c.tasks.self.WholeUserns, nil
+		return effective && own == c.tasks.Self.Userns && c.tasks.Self.WholeUserns, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	return c.tasks.capableIn(ns, own, effective, status.UID[1])
+	return capableIn(&c.tasks.Self, ns, own, effective, status.UID[1])
 }
 
 // capableIn walks up from the target's user namespace. It closes ns.
-func (ts *tasks) capableIn(ns int, own proc.NSID, effective bool, euid uint32) (bool, error) {
+func capableIn(self *task.Self, ns int, own proc.NSID, effective bool, euid uint32) (bool, error) {
 	for {
 		id, err := proc.NSOf(ns)
 		if err != nil {
@@ -196,7 +197,7 @@ func (ts *tasks) capableIn(ns int, own proc.NSID, effective bool, euid uint32) (
 		if err != nil {
 			return false, err
 		}
-		if id, err := proc.NSOf(parent); err == nil && id == own && ts.self.sameUID(owner, euid) {
+		if id, err := proc.NSOf(parent); err == nil && id == own && self.SameUID(owner, euid) {
 			closeFD(parent)
 			return true, nil
 		}

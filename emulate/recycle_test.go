@@ -15,6 +15,7 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
 	"github.com/pidfd-shim/pidfd-shim/internal/proc"
 	"github.com/pidfd-shim/pidfd-shim/internal/sys"
+	"github.com/pidfd-shim/pidfd-shim/internal/task"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
@@ -69,7 +70,7 @@ var ownConfig = sync.OnceValues(func() (Config, error) {
 	if err != nil {
 		return Config{}, err
 	}
-	self, err := ReadSelf(fs)
+	self, err := task.ReadSelf(fs)
 	return Config{Proc: fs, Self: self, Features: kernel.ForRun(), Log: slog.New(slog.DiscardHandler)}, err
 })
 

@@ -11,13 +11,14 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/internal/family"
 	"github.com/pidfd-shim/pidfd-shim/internal/proc"
 	"github.com/pidfd-shim/pidfd-shim/internal/sys"
+	"github.com/pidfd-shim/pidfd-shim/internal/task"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
 // resolver finds out what a call's checks and route depend on, each thing once: the caller,
 // whom it names, the siginfo.
 type resolver struct {
-	tasks   *tasks
+	tasks   *task.View
 	plan    *plan
 	callers *callerCache
 	memory  *siginfoMemory
@@ -133,10 +134,10 @@ func (r *resolver) resolveSelf(a *attempt, thread bool) (err error) {
 		t.pid = a.caller.tid
 	}
 	a.call.Record.TargetPid = t.pid
-	if thread && !r.tasks.features.ThreadPidfd {
+	if thread && !r.tasks.Features.ThreadPidfd {
 		t.dir = a.caller.dir
 	}
-	if thread || !r.tasks.features.PidfdOpen {
+	if thread || !r.tasks.Features.PidfdOpen {
 		return nil
 	}
 	fd, err := unix.PidfdOpen(int(t.pid), 0)
@@ -198,7 +199,7 @@ func (r *resolver) identify(a *attempt) (unix.Errno, error) {
 }
 
 func (r *resolver) identifyCopy(a *attempt) (unix.Errno, error) {
-	if !r.tasks.features.SendSignal {
+	if !r.tasks.Features.SendSignal {
 		return r.identifyUnasked(a)
 	}
 	t := &a.target
@@ -214,7 +215,7 @@ func (r *resolver) identifyCopy(a *attempt) (unix.Errno, error) {
 	default:
 		return 0, fmt.Errorf("ask the kernel for a descriptor's kind: %w", errno)
 	}
-	if r.tasks.features.Info {
+	if r.tasks.Features.Info {
 		switch err := proc.PidfdInfo(t.fd, &t.info); {
 		case err == nil:
 			t.hasInfo = true
@@ -254,7 +255,7 @@ func (r *resolver) identifyUnasked(a *attempt) (unix.Errno, error) {
 			return errno, nil
 		}
 	}
-	fdinfo, err := r.tasks.proc.FdInfoSelf(t.fd)
+	fdinfo, err := r.tasks.Proc.FdInfoSelf(t.fd)
 	if err == nil && !fdinfo.HasPid {
 		return unix.EBADF, nil
 	}
@@ -267,7 +268,7 @@ func (r *resolver) identifyUnasked(a *attempt) (unix.Errno, error) {
 // descriptor, which dies with the process.
 func (r *resolver) identifyDir(a *attempt) error {
 	t := &a.target
-	t.dir = r.tasks.proc.DirFromFD(t.fd)
+	t.dir = r.tasks.Proc.DirFromFD(t.fd)
 	var status proc.Status
 	switch err := t.dir.Status(&status); {
 	case errors.Is(err, unix.ESRCH), errors.Is(err, unix.ENOENT):
@@ -296,7 +297,7 @@ func (r *resolver) checkAncestry(a *attempt) (unix.Errno, error) {
 	case !a.caller.nested, t.pid == 0:
 		return 0, nil
 	}
-	below, err := r.tasks.visibleFrom(a.caller.pidns, t.pid)
+	below, err := r.tasks.VisibleFrom(a.caller.pidns, t.pid)
 	switch {
 	case errors.Is(err, unix.ESRCH), errors.Is(err, unix.ENOENT):
 		return 0, nil // died meanwhile: check 11 says so

@@ -96,7 +96,7 @@ func (r *resolver) openNumbered(a *attempt) error {
 	}
 	t := &a.target
 	var status proc.Status
-	if err := r.tasks.statusOf(pid, &status); err != nil {
+	if err := r.tasks.Status(pid, &status); err != nil {
 		return err
 	}
 	thread := a.req.flags&flagThread != 0
@@ -130,7 +130,7 @@ func (r *resolver) openAtOnce(a *attempt, pid int32) (done bool, err error) {
 	if thread {
 		flags = unix.PIDFD_THREAD
 	}
-	if a.caller.nested || !r.tasks.features.PidfdOpen || !r.tasks.features.Info || thread && !r.tasks.features.ThreadPidfd {
+	if a.caller.nested || !r.tasks.Features.PidfdOpen || !r.tasks.Features.Info || thread && !r.tasks.Features.ThreadPidfd {
 		return false, nil
 	}
 	t := &a.target
@@ -183,21 +183,21 @@ func (r *resolver) resolveGroup(a *attempt) (unix.Errno, error) {
 // reaped by the list of numbers of a member. 0: it has no member.
 func (r *resolver) groupHere(a *attempt, group int32) (found int32, err error) {
 	c := a.caller
-	if pid, err := c.pidFromNS(group); err == nil && r.tasks.features.NSTranslate {
+	if pid, err := c.pidFromNS(group); err == nil && r.tasks.Features.NSTranslate {
 		return pid, nil
 	}
 	looks, seen := 0, map[int32]bool{}
-	listed := r.tasks.proc.EachPid(func(pid int32) bool {
+	listed := r.tasks.Proc.EachPid(func(pid int32) bool {
 		if err = a.spend(&looks, quickLooks); err != nil {
 			return false
 		}
-		if pgrp, known := r.tasks.groupOf(pid); known && seen[pgrp] {
+		if pgrp, known := r.tasks.Group(pid); known && seen[pgrp] {
 			return true
 		} else if known {
 			seen[pgrp] = true
 		}
 		var status proc.Status
-		if r.tasks.statusOf(pid, &status) != nil || c.depth == 0 || status.NSpgids < c.depth || status.NSpgid[c.depth-1] != group {
+		if r.tasks.Status(pid, &status) != nil || c.depth == 0 || status.NSpgids < c.depth || status.NSpgid[c.depth-1] != group {
 			return true
 		}
 		if c.sees(pid) {

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
+	"github.com/pidfd-shim/pidfd-shim/internal/task"
 )
 
 // TestMayByIDs is the whole matrix of the kernel's rule: any of the sender's effective
@@ -25,11 +26,11 @@ func TestMayByIDs(t *testing.T) {
 		from := creds{tgid: 10, ruid: id(0, 1), euid: id(1, 2), suid: id(2, 3)}
 		to := creds{tgid: 20, ruid: id(3, 4), euid: id(4, 5), suid: id(5, 6)}
 		want := bits&0b000011 != 0 && bits&0b101000 != 0
-		if got := (Self{WholeUserns: true}).mayByIDs(&from, &to); got != want {
+		if got := mayByIDs(&task.Self{WholeUserns: true}, &from, &to); got != want {
 			t.Errorf("%+v to %+v: %t, want %t", from, to, got, want)
 		}
 		to.tgid = from.tgid
-		if !(Self{WholeUserns: true}).mayByIDs(&from, &to) {
+		if !mayByIDs(&task.Self{WholeUserns: true}, &from, &to) {
 			t.Errorf("%+v to its own process: refused", from)
 		}
 	}
@@ -38,10 +39,10 @@ func TestMayByIDs(t *testing.T) {
 // TestOverflowUIDIsNobody: where users can be without a number, two of them look alike.
 func TestOverflowUIDIsNobody(t *testing.T) {
 	from, to := creds{tgid: 1, ruid: 65534, euid: 65534, suid: 65534}, creds{tgid: 2, ruid: 65534, euid: 65534, suid: 65534}
-	if (Self{}).mayByIDs(&from, &to) {
+	if mayByIDs(&task.Self{}, &from, &to) {
 		t.Error("two unmapped users are taken for one")
 	}
-	if !(Self{WholeUserns: true}).mayByIDs(&from, &to) {
+	if !mayByIDs(&task.Self{WholeUserns: true}, &from, &to) {
 		t.Error("nobody may not signal itself")
 	}
 }

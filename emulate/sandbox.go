@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/pidfd-shim/pidfd-shim/internal/proc"
+	"github.com/pidfd-shim/pidfd-shim/internal/task"
 )
 
 // Sandbox is the pid namespace of a container that others have started. Who first calls
@@ -23,7 +23,7 @@ func (s *Sandbox) of(c *caller) (int, error) {
 	if s.found {
 		return s.fd, nil
 	}
-	fd, err := outermost(c.dir, c.tasks.self.Pidns)
+	fd, err := task.Outermost(c.dir, c.tasks.Self.Pidns)
 	if err != nil {
 		return -1, fmt.Errorf("find the pid namespace of the container of thread %d: %w", c.tid, err)
 	}
@@ -38,40 +38,5 @@ func (s *Sandbox) Close() {
 	if s.found {
 		closeFD(s.fd)
 		s.found = false
-	}
-}
-
-// outermost climbs from a task's pid namespace to the last one below own; a task that
-// lives in own itself has no other.
-func outermost(dir *proc.Dir, own proc.NSID) (int, error) {
-	ns, err := dir.OpenNS("pid")
-	if err != nil {
-		return -1, err
-	}
-	for {
-		id, err := proc.NSOf(ns)
-		if err != nil {
-			closeFD(ns)
-			return -1, err
-		}
-		if id == own {
-			return ns, nil
-		}
-		parent, err := proc.NSParent(ns)
-		if err != nil {
-			closeFD(ns)
-			return -1, err
-		}
-		above, err := proc.NSOf(parent)
-		if err != nil || above == own {
-			closeFD(parent)
-			if err != nil {
-				closeFD(ns)
-				return -1, err
-			}
-			return ns, nil
-		}
-		closeFD(ns)
-		ns = parent
 	}
 }

@@ -8,12 +8,13 @@ import (
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
 	"github.com/pidfd-shim/pidfd-shim/internal/sys"
+	"github.com/pidfd-shim/pidfd-shim/internal/task"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
 // sender sends in a caller's name.
 type sender struct {
-	tasks  *tasks
+	tasks  *task.View
 	plan   *plan
 	rights *rights
 	judge  *judge
@@ -113,8 +114,8 @@ func (s *sender) translateSender(a *attempt, info *arch.Siginfo) {
 		return
 	}
 	uid := uidHere(a.caller, info.UID())
-	if uid == invalidUID && s.tasks.inOurUserns(a.target.pid) { // the kernel translates between namespaces only
-		uid = overflowUID
+	if uid == invalidUID && s.tasks.InUserns(a.target.pid) { // the kernel translates between namespaces only
+		uid = task.OverflowUID
 	}
 	info.SetSender(info.Pid(), uid)
 }
@@ -134,7 +135,7 @@ func (s *sender) emulate(a *attempt, t *target) unix.Errno {
 	errno, guard := s.guard.send(a, t, &n)
 	switch {
 	case !n.refused:
-	case s.tasks.features.SendSignal: // the handle needs no pin
+	case s.tasks.Features.SendSignal: // the handle needs no pin
 		return s.forward(a, t.fd, a.req.flags)
 	default:
 		s.log.Error("cannot pin a target: the call gets ENOSYS", "pid", n.pid)

@@ -14,7 +14,7 @@ func (c *caller) copyDescriptor(fd int32, suspicious bool) (int, error) {
 	if suspicious && !c.isHarmless(fd) {
 		return -1, unix.EBADF
 	}
-	if c.tasks.features.Getfd && c.pidfd >= 0 && (!c.private || c.sharesTable()) {
+	if c.tasks.Features.Getfd && c.pidfd >= 0 && (!c.private || c.sharesTable()) {
 		return sys.PidfdGetfd(c.pidfd, fd)
 	}
 	return c.reopen(fd)
@@ -27,11 +27,11 @@ func (c *caller) isHarmless(fd int32) bool {
 	if fd < 0 {
 		return false
 	}
-	mount, pidfd, err := c.tasks.proc.Place(c.tid, fd)
+	mount, pidfd, err := c.tasks.Proc.Place(c.tid, fd)
 	if err != nil || pidfd {
 		return err == nil
 	}
-	kind, err := c.tasks.proc.MountType(c.tid, mount)
+	kind, err := c.tasks.Proc.MountType(c.tid, mount)
 	return err == nil && kind == "proc"
 }
 
@@ -53,7 +53,7 @@ func (c *caller) reopen(fd int32) (int, error) {
 	if fd < 0 {
 		return -1, unix.EBADF
 	}
-	fdinfo, err := c.tasks.proc.FdInfo(c.tid, fd)
+	fdinfo, err := c.tasks.Proc.FdInfo(c.tid, fd)
 	switch {
 	case errors.Is(err, unix.ENOENT):
 		return -1, unix.EBADF
@@ -64,7 +64,7 @@ func (c *caller) reopen(fd int32) (int, error) {
 	case fdinfo.HasPid:
 		return c.reopenPidfd(fd, fdinfo)
 	}
-	copied, err := c.tasks.proc.OpenFD(c.tid, fd, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NONBLOCK)
+	copied, err := c.tasks.Proc.OpenFD(c.tid, fd, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NONBLOCK)
 	switch {
 	case err == nil:
 		return copied, nil
@@ -79,12 +79,12 @@ func (c *caller) reopen(fd int32) (int, error) {
 // reopenDead is for what can only be opened as a path: ESRCH is the caller's end, or
 // that of the process whose directory it is.
 func (c *caller) reopenDead(fd int32) (int, error) {
-	path, err := c.tasks.proc.OpenFD(c.tid, fd, unix.O_PATH)
+	path, err := c.tasks.Proc.OpenFD(c.tid, fd, unix.O_PATH)
 	if err != nil {
 		return -1, err
 	}
 	defer closeFD(path)
-	if !proc.IsProcfs(path) || !c.tasks.proc.DirFromFD(path).WasProcess() {
+	if !proc.IsProcfs(path) || !c.tasks.Proc.DirFromFD(path).WasProcess() {
 		return -1, unix.EBADF
 	}
 	return deadPidfd()
@@ -93,7 +93,7 @@ func (c *caller) reopenDead(fd int32) (int, error) {
 // reopenPidfd opens another pidfd of the same process. The second look proves it: the
 // caller's pidfd still has that number, so the number was its process's all along.
 func (c *caller) reopenPidfd(fd int32, first proc.FdInfo) (int, error) {
-	if !c.tasks.features.PidfdOpen {
+	if !c.tasks.Features.PidfdOpen {
 		return c.openByNumber(fd, first)
 	}
 	flags := 0
@@ -107,7 +107,7 @@ func (c *caller) reopenPidfd(fd int32, first proc.FdInfo) (int, error) {
 	if err != nil && !errors.Is(err, unix.ESRCH) {
 		return -1, fmt.Errorf("open pidfd of %d: %w", first.Pid, err)
 	}
-	second, again := c.tasks.proc.FdInfo(c.tid, fd)
+	second, again := c.tasks.Proc.FdInfo(c.tid, fd)
 	switch {
 	case again != nil || second.Pid != first.Pid || err != nil:
 		closeFD(copied)
@@ -125,11 +125,11 @@ func (c *caller) openByNumber(fd int32, first proc.FdInfo) (int, error) {
 	if first.Pid <= 0 {
 		return deadPidfd()
 	}
-	copied, err := c.tasks.proc.OpenDir(first.Pid)
+	copied, err := c.tasks.Proc.OpenDir(first.Pid)
 	if err != nil {
 		return deadPidfd()
 	}
-	second, again := c.tasks.proc.FdInfo(c.tid, fd)
+	second, again := c.tasks.Proc.FdInfo(c.tid, fd)
 	if again != nil || second.Pid != first.Pid {
 		closeFD(copied)
 		return deadPidfd()

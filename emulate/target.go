@@ -5,6 +5,7 @@ import (
 
 	"github.com/pidfd-shim/pidfd-shim/internal/proc"
 	"github.com/pidfd-shim/pidfd-shim/internal/sys"
+	"github.com/pidfd-shim/pidfd-shim/internal/task"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
@@ -70,26 +71,26 @@ func (t *target) isThread() bool {
 }
 
 // owns reports whether the handle's process still has the number: it was not reaped.
-func (t *target) owned(ts *tasks) bool {
+func (t *target) owned(ts *task.View) bool {
 	switch {
 	case t.own: // as long as the caller waits
 		return true
 	case t.dir != nil:
 		var stat proc.Stat
 		return t.dir.Stat(&stat) == nil
-	case ts.features.Info:
+	case ts.Features.Info:
 		var info proc.Info
 		return proc.PidfdInfo(t.fd, &info) == nil && info.Pid == t.pid
 	case t.fd <= 0: // the caller itself on a kernel without pidfds
 		return true
 	}
-	fdinfo, err := ts.proc.FdInfoSelf(t.fd)
+	fdinfo, err := ts.Proc.FdInfoSelf(t.fd)
 	return err == nil && fdinfo.Pid == t.pid
 }
 
 // targetCreds reads the ids of the task that the handle names: for a process its
 // leader, which is whom the kernel asks too.
-func (t *target) creds(ts *tasks) (creds, error) {
+func (t *target) creds(ts *task.View) (creds, error) {
 	if t.hasInfo {
 		return creds{tgid: t.tgid, ruid: t.info.RUID, euid: t.info.EUID, suid: t.info.SUID}, nil
 	}
@@ -102,23 +103,23 @@ func (t *target) creds(ts *tasks) (creds, error) {
 		c.tgid = t.tgid
 		return c, nil
 	}
-	err := ts.statusOf(t.pid, &status)
+	err := ts.Status(t.pid, &status)
 	return credsOf(&status), err
 }
 
 // openTarget makes a handle on a process of ours by number.
-func (t *target) open(ts *tasks, pid int32) error {
+func (t *target) open(ts *task.View, pid int32) error {
 	t.pid, t.tgid = pid, pid
-	if ts.features.PidfdOpen {
+	if ts.Features.PidfdOpen {
 		fd, err := unix.PidfdOpen(int(pid), 0)
 		if err != nil {
 			return err
 		}
 		t.fd = fd
-		t.hasInfo = ts.features.Info && proc.PidfdInfo(fd, &t.info) == nil
+		t.hasInfo = ts.Features.Info && proc.PidfdInfo(fd, &t.info) == nil
 		return nil
 	}
-	dir, err := ts.proc.Dir(pid)
+	dir, err := ts.Proc.Dir(pid)
 	if err != nil {
 		return err
 	}
@@ -127,37 +128,37 @@ func (t *target) open(ts *tasks, pid int32) error {
 }
 
 // openTask opens what stays with the task: a pidfd where the kernel has one for it.
-func (t *target) openTask(ts *tasks, thread bool) error {
+func (t *target) openTask(ts *task.View, thread bool) error {
 	switch {
-	case ts.features.PidfdOpen && !thread && t.pid == t.tgid:
+	case ts.Features.PidfdOpen && !thread && t.pid == t.tgid:
 		fd, err := unix.PidfdOpen(int(t.pid), 0)
 		if err != nil {
 			return err
 		}
 		t.fd, t.known = fd, true
-	case ts.features.ThreadPidfd && thread:
+	case ts.Features.ThreadPidfd && thread:
 		fd, err := unix.PidfdOpen(int(t.pid), unix.PIDFD_THREAD)
 		if err != nil {
 			return err
 		}
 		t.fd, t.thread, t.known = fd, true, true
 	default: // /proc/TID, which signals the process of that thread
-		fd, err := ts.proc.OpenDir(t.pid)
+		fd, err := ts.Proc.OpenDir(t.pid)
 		if err != nil {
 			return err
 		}
-		t.dir, t.fd, t.thread = ts.proc.DirFromFD(fd), fd, thread
+		t.dir, t.fd, t.thread = ts.Proc.DirFromFD(fd), fd, thread
 		return nil
 	}
-	t.hasInfo = ts.features.Info && proc.PidfdInfo(t.fd, &t.info) == nil
+	t.hasInfo = ts.Features.Info && proc.PidfdInfo(t.fd, &t.info) == nil
 	return nil
 }
 
 // deadUnreaped reports whether a target is a zombie as a whole. It cannot be seized, and
 // the kernel drops what is sent to it (kernel/signal.c, prepare_signal): nothing must
 // be sent, because its number may be another's by then.
-func (t *target) deadUnreaped(ts *tasks, pid int32) bool {
-	dir, err := ts.proc.Dir(pid)
+func (t *target) deadUnreaped(ts *task.View, pid int32) bool {
+	dir, err := ts.Proc.Dir(pid)
 	if err != nil {
 		return false
 	}
@@ -176,9 +177,9 @@ func (t *target) deadUnreaped(ts *tasks, pid int32) bool {
 // wants the signal a moment later it finds one that came before or after: either is good.
 // One that it has blocked is kept, whatever it does with it; while it waits for that in
 // sigtimedwait(2) the kernel does not show it as blocked, and the signal comes as SI_QUEUE.
-func (t *target) ignores(ts *tasks, sig int32) bool {
+func (t *target) ignores(ts *task.View, sig int32) bool {
 	var status proc.Status
-	if ts.statusOf(t.pid, &status) != nil || status.TracerPid != 0 {
+	if ts.Status(t.pid, &status) != nil || status.TracerPid != 0 {
 		return false
 	}
 	bit := uint64(1) << (sig - 1)
@@ -196,19 +197,19 @@ const ignoredByDefault = 1<<(unix.SIGCONT-1) | 1<<(unix.SIGCHLD-1) | 1<<(unix.SI
 
 // initOfOwn reports whether the target is the init of the caller's own pid namespace: it
 // is spared what its namespace's members send, but not what an ancestor sends.
-func (t *target) isInitOf(ts *tasks, c *caller) bool {
+func (t *target) isInitOf(ts *task.View, c *caller) bool {
 	if !c.nested || t.tgid == 0 {
 		return false
 	}
 	var status proc.Status
-	if ts.statusOf(t.tgid, &status) != nil || status.NSpids == 0 || status.NSpid[status.NSpids-1] != 1 {
+	if ts.Status(t.tgid, &status) != nil || status.NSpids == 0 || status.NSpid[status.NSpids-1] != 1 {
 		return false
 	}
 	ns, err := proc.NSOf(c.pidns)
 	if err != nil {
 		return false
 	}
-	dir, err := ts.proc.Dir(t.tgid)
+	dir, err := ts.Proc.Dir(t.tgid)
 	if err != nil {
 		return false
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
 	"github.com/pidfd-shim/pidfd-shim/internal/proc"
+	"github.com/pidfd-shim/pidfd-shim/internal/task"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
@@ -57,18 +58,12 @@ type domains struct {
 
 // domain is one that was entered, as far as it says who else is in it.
 type domain struct {
-	thread task
+	thread task.ID
 	tgid   int32
-	whole  bool   // all threads of the process (LANDLOCK_RESTRICT_SELF_TSYNC)
-	began  uint64 // no descendant in it was born before, in clock ticks since boot
-	nested bool   // in a pid namespace below ours, out of which nobody is born
-	above  []task // its process, and those above it; nil: not known
-}
-
-// task is a process or thread for as long as numbers and start times tell.
-type task struct {
-	pid   int32
-	start uint64
+	whole  bool      // all threads of the process (LANDLOCK_RESTRICT_SELF_TSYNC)
+	began  uint64    // no descendant in it was born before, in clock ticks since boot
+	nested bool      // in a pid namespace below ours, out of which nobody is born
+	above  []task.ID // its process, and those above it; nil: not known
 }
 
 const (
@@ -139,10 +134,10 @@ func domainOf(fs *proc.FS, tid int32) (d domain, err error) {
 	if err = dir.Status(&status); err == nil {
 		err = dir.Stat(&stat)
 	}
-	d.thread, d.tgid, d.nested = task{tid, stat.Start}, status.Tgid, status.NSpids > 1
+	d.thread, d.tgid, d.nested = task.ID{Pid: tid, Unique: stat.Start}, status.Tgid, status.NSpids > 1
 	for pid := d.tgid; err == nil && pid > 1 && len(d.above) < maxAncestry; pid = stat.PPid {
 		stat, err = statOf(fs, pid)
-		d.above = append(d.above, task{pid, stat.Start})
+		d.above = append(d.above, task.ID{Pid: pid, Unique: stat.Start})
 	}
 	if len(d.above) == maxAncestry {
 		d.above = nil
@@ -166,11 +161,11 @@ func mayBeIn(fs *proc.FS, list []domain, c *caller) bool {
 	for i := range list {
 		d := &list[i]
 		switch {
-		case d.thread == task{c.tid, c.start}:
+		case d.thread == task.ID{Pid: c.tid, Unique: c.start}:
 			return true
 		case d.tgid == c.tgid:
 			// A thread that calls execve becomes the leader, and keeps its domain.
-			if d.whole || c.start >= d.began || c.tid == c.tgid && d.thread.ended(fs) {
+			if d.whole || c.start >= d.began || c.tid == c.tgid && hasEnded(fs, d.thread) {
 				return true
 			}
 		case c.start < d.began:
@@ -183,9 +178,9 @@ func mayBeIn(fs *proc.FS, list []domain, c *caller) bool {
 	return len(possible) > 0 && mayDescend(fs, possible, c.tgid)
 }
 
-func (t task) ended(fs *proc.FS) bool {
-	stat, err := statOf(fs, t.pid)
-	return err != nil || stat.Start != t.start
+func hasEnded(fs *proc.FS, t task.ID) bool {
+	stat, err := statOf(fs, t.Pid)
+	return err != nil || stat.Start != t.Unique
 }
 
 // mayDescend climbs from a process that was born after the domains began. Whoever bore a
@@ -207,7 +202,7 @@ func mayDescend(fs *proc.FS, possible []domain, pid int32) bool {
 			return true
 		}
 		for i := range possible {
-			if above := possible[i].above; above == nil || slices.Contains(above, task{stat.PPid, parent.Start}) {
+			if above := possible[i].above; above == nil || slices.Contains(above, task.ID{Pid: stat.PPid, Unique: parent.Start}) {
 				return true
 			}
 		}

@@ -30,6 +30,7 @@ var rank = map[string]int{
 	"shim":                2,
 	"internal/helper":     2,
 	"internal/tracee":     2,
+	"internal/task":       2,
 	"internal/family":     3,
 	"internal/inject":     3,
 	"notify":              3,
@@ -56,10 +57,12 @@ var rank = map[string]int{
 
 // neighbours are imports between packages of one height, each with its reason.
 var neighbours = map[[2]string]string{
-	{"arch/abi", "arch/amd64"}:     "the table has the entry of each ABI",
-	{"arch/abi", "arch/386"}:       "the table has the entry of each ABI",
-	{"emulate", "internal/family"}: "whom a caller's descriptor means is asked where every other descriptor is resolved",
-	{"emulate", "policy"}:          "a call is judged where the kernel would judge its sender, between two of emulate's checks",
+	{"arch/abi", "arch/amd64"}:           "the table has the entry of each ABI",
+	{"arch/abi", "arch/386"}:             "the table has the entry of each ABI",
+	{"internal/task", "internal/proc"}:   "a task is looked at through procfs",
+	{"internal/task", "internal/kernel"}: "and with what the kernel has",
+	{"emulate", "internal/family"}:       "whom a caller's descriptor means is asked where every other descriptor is resolved",
+	{"emulate", "policy"}:                "a call is judged where the kernel would judge its sender, between two of emulate's checks",
 }
 
 // source is one Go file of the module, parsed to its imports and comments.

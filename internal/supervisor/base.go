@@ -15,6 +15,7 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/internal/kernel"
 	"github.com/pidfd-shim/pidfd-shim/internal/proc"
 	"github.com/pidfd-shim/pidfd-shim/internal/role"
+	"github.com/pidfd-shim/pidfd-shim/internal/task"
 	"github.com/pidfd-shim/pidfd-shim/internal/tracee"
 	"github.com/pidfd-shim/pidfd-shim/notify"
 	"github.com/pidfd-shim/pidfd-shim/policy"
@@ -44,7 +45,7 @@ type Base struct {
 	options Options
 	policy  *policy.Policy // the one that the filter is made of
 	live    *policy.Live
-	self    emulate.Self
+	self    task.Self
 
 	helpers *helper.All
 	readers *helper.Pool[*helper.Helper]
@@ -68,7 +69,7 @@ func New(o Options, f kernel.Features, log *slog.Logger) (*Base, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open procfs: %w", err)
 	}
-	self, err := emulate.ReadSelf(fs)
+	self, err := task.ReadSelf(fs)
 	if err != nil {
 		return nil, plan.blame(f, err)
 	}
