@@ -224,13 +224,15 @@ func (a *attempt) spend(steps *int, quick int) error {
 // it has gone out.
 func (a *attempt) mayDefer() bool { return !a.call.Slow && !a.member && !a.out }
 
-// cutShort is the verdict on a call that spend has ended.
-func cutShort(err error) (shim.Verdict, bool) {
-	switch {
-	case errors.Is(err, helper.ErrLate):
-		return shim.Later(), true
-	case errors.Is(err, shim.ErrGone):
-		return shim.Gone(), true
+// isCut reports whether spend has ended a call with this error.
+func isCut(err error) bool {
+	return errors.Is(err, helper.ErrLate) || errors.Is(err, shim.ErrGone)
+}
+
+// cutShort is the verdict on such a call.
+func cutShort(err error) shim.Verdict {
+	if errors.Is(err, helper.ErrLate) {
+		return shim.Later()
 	}
-	return shim.Verdict{}, false
+	return shim.Gone()
 }

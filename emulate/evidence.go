@@ -172,7 +172,7 @@ func (f *evidence) relate(want policy.Relation, q *policy.Query) {
 			continue
 		}
 		holds, err := r.holds()
-		if _, cut := cutShort(err); cut {
+		if isCut(err) {
 			f.a.cut = err
 		}
 		switch {

@@ -75,8 +75,8 @@ func (g *Grants) handle(a *attempt) shim.Verdict {
 		return h.fail(a, errno)
 	}
 	denied := h.judge.allowed(a)
-	if v, cut := cutShort(a.cut); cut {
-		return v
+	if a.cut != nil {
+		return cutShort(a.cut)
 	}
 	if denied != 0 {
 		return h.fail(a, denied)

@@ -31,7 +31,7 @@ func (s *sender) sendGroup(a *attempt) unix.Errno {
 		return unix.ESRCH
 	}
 	members, err := s.groups.members(a)
-	if _, cut := cutShort(err); cut {
+	if isCut(err) {
 		a.cut = err
 		return 0
 	}

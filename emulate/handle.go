@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"runtime"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -134,12 +133,14 @@ func (h *SendSignal) carryOut(a *attempt) shim.Verdict {
 	if (a.inCaller || h.Mode == ModeEmulate) && c.Worker().Full() {
 		return shim.Later()
 	}
-	if first, restarted := h.Ledger.restart(a); restarted {
-		return first
+	if h.Ledger != nil { // a verdict is long: none is moved in vain
+		if first, restarted := h.Ledger.restart(a); restarted {
+			return first
+		}
 	}
 	errno := h.decide(a)
-	if v, cut := cutShort(a.cut); cut {
-		return v
+	if a.cut != nil {
+		return cutShort(a.cut)
 	}
 	if h.isShort(a, errno) {
 		return shim.Later()
@@ -231,8 +232,11 @@ func (h *SendSignal) act(a *attempt) shim.Verdict {
 		}
 	}
 	errno := h.sender.send(a, r)
-	if v, cut := cutShort(a.cut); cut {
-		return v
+	if a.cut != nil {
+		return cutShort(a.cut)
+	}
+	if h.Ledger == nil {
+		return shim.Fail(errno)
 	}
 	return h.Ledger.sent(a, shim.Fail(errno))
 }
@@ -260,8 +264,8 @@ func (h *SendSignal) passJudged(a *attempt) shim.Verdict {
 		return h.pass(a)
 	}
 	denied := h.judge.allowed(a)
-	if v, cut := cutShort(a.cut); cut {
-		return v
+	if a.cut != nil {
+		return cutShort(a.cut)
 	}
 	if denied == 0 {
 		a.call.Record.Unsafe = a.asks()&^lasting != 0
@@ -319,28 +323,4 @@ func (h *SendSignal) unserved(c *shim.Call, err error) (v shim.Verdict, ended bo
 	}
 	h.Log.Log(context.Background(), level, "cannot serve a call: it gets ENOSYS", "tid", c.Tid, "error", err)
 	return v, false
-}
-
-// begin marks the handler as at a call: each of its entries does. It waits for who drops what the
-// handler knows.
-func (h *SendSignal) begin() {
-	for !h.busy.CompareAndSwap(false, true) {
-		runtime.Gosched()
-	}
-}
-
-// giveBack is for when descriptors have run out: the call is tried again later.
-func (h *SendSignal) giveBack() {
-	h.callers.dropAll()
-	h.Known.giveBack()
-}
-
-// isShort reports whether an errno says no more than that we lack descriptors, when nothing has
-// gone out yet: no signal is refused with one of those.
-func (h *SendSignal) isShort(a *attempt, errno unix.Errno) bool {
-	if errno != unix.EMFILE && errno != unix.ENFILE || a.out {
-		return false
-	}
-	h.giveBack()
-	return true
 }

@@ -1,7 +1,10 @@
 package emulate
 
 import (
+	"runtime"
 	"sync"
+
+	"golang.org/x/sys/unix"
 )
 
 // Known are the handlers of a process, of all its sandboxes, for what they remember of callers:
@@ -45,4 +48,28 @@ func (k *Known) giveBack() {
 			h.busy.Store(false)
 		}
 	}
+}
+
+// begin marks the handler as at a call: each of its entries does. It waits for who drops what the
+// handler knows.
+func (h *SendSignal) begin() {
+	for !h.busy.CompareAndSwap(false, true) {
+		runtime.Gosched()
+	}
+}
+
+// giveBack is for when descriptors have run out: the call is tried again later.
+func (h *SendSignal) giveBack() {
+	h.callers.dropAll()
+	h.Known.giveBack()
+}
+
+// isShort reports whether an errno says no more than that we lack descriptors, when nothing has
+// gone out yet: no signal is refused with one of those.
+func (h *SendSignal) isShort(a *attempt, errno unix.Errno) bool {
+	if errno != unix.EMFILE && errno != unix.ENFILE || a.out {
+		return false
+	}
+	h.giveBack()
+	return true
 }
