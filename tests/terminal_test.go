@@ -50,7 +50,7 @@ func (term *terminal) job(command string) (pid, pidfd int) {
 // not, and a shell that edits its lines itself does not.
 func (term *terminal) await(stopped bool, pid int) {
 	term.T.Helper()
-	for deadline := time.Now().Add(terminalDeadline); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(terminalDeadline); ; time.Sleep(time.Millisecond) { //nolint:forbidigo // no event tells of a stop
 		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		if err != nil {
 			term.T.Fatal(err)

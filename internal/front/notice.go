@@ -61,7 +61,7 @@ func (s *supervisor) tellNotes(pipe int) {
 		n := new(note)
 		got, err := unix.Read(pipe, n[:])
 		switch {
-		case err == unix.EINTR: //nolint:errorlint // never wrapped
+		case err == unix.EINTR:
 		case err != nil || got == 0:
 			return
 		case got == len(n) && n.code() <= 0 && int(n.pid()) != os.Getpid():

@@ -59,7 +59,7 @@ func (p *parent) stay() {
 func (p *parent) noteChild() bool {
 	for !p.over.Load() {
 		err := unix.Waitid(unix.P_PID, p.child, nil, unix.WEXITED|unix.WSTOPPED|unix.WCONTINUED|unix.WNOWAIT|kernel.OwnWait|p.whose, nil)
-		if err != unix.EINTR { //nolint:errorlint // never wrapped
+		if err != unix.EINTR {
 			return true
 		}
 	}
@@ -117,7 +117,7 @@ func (p *parent) quit() {
 func (p *parent) receive(sock int) bool {
 	for {
 		n, err := unix.Read(sock, p.word[:])
-		if err != unix.EINTR || p.over.Load() { //nolint:errorlint // never wrapped
+		if err != unix.EINTR || p.over.Load() {
 			return err == nil && n == len(p.word)
 		}
 	}

@@ -202,7 +202,7 @@ func (s *supervisor) leave() error {
 // has been started with what was inherited. Below what it was set to by privilege it cannot be
 // had without.
 func (s *supervisor) outlast() {
-	for _, pid := range []int{os.Getpid(), s.orders.front} {
+	for _, pid := range []int{os.Getpid(), s.front} {
 		path := fmt.Sprintf("/proc/%d/oom_score_adj", pid)
 		text, err := os.ReadFile(path)
 		now, wrong := strconv.Atoi(strings.TrimSpace(string(text)))
