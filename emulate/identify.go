@@ -75,7 +75,7 @@ func (t *target) numberDir(ts *task.View, status *proc.Status) error {
 	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
 		return t.numberUnseen(ts, status)
 	case errors.Is(err, unix.ESRCH):
-		return t.invisibleOrDead(ts)
+		return t.invisibleOrDead()
 	case err != nil && t.dir.Status(&proc.Status{}) != nil:
 		t.reaped = true // links of a dead process fail with EACCES (fs/proc/namespaces.c, proc_ns_readlink)
 		return nil
@@ -99,20 +99,20 @@ func (t *target) numberDir(ts *task.View, status *proc.Status) error {
 func (t *target) numberUnseen(ts *task.View, status *proc.Status) error {
 	ours, err := ts.Proc.Dir(status.Pid)
 	if err != nil {
-		return t.invisibleOrDead(ts)
+		return t.invisibleOrDead()
 	}
 	defer ours.Close()
 	var same proc.Status
 	var start, sameStart proc.Stat
 	if t.dir.Stat(&start) != nil || ours.Stat(&sameStart) != nil || ours.Status(&same) != nil ||
 		start.Start != sameStart.Start || status.NSpid != same.NSpid || status.NSpids != same.NSpids {
-		return t.invisibleOrDead(ts)
+		return t.invisibleOrDead()
 	}
 	t.pid, t.tgid = status.Pid, same.Tgid
 	return nil
 }
 
-func (t *target) invisibleOrDead(ts *task.View) error {
+func (t *target) invisibleOrDead() error {
 	var again proc.Status
 	if t.dir.Status(&again) != nil {
 		t.reaped = true

@@ -34,7 +34,10 @@ func inNoTime(test func(t *testing.T)) func(t *testing.T) {
 func TestLedger(t *testing.T) {
 	gone := func(l *Ledger, a *attempt) { l.Settled(a.call, shim.Return(0), shim.ErrGone) }
 	taken := func(l *Ledger, a *attempt) { l.Settled(a.call, shim.Return(0), nil) }
-	late := func(l *Ledger, a *attempt) { gone(l, a); time.Sleep(200 * time.Millisecond) }
+	late := func(l *Ledger, a *attempt) {
+		gone(l, a)
+		time.Sleep(200 * time.Millisecond) //nolint:forbidigo // by the clock of inNoTime
+	}
 	between := func(l *Ledger, a *attempt) {
 		gone(l, a)
 		other := calling(1)

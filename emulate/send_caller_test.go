@@ -77,7 +77,7 @@ func TestStaleHandleIsNotRun(t *testing.T) {
 			t.Errorf("the caller was held %d times, let go %d times", held.held, held.dropped)
 		}
 		if hops {
-			expectLetGo(t, h, a, owner, parent)
+			expectLetGo(t, a, owner, parent)
 		} else if kept != (keeper{kept: 1, released: 1}) || a.hold != 0 {
 			t.Errorf("the target's number: %+v", kept)
 		}
@@ -104,11 +104,11 @@ func TestVanishedCallLetsGo(t *testing.T) {
 	if v, ok := h.byCaller.send(a); !ok || v.Kind != shim.KindGone || held.dropped != 1 || v.Runner != nil {
 		t.Errorf("verdict %v, %t, let go %d times", v, ok, held.dropped)
 	}
-	expectLetGo(t, h, a, pid, parent)
+	expectLetGo(t, a, pid, parent)
 }
 
 // expectLetGo ends the call and sees that its target, which was pinned, is its parent's.
-func expectLetGo(t *testing.T, h *SendSignal, a *attempt, pid int32, parent *parent) {
+func expectLetGo(t *testing.T, a *attempt, pid int32, parent *parent) {
 	t.Helper()
 	if !a.mustLetGo {
 		t.Fatal("nobody lets go of the target")

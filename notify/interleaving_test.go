@@ -2,7 +2,6 @@ package notify
 
 import (
 	"encoding/binary"
-	"fmt"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -118,7 +117,7 @@ func takeOver(t *testing.T, m *Journal, delegates bool, acted *int) *holder {
 		return nil
 	}
 	if r.Unserved != 1 {
-		t.Fatal(fmt.Sprintf("%+v, and a call is left", r))
+		t.Fatalf("%+v, and a call is left", r)
 	}
 	return &holder{slot: s, delegates: delegates, acted: acted}
 }

@@ -64,7 +64,7 @@ func TestAgentForgets(t *testing.T) {
 				if time.Now().After(deadline) {
 					t.Fatalf("after %d containers of %s callers: %+v, after %d: %+v", n, callers, before, 2*n, after)
 				}
-				time.Sleep(10 * time.Millisecond)
+				time.Sleep(10 * time.Millisecond) //nolint:forbidigo // nothing tells of the end of a thread of another process
 			}
 			t.Logf("after %d containers of %s callers: %+v, after %d: %+v", n, callers, before, 2*n, after)
 		})

@@ -47,7 +47,7 @@ var suiteModes = []struct {
 // choose some, with commas.
 func TestSuites(t *testing.T) {
 	if os.Getenv("PIDFD_SHIM_SUITES") == "" {
-		t.Skip("make suites runs them: an hour") //nolint:forbidigo // not what make test is to decide
+		t.Skip("make suites runs them: an hour")
 	}
 	known := readKnown(t)
 	for _, s := range suites {
