@@ -2,6 +2,9 @@ package notify
 
 import (
 	"encoding/binary"
+	"fmt"
+	"os"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -9,177 +12,318 @@ import (
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
-// holder is a worker that has a call, and its steps one by one. Each may come at any time:
-// it may be stuck in a read, or its process may be stopped, while a successor takes over.
-type holder struct {
+// A life is what happens to two calls: of the first a worker has just been told, another worker
+// receives the second. Each worker may be stuck at any place (in a read, or its process is stopped)
+// while a successor takes over and serves what it finds, and a third takes over from that one; all
+// of them go on although they were taken from. A signal may end the first caller's wait. That
+// somebody dies is that he takes no step any more: so what a successor would find is looked at
+// after every step.
+type life struct {
+	bytes       []byte
+	journals    [3]*Journal // of the workers, of the successor, of the third
+	actors      [4]actor
+	acted       [3]int  // how often a call's signal was sent, or it was given away
+	finished    [3]bool // it has its answer, or is nobody's any more
+	interrupted bool
+}
+
+// actor is a worker, or the successor or the third with all that it serves.
+type actor struct {
+	at    int
+	tasks []*task
+}
+
+// task is a call that somebody has.
+type task struct {
 	slot      *slot
+	call      uint64
 	delegates bool // it has the caller make the call, through another process
 	mayAct    bool
-	acted     *int // how often the signal was sent, or the call given away
 }
 
-var holderSteps = []func(h *holder){
-	func(h *holder) {
-		if h.delegates {
-			h.mayAct = h.slot.Delegate(4711, shim.Rewrite{Nr: 62})
-		} else {
-			h.mayAct = h.slot.BeginSend()
+const (
+	worker = iota
+	otherWorker
+	successorOf
+	third
+	signal // no actor: it ends the first caller's wait
+	whoever
+)
+
+// taskSteps are what a handler and the loop do with a call.
+var taskSteps = []func(*life, *task){
+	func(l *life, a *task) {
+		switch {
+		case a.call == 1 && l.interrupted: // Blocked says so
+		case a.delegates:
+			a.mayAct = a.slot.Delegate(4711, shim.Rewrite{Nr: 62})
+		default:
+			a.mayAct = a.slot.BeginSend()
 		}
 	},
-	func(h *holder) {
-		if h.mayAct {
-			*h.acted++
+	func(l *life, a *task) {
+		if a.mayAct {
+			l.acted[a.call]++
+			a.mayAct = false
 		}
 	},
-	func(h *holder) { h.slot.Sent(shim.Fail(unix.EAGAIN)) },
-	func(h *holder) { h.slot.Done() },
+	func(_ *life, a *task) { a.slot.Sent(shim.Fail(unix.EAGAIN)) },
+	func(l *life, a *task) {
+		if was := *a.slot.state(); was>>stateBits == a.slot.generation && was != a.slot.word(slotFree) {
+			l.finished[a.call] = true
+		}
+		a.slot.Done()
+	},
 }
 
-// TestEveryInterleaving walks every order of the steps of a worker, of a successor that takes over
-// and serves what it finds, and of a third that takes over from that one, all of them going on
-// although they were taken from. The call is acted on at most once; and if nobody has acted
-// by the end the last one is told that it is unserved, unless it was finished.
-func TestEveryInterleaving(t *testing.T) {
-	orders := 0
-	for _, kinds := range [][3]bool{{false, false, false}, {true, false, false}, {false, true, true}, {true, true, true}} {
-		walk(t, kinds, nil, [3]int{}, &orders)
+// newLife begins with the first call received. A successor in another process has a journal of its
+// own; one in the same (shim.Pool.Stop) has the workers'.
+func newLife(inOne bool) *life {
+	l := &life{bytes: make([]byte, slotsAt+2*slotSize)}
+	for i := range l.journals {
+		if l.journals[i] = l.journals[0]; i == 0 || !inOne {
+			l.journals[i] = &Journal{bytes: l.bytes}
+		}
 	}
-	t.Logf("%d orders", orders)
-	if orders < 10_000 {
-		t.Error("that is not every order")
-	}
+	l.receive(worker, 1)
+	return l
 }
 
-// steps of each: the first has the call from the start, the others begin by taking over.
-var stepCount = [3]int{len(holderSteps), 1 + len(holderSteps), 1 + len(holderSteps)}
+func (l *life) receive(who int, call uint64) {
+	s := l.journals[0].take()
+	s.open(80)
+	binary.LittleEndian.PutUint64(s.bytes[receiveAt:], call) // as the kernel writes it
+	l.actors[who].tasks = []*task{{slot: s, call: call}}
+}
 
-func walk(t *testing.T, kinds [3]bool, order []int, done [3]int, orders *int) {
-	if t.Failed() {
+// can says whether somebody can take a step.
+func (l *life) can(who int) bool {
+	if who == signal {
+		return !l.interrupted
+	}
+	a := &l.actors[who]
+	switch {
+	case who == otherWorker && a.at == 0: // it is told nothing once another has the listener
+		return l.actors[successorOf].at == 0
+	case who == third && a.at == 0:
+		return l.actors[successorOf].at > 0
+	case who == successorOf && a.at == 0:
+		return true
+	case who == worker:
+		return a.at < len(taskSteps)
+	}
+	return a.at-1 < len(a.tasks)*len(taskSteps)
+}
+
+func (l *life) step(who int, delegates int) {
+	if who == signal {
+		l.interrupted = true
 		return
 	}
-	last := true
-	for who := range done {
-		// The third takes over from the second, so not before it.
-		if done[who] == stepCount[who] || who == 2 && done[1] == 0 {
-			continue
-		}
-		last = false
-		next := done
-		next[who]++
-		walk(t, kinds, append(order[:len(order):len(order)], who), next, orders)
+	of, at := l.next(who)
+	l.actors[who].at++
+	if of == nil {
+		l.begin(who)
+		return
 	}
-	if last {
-		*orders++
-		play(t, kinds, order)
+	of.delegates = delegates>>who&1 != 0
+	taskSteps[at](l, of)
+}
+
+// next is the step that somebody takes next: of no task, his first.
+func (l *life) next(who int) (of *task, at int) {
+	a := &l.actors[who]
+	at = a.at
+	if who != worker {
+		at--
+	}
+	if at < 0 {
+		return nil, 0
+	}
+	return a.tasks[at/len(taskSteps)], at % len(taskSteps)
+}
+
+// dies is a step that somebody dies in, while he writes to whom a call goes, or its answer.
+// False: his next step is none of those.
+func (l *life) dies(who, delegates int) bool {
+	if who == signal {
+		return false
+	}
+	switch of, at := l.next(who); {
+	case of == nil:
+	case at == 0 && delegates>>who&1 != 0:
+		return of.slot.move(slotOpen, slotDelegating)
+	case at == 2:
+		return of.slot.move(slotSending, slotDeciding)
+	}
+	return false
+}
+
+// begin is the first step of whoever does not have a call from the start.
+func (l *life) begin(who int) {
+	if who == otherWorker {
+		l.receive(who, 2)
+		return
+	}
+	m := l.journals[who-successorOf+1]
+	left, ended := takeOver(m)
+	for call := range ended {
+		l.finished[call] = true
+	}
+	for _, s := range left {
+		l.actors[who].tasks = append(l.actors[who].tasks, &task{slot: s, call: callIn(s)})
 	}
 }
 
-func play(t *testing.T, kinds [3]bool, order []int) {
-	m := &Journal{bytes: make([]byte, slotsAt+slotSize)}
-	acted := 0
-	first := m.take()
-	first.open(80)
-	binary.LittleEndian.PutUint64(first.bytes[receiveAt:], 1) // an id, as the kernel writes it
-	holders := [3]*holder{{slot: first, delegates: kinds[0], acted: &acted}}
-	at := [3]int{0, -1, -1}
-	for _, who := range order {
-		if at[who] < 0 {
-			holders[who] = takeOver(t, m, kinds[who], &acted)
-			at[who] = 0
-			continue
-		}
-		if h := holders[who]; h != nil {
-			holderSteps[at[who]](h)
-		}
-		at[who]++
-	}
-	if acted > 1 {
-		t.Errorf("order %v, delegating %v: acted %d times", order, kinds, acted)
-	}
-	free := map[*byte]bool{}
-	for _, s := range m.free {
-		if free[&s.bytes[0]] {
-			t.Errorf("order %v, delegating %v: a slot is free twice", order, kinds)
-		}
-		free[&s.bytes[0]] = true
-	}
-}
+func callIn(s *slot) uint64 { return binary.LittleEndian.Uint64(s.bytes[receiveAt:]) }
 
-// takeOver is nil where nothing is left to serve.
-func takeOver(t *testing.T, m *Journal, delegates bool, acted *int) *holder {
-	t.Helper()
+// takeOver finds what is left, and which calls it has answered.
+func takeOver(m *Journal) (left []*slot, ended map[uint64]bool) {
 	var r Remains
-	for range m.takeOver(&r, -1) {
-		return nil // another process has it
+	delegated := m.takeOver(&r, -1)
+	ended = map[uint64]bool{}
+	for i := range *m.used() {
+		ended[callIn(m.slot(i))] = true
 	}
-	s := m.leftover()
-	if s == nil {
-		return nil
+	for s := m.leftover(); s != nil; s = m.leftover() {
+		left = append(left, s)
 	}
-	if r.Unserved != 1 {
-		t.Fatalf("%+v, and a call is left", r)
+	for _, s := range append(delegated, left...) {
+		delete(ended, callIn(s))
 	}
-	return &holder{slot: s, delegates: delegates, acted: acted}
+	return left, ended
 }
 
-// TestStuckWorkerLosesItsCall: a worker that is stuck with a call while its supervisor gives the
-// listener up finds that it is another's when it comes back.
-func TestStuckWorkerLosesItsCall(t *testing.T) {
-	inChild(t, func(t *testing.T) {
-		c := launch(t, true, "-m64", "syscall", "calls", "1")
-		memory, err := NewJournal([]byte("a note"))
-		if err != nil {
-			t.Fatal(err)
+// check looks at what somebody would find who takes over now, everybody else being dead.
+func (l *life) check() error {
+	heir := &Journal{bytes: append([]byte(nil), l.bytes...)}
+	left, _ := takeOver(heir)
+	unserved := [3]int{}
+	for _, s := range left {
+		unserved[callIn(s)]++
+	}
+	for call := uint64(1); call <= 2; call++ {
+		switch {
+		case l.acted[call] > 1:
+			return fmt.Errorf("call %d was acted on %d times", call, l.acted[call])
+		case l.acted[call] == 1 && unserved[call] > 0:
+			return fmt.Errorf("call %d was acted on, and a successor would do so again", call)
+		case unserved[call] > 1:
+			return fmt.Errorf("call %d is left twice", call)
+		case l.received(call) && l.acted[call] == 0 && !l.finished[call] && !l.mayAct(call) && unserved[call] == 0:
+			return fmt.Errorf("call %d is lost: nobody has acted on it, and no successor would", call)
 		}
-		c.Remember(memory)
-		stuck := c.mustNext()
-		next, err := Adopt(duplicate(t, c.Listener))
-		if err != nil {
-			t.Fatal(err)
+	}
+	for _, m := range l.journals {
+		free := map[*byte]bool{}
+		for _, s := range m.free {
+			if free[&s.bytes[0]] {
+				return fmt.Errorf("a slot is free twice")
+			}
+			free[&s.bytes[0]] = true
 		}
-		if r := next.Remember(successor(t, memory)); r.Unserved != 1 {
-			t.Fatalf("the successor finds %+v", r)
-		}
-		if stuck.BeginSend() || stuck.Delegate(1, shim.Rewrite{}) {
-			t.Error("the stuck worker still may act on the call")
-		}
-		stuck.Sent(shim.Fail(unix.EPERM))
-		stuck.Finished()
-		call, err := nextOf(t, next)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !call.BeginSend() {
-			t.Error("the successor may not act on the call")
-		}
-		if err := next.Answer(&call, shim.Return(7)); err != nil {
-			t.Error(err)
-		}
-		call.Finished()
-		c.expectLine("7")
-	})
+	}
+	return nil
 }
 
-// TestRememberBesideHanded: taking over and looking after calls that another process has take
-// their locks in one order.
-func TestRememberBesideHanded(t *testing.T) {
-	m := &Journal{bytes: make([]byte, journalSize)}
-	for range 8 {
-		s := m.take()
-		s.open(80)
-		binary.LittleEndian.PutUint64(s.bytes[receiveAt:], 1)
-		s.Delegate(4711, shim.Rewrite{})
-	}
-	l := &Listener{journal: m, fd: -1, size: 80}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		for range 2000 {
-			l.delegated.set(m.takeOver(&Remains{}, -1))
+func (l *life) received(call uint64) bool { return call == 1 || l.actors[otherWorker].at > 0 }
+
+// mayAct tells of a call upon which somebody is about to act.
+func (l *life) mayAct(call uint64) bool {
+	for _, a := range l.actors {
+		for _, of := range a.tasks {
+			if of.call == call && of.mayAct {
+				return true
+			}
 		}
-	}()
-	for range 2000 {
-		l.settleDelegated()
 	}
-	_ = within(t, "both", func() error { <-ended; return nil })
+	return false
+}
+
+// key is all that what comes next depends on.
+func (l *life) key() string {
+	var b strings.Builder
+	at := func(s *slot) int { return int(s.bytes[receiveAt+8]) }
+	b.Write(l.bytes[generationAt:slotsAt])
+	for i := range 2 {
+		s := l.bytes[slotsAt+i*slotSize:]
+		b.Write(s[:receiveAt+16])
+	}
+	fmt.Fprint(&b, l.acted, l.finished, l.interrupted)
+	for _, a := range l.actors {
+		fmt.Fprint(&b, a.at, ":")
+		for _, of := range a.tasks {
+			fmt.Fprint(&b, of.call, of.mayAct, of.slot.generation, at(of.slot), " ")
+		}
+	}
+	for _, m := range l.journals {
+		fmt.Fprint(&b, m.generation, len(m.free), len(m.left), "/")
+		for _, s := range m.free {
+			fmt.Fprint(&b, at(s), s.generation, " ")
+		}
+	}
+	return b.String()
+}
+
+// TestEveryInterleaving walks every state that any order of those steps leads to, for choices of who
+// sends and who delegates: no call is acted on twice, none is lost. In the short form either the
+// third or the other worker stays away.
+func TestEveryInterleaving(t *testing.T) {
+	absent, choices := []int{1 << third, 1 << otherWorker}, []int{0b0000, 0b0001, 0b1100, 0b1111}
+	if os.Getenv("PIDFD_SHIM_SOAK") != "" {
+		absent, choices = []int{0}, nil
+		for delegates := range 1 << signal {
+			choices = append(choices, delegates)
+		}
+	}
+	states := 0
+	for _, away := range absent {
+		for _, delegates := range choices {
+			states += walk(t, away, delegates, false) + walk(t, away, delegates, true)
+		}
+	}
+	t.Logf("%d states", states)
+	if states < 5_000 {
+		t.Error("that is not every state")
+	}
+}
+
+// walk goes through the states, each by the shortest way to it.
+func walk(t *testing.T, away, delegates int, inOne bool) int {
+	seen := map[string]bool{}
+	queue := [][]int{nil}
+	for len(queue) > 0 {
+		order := queue[0]
+		queue = queue[1:]
+		for who := range whoever {
+			if away>>who&1 != 0 {
+				continue
+			}
+			l := newLife(inOne)
+			for _, before := range order {
+				l.step(before, delegates)
+			}
+			if !l.can(who) {
+				continue
+			}
+			bytes := append([]byte(nil), l.bytes...)
+			if l.dies(who, delegates) {
+				if err := l.check(); err != nil {
+					t.Fatalf("order %v, and %d dies in his next step, who delegates %04b: %v", order, who, delegates, err)
+				}
+				copy(l.bytes, bytes)
+			}
+			l.step(who, delegates)
+			k := l.key()
+			if seen[k] {
+				continue
+			}
+			seen[k] = true
+			queue = append(queue, append(order[:len(order):len(order)], who))
+			if err := l.check(); err != nil {
+				t.Fatalf("order %v then %d, who delegates %04b, in one process %t: %v", order, who, delegates, inOne, err)
+			}
+		}
+	}
+	return len(seen)
 }
