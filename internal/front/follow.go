@@ -65,17 +65,12 @@ func (s *supervisor) alone() {
 	s.inside.leave()
 }
 
-// obey passes the front's signals to COMMAND, and notices its end: a front that
-// dies while COMMAND lives was killed (SIGKILL is the one signal it cannot pass
-// on), and whoever kills a wrapper means the program in it.
+// obey passes the front's signals to COMMAND, and notices its end.
 func (s *supervisor) obey() {
 	for {
 		var b [passedSize]byte
 		if err := receivePacket(s.sock, b[:]); err != nil {
-			if s.sentinel.wasKilled() {
-				s.command.killGroup(unix.SIGKILL)
-			}
-			s.command.kill(unix.SIGKILL)
+			s.frontDied()
 			return
 		}
 		p := parsePassed(b)
@@ -91,6 +86,15 @@ func (s *supervisor) obey() {
 		}
 		s.command.pass(p)
 	}
+}
+
+// frontDied ends COMMAND: a front that dies while COMMAND lives was killed (SIGKILL is the one
+// signal that it cannot pass on), and whoever kills a wrapper means the program in it.
+func (s *supervisor) frontDied() {
+	if s.sentinel.wasKilled() {
+		s.command.killGroup(unix.SIGKILL)
+	}
+	s.command.kill(unix.SIGKILL)
 }
 
 // report tells the front what COMMAND does. What it does by now counts more than

@@ -189,7 +189,7 @@ func (s *supervisor) announce() error {
 // leave tells the front, and lets go of what is COMMAND's.
 func (s *supervisor) leave() error {
 	if err := (message{started, int32(s.command.pid)}).send(s.sock); err != nil {
-		s.command.kill(unix.SIGKILL) // the front is dead already
+		s.frontDied() // already: COMMAND may have children by now
 	}
 	signal.Ignore(unix.SIGPIPE) // os.File dies of EPIPE on 1 and 2 otherwise
 	s.inherited.close()
