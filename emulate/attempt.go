@@ -123,19 +123,6 @@ const (
 	scopeGroup
 )
 
-// scope is the flags' word, else what the descriptor names.
-func (a *attempt) scope() scope {
-	switch {
-	case a.req.flags&flagProcessGroup != 0:
-		return scopeGroup
-	case a.req.flags&flagThreadGroup != 0:
-		return scopeProcess
-	case a.req.flags&flagThread != 0, a.target.isThread():
-		return scopeThread
-	}
-	return scopeProcess
-}
-
 // asks is what the policy still needs besides registers.
 func (a *attempt) asks() policy.Fact {
 	if a.policy == nil || a.fixed {
@@ -235,4 +222,16 @@ func cutShort(err error) shim.Verdict {
 		return shim.Later()
 	}
 	return shim.Gone()
+}
+
+// creds are the ids that the permission rule compares, as the supervisor's user
+// namespace numbers them.
+type creds struct {
+	tgid             int32
+	ruid, euid, suid uint32
+	rgid             uint32 // for policies alone
+}
+
+func credsOf(s *proc.Status) creds {
+	return creds{tgid: s.Tgid, ruid: s.UID[0], euid: s.UID[1], suid: s.UID[2], rgid: s.GID[0]}
 }

@@ -301,9 +301,3 @@ func (cc *callerCache) isLabelled(c *caller) bool {
 		return err != nil || string(cc.label[:max(n, 0)]) != cc.tasks.Self.Label
 	}
 }
-
-func closeFD(fd int) {
-	if fd >= 0 {
-		_ = unix.Close(fd)
-	}
-}

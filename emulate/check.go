@@ -57,12 +57,6 @@ func check(r *request, f *facts, rules *Rules) unix.Errno {
 	return 0
 }
 
-// maxSignal is _NSIG.
-const maxSignal = 64
-
-// kernelOnly is check 10's range: codes that say the kernel or a kill made the signal.
-func kernelOnly(code int32) bool { return code >= 0 || code == arch.SI_TKILL }
-
 // refusedBy is the number of the check that refused a call with this errno: 0 where it was a
 // rule, or where the shim could not serve it.
 func refusedBy(a *attempt, rules *Rules, errno unix.Errno) uint8 {

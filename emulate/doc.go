@@ -5,5 +5,11 @@
 // owner it has not verified.
 //
 // Read handle.go first: it is the way of one call, top-down. check.go has the numbered list of
-// the kernel's checks, route.go who carries a call out.
+// the kernel's checks, route.go who carries a call out. A file calls those below it in this list:
+//
+//	hypothetical grant descriptors handle
+//	resolve resolve_number identify evidence check
+//	route inject group judge send members guard ledger number
+//	take known memory permission sandbox ancestry namespace
+//	caller watch target plan attempt config signal errno
 package emulate

@@ -1,20 +1,11 @@
 package emulate
 
 import (
-	"errors"
-
 	"golang.org/x/sys/unix"
 
-	"github.com/pidfd-shim/pidfd-shim/internal/task"
 	"github.com/pidfd-shim/pidfd-shim/policy"
 	"github.com/pidfd-shim/pidfd-shim/shim"
 )
-
-// groups lists the processes that a group means.
-type groups struct {
-	tasks *task.View
-	ours  func(pid int32) bool
-}
 
 // sendGroup sends to the process group whose number is the target's. A caller with the
 // supervisor's own rights leaves it to the kernel; for any other each member is judged
@@ -115,36 +106,3 @@ func (s *sender) sendMember(a *attempt, pid int32) unix.Errno {
 	}
 	return s.emulate(&member, t)
 }
-
-// members lists the processes that are meant.
-func (g *groups) members(a *attempt) (list []int32, err error) {
-	looks, found := 0, 0
-	listed := g.tasks.Proc.EachPid(func(pid int32) bool {
-		if err = a.spend(&looks, quickLooks); err != nil {
-			return false
-		}
-		if g.isMeant(a, pid) {
-			err = a.spend(&found, quickMembers)
-			list = append(list, pid)
-		}
-		return err == nil && len(list) < maxMembers
-	})
-	return list, errors.Join(err, listed)
-}
-
-// isMeant reports whether a process is in the group; of everybody, whether the caller sees it
-// and it is neither the init of the caller's namespace nor the caller, nor ours.
-func (g *groups) isMeant(a *attempt, pid int32) bool {
-	if !a.target.everybody {
-		group, known := g.tasks.Group(pid)
-		return known && group == a.target.pid
-	}
-	if pid == a.caller.tgid || g.ours(pid) {
-		return false
-	}
-	number, ok := a.caller.pidInNS(pid)
-	return ok && number > 1 && (!a.caller.nested || a.caller.sees(pid))
-}
-
-// maxMembers bounds what one call can cost.
-const maxMembers = 1 << 16

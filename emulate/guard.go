@@ -217,13 +217,6 @@ func (g *guard) mayOwn(t *target, n *number) bool {
 	return mayOwn(&g.tasks.Self, uint32(unix.Getuid()), uint32(unix.Geteuid()), &to)
 }
 
-// mayBeForced is false for the init of a pid namespace below ours: what is sent for a
-// descriptor does not come from an ancestor, so it would be dropped (kernel/signal.c,
-// sig_task_ignored).
-func mayBeForced(s *proc.Status) bool {
-	return s.NSpids == 1 || s.NSpids > 1 && s.NSpid[s.NSpids-1] != 1
-}
-
 // mayOwn is the kernel's rule for the signals of a descriptor (fs/fcntl.c, sigio_perm):
 // root of the first user namespace, or the armer's effective or real uid is the target's
 // saved or real one. CAP_KILL plays no part.

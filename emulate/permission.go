@@ -103,14 +103,6 @@ func (r *rights) isForeign(c *caller) (bool, error) {
 	return ns != r.tasks.Self.Userns, err
 }
 
-// creds are the ids that the permission rule compares, as the supervisor's user
-// namespace numbers them.
-type creds struct {
-	tgid             int32
-	ruid, euid, suid uint32
-	rgid             uint32 // for policies alone
-}
-
 // mayByIDs is what the ids alone decide of the kernel's rule (kernel/signal.c,
 // kill_ok_by_cred, 6.18): the same thread group, or the sender's effective or real uid
 // is the target's saved or real one. The target's effective and the sender's saved uid
@@ -119,10 +111,6 @@ func mayByIDs(s *task.Self, from, to *creds) bool {
 	return from.tgid == to.tgid ||
 		s.SameUID(from.euid, to.suid) || s.SameUID(from.euid, to.ruid) ||
 		s.SameUID(from.ruid, to.suid) || s.SameUID(from.ruid, to.ruid)
-}
-
-func credsOf(s *proc.Status) creds {
-	return creds{tgid: s.Tgid, ruid: s.UID[0], euid: s.UID[1], suid: s.UID[2], rgid: s.GID[0]}
 }
 
 func (c *caller) sameSession(pid int32) (bool, error) {

@@ -5,7 +5,6 @@ import (
 
 	"github.com/pidfd-shim/pidfd-shim/arch"
 	"github.com/pidfd-shim/pidfd-shim/policy"
-	"github.com/pidfd-shim/pidfd-shim/shim"
 )
 
 // Route is who carries a call out.
@@ -241,32 +240,6 @@ func (k *known) unfelt() bool {
 	return (k.is(inCaller) || k.mode == ModeEmulate) && !k.is(nested) && k.look(ignoring) && k.look(sameRight)
 }
 
-// plan is what routes depend on and no call changes.
-type plan struct {
-	mode      Mode
-	rules     Rules
-	native    Rules
-	hasCall   bool // the kernel has pidfd_send_signal
-	mayPass   bool // Config's, as the next two
-	continues bool
-	unsafe    bool
-	traced    bool // there is a Keeper
-	restarts  bool // there is a Ledger
-	makesOwn  bool // see condition
-}
-
-// planOf reads the configuration. A caller makes the very call where the kernel has it and may
-// run it: nothing is to be rewritten, so no filter of its own is asked about another call, and
-// no number has to be kept. Under serve it is held all the same: the filter around it is
-// somebody else's.
-func planOf(c *Config) plan {
-	return plan{
-		mode: c.Mode, rules: c.Rules, native: NativeRules(c.Features), hasCall: c.Features.SendSignal,
-		mayPass: c.MayPass, continues: c.Continues, unsafe: c.Unsafe, traced: c.Keeper != nil, restarts: c.Ledger != nil,
-		makesOwn: c.Mode == ModeCaller && (c.Keeper != nil || c.Sandbox == nil),
-	}
-}
-
 // lasting are the facts that nobody can change while the caller waits: a thread's ids
 // are its own to change.
 const lasting = policy.CallerUID | policy.CallerEUID | policy.CallerGID
@@ -318,31 +291,4 @@ func (p *plan) checked(a *attempt) {
 	k.set(once, p.restarts && unix.Signal(a.req.sig) == unix.SIGSTOP)
 	k.set(forced, isForced(a.req.sig))
 	k.set(sameProcess, t.tgid == a.caller.tgid)
-}
-
-// leavesSiginfo reports whether no rule asks for siginfo, which the kernel would read again.
-func (p *plan) leavesSiginfo(a *attempt) bool {
-	return p.unsafe || !a.req.given || a.asks()&(policy.Code|policy.Value) == 0
-}
-
-// path is forward where the kernel has the call and means the same by it.
-func (p *plan) path(a *attempt) shim.Path {
-	if p.mode != ModeEmulate && p.sendsByHandle(a) {
-		return shim.PathForward
-	}
-	return shim.PathEmulate
-}
-
-func (p *plan) sendsByHandle(a *attempt) bool {
-	return p.hasCall && (!p.rules.Original || a.req.byNumber()) && a.req.flags&^p.native.Flags == 0 &&
-		(!a.target.self || p.native.SelfThread != 0)
-}
-
-// isUnseen reports whether no receiver sees a signal's siginfo.
-func isUnseen(sig int32) bool { return sig == 0 || isForced(sig) }
-
-// isForced reports whether an init gets a signal that comes from an ancestor's namespace. It
-// drops the others from there, too.
-func isForced(sig int32) bool {
-	return unix.Signal(sig) == unix.SIGKILL || unix.Signal(sig) == unix.SIGSTOP
 }

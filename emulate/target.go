@@ -235,3 +235,23 @@ func (t *target) sum(so, errno unix.Errno, first bool) unix.Errno {
 	}
 	return so
 }
+
+// mayBeForced is false for the init of a pid namespace below ours: what is sent for a
+// descriptor does not come from an ancestor, so it would be dropped (kernel/signal.c,
+// sig_task_ignored).
+func mayBeForced(s *proc.Status) bool {
+	return s.NSpids == 1 || s.NSpids > 1 && s.NSpid[s.NSpids-1] != 1
+}
+
+// scope is the flags' word, else what the descriptor names.
+func (a *attempt) scope() scope {
+	switch {
+	case a.req.flags&flagProcessGroup != 0:
+		return scopeGroup
+	case a.req.flags&flagThreadGroup != 0:
+		return scopeProcess
+	case a.req.flags&flagThread != 0, a.target.isThread():
+		return scopeThread
+	}
+	return scopeProcess
+}
