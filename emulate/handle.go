@@ -82,7 +82,7 @@ func (h *SendSignal) Close() {
 
 // Handle is one call's way from its registers to a Verdict: what was asked, whom and what it
 // means (resolve), whether anything refuses it (decide), and then who carries it out (act).
-func (h *SendSignal) Handle(c *shim.Call) shim.Verdict {
+func (h *SendSignal) Handle(c *shim.Call) (v shim.Verdict) {
 	if abi.Of(c.ABI).Mark != 0 && !h.Features.Marked { // the mark of an ABI that this kernel lacks
 		return shim.Fail(unix.ENOSYS)
 	}
@@ -93,74 +93,84 @@ func (h *SendSignal) Handle(c *shim.Call) shim.Verdict {
 	*a = attempt{} // cleared where it is: a literal would be made elsewhere and moved
 	a.call, a.backend, a.req, a.policy = c, h.Backend, requestOf(c), h.Policy.Current()
 	c.Record.PidFD, c.Record.Sig, c.Record.Info, c.Record.Flags = a.req.pidfd, a.req.sig, a.req.info, a.req.flags
-	v := h.handle(a)
+	h.handle(a, &v)
 	if a.mustLetGo {
 		v.Release = h
 	}
 	return v
 }
 
-func (h *SendSignal) handle(a *attempt) shim.Verdict {
+// handle says in v how the call ends. A verdict is long, and this is every call's way: none is
+// moved from function to function.
+func (h *SendSignal) handle(a *attempt, v *shim.Verdict) {
 	h.judge.watchOnly(a)
 	if errno, denied := h.judge.byRegisters(a); denied {
-		return h.fail(a, errno)
+		*v = h.fail(a, errno)
+		return
 	}
 	a.known = h.plan.asked(a)
 	if h.route(a) == RouteKernel {
 		h.resolver.look(a)
-		return h.pass(a)
+		*v = h.pass(a)
+		return
 	}
 	defer h.end(a)
 	if err := h.resolver.resolve(a); err != nil {
-		if v, ended := h.unserved(a.call, err); ended {
-			return v
+		ended := false
+		if *v, ended = h.unserved(a.call, err); ended {
+			return
 		}
 		a.pendingErrno = unix.ENOSYS
 	}
 	h.plan.resolved(a)
 	switch h.route(a) {
 	case RouteKernel:
-		return h.passJudged(a)
+		*v = h.passJudged(a)
+		return
 	case RouteCaller:
 		a.inCaller = true
 	}
-	return h.carryOut(a)
+	h.carryOut(a, v)
 }
 
 // carryOut is for a call that is not the kernel's to run.
-func (h *SendSignal) carryOut(a *attempt) shim.Verdict {
+func (h *SendSignal) carryOut(a *attempt, v *shim.Verdict) {
 	c := a.call
 	if (a.inCaller || h.Mode == ModeEmulate) && c.Worker().Full() {
-		return shim.Later()
+		*v = shim.Later()
+		return
 	}
-	if h.Ledger != nil { // a verdict is long: none is moved in vain
-		if first, restarted := h.Ledger.restart(a); restarted {
-			return first
+	if h.Ledger != nil {
+		restarted := false
+		if *v, restarted = h.Ledger.restart(a); restarted {
+			return
 		}
 	}
 	errno := h.decide(a)
-	if a.cut != nil {
-		return cutShort(a.cut)
-	}
-	if h.isShort(a, errno) {
-		return shim.Later()
-	}
-	if errno != 0 {
-		return h.fail(a, errno)
+	switch {
+	case a.cut != nil:
+		*v = cutShort(a.cut)
+		return
+	case h.isShort(a, errno):
+		*v = shim.Later()
+		return
+	case errno != 0:
+		*v = h.fail(a, errno)
+		return
 	}
 	c.BeforeSend()
 	if h.Backend.Blocked(c) != nil {
 		h.Ledger.injected(c.Tid, false)
-		return shim.Gone()
+		*v = shim.Gone()
+		return
 	}
-	v := h.act(a)
+	h.act(a, v)
 	if v.Kind == shim.KindFail && h.isShort(a, v.Errno) {
-		return shim.Later()
+		*v = shim.Later()
 	}
 	if v.Kind == shim.KindFail {
 		c.Record.Check = refusedBy(a, &h.Rules, v.Errno)
 	}
-	return v
 }
 
 // route asks the table, and finds out what it has to know.
@@ -211,34 +221,38 @@ func (h *SendSignal) decide(a *attempt) unix.Errno {
 
 // act carries the call out. Precondition: decide said 0, and the caller was seen waiting
 // after the last thing read of it.
-func (h *SendSignal) act(a *attempt) shim.Verdict {
+func (h *SendSignal) act(a *attempt, v *shim.Verdict) {
 	h.plan.checked(a)
 	r := h.route(a)
 	if r == RouteCaller {
 		if !h.Ledger.injectionKeepsFailing(a.call.Tid) {
-			if v, ok := h.byCaller.send(a); ok {
-				return v
+			ok := false
+			if *v, ok = h.byCaller.send(a); ok {
+				return
 			}
 		}
 		a.known.set(unheld, true)
 		r = h.route(a)
 	}
 	if r == RouteKernel {
-		return h.pass(a)
+		*v = h.pass(a)
+		return
 	}
 	if a.known.is(unheld) && r != RouteMembers { // whose members are judged one by one
 		if errno := h.rights.check(a); errno != 0 {
-			return shim.Fail(errno)
+			*v = shim.Fail(errno)
+			return
 		}
 	}
 	errno := h.sender.send(a, r)
-	if a.cut != nil {
-		return cutShort(a.cut)
+	switch {
+	case a.cut != nil:
+		*v = cutShort(a.cut)
+	case h.Ledger == nil:
+		*v = shim.Fail(errno)
+	default:
+		*v = h.Ledger.sent(a, shim.Fail(errno))
 	}
-	if h.Ledger == nil {
-		return shim.Fail(errno)
-	}
-	return h.Ledger.sent(a, shim.Fail(errno))
 }
 
 // end lets go of what the call had open.

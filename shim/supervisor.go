@@ -267,12 +267,12 @@ func (s *Supervisor) serveOne(c *Call, handlers *Handlers) {
 	if handle := s.handler(c, handlers); handle != nil {
 		v = handle(c)
 	}
-	s.end(c, v)
+	s.end(c, &v)
 }
 
 // end is the only place where a call ends, or is put off.
-func (s *Supervisor) end(c *Call, v Verdict) {
-	c.Sent(v)
+func (s *Supervisor) end(c *Call, v *Verdict) {
+	c.Sent(*v)
 	switch v.Kind {
 	case KindGone:
 		c.Finished()
@@ -306,10 +306,10 @@ func (s *Supervisor) handler(c *Call, handlers *Handlers) Handler {
 }
 
 // answer gives a call its answer, and tells of it whoever is to know.
-func (s *Supervisor) answer(c *Call, v Verdict) {
+func (s *Supervisor) answer(c *Call, v *Verdict) {
 	observed := s.Observe != nil && !c.Record.Quiet
 	if observed {
-		s.Observe.Before(c, v)
+		s.Observe.Before(c, *v)
 	}
 	if v.Release != nil || v.Kind == KindRun { // somebody may be waited for
 		c.worker.HandOff()
@@ -320,17 +320,17 @@ func (s *Supervisor) answer(c *Call, v Verdict) {
 		s.settling.mark(c.worker)
 	}
 	c.Reports = s.Results && observed
-	err := s.Backend.Answer(c, v)
+	err := s.Backend.Answer(c, *v)
 	c.Finished()
 	if v.Settler != nil {
-		v.Settler.Settled(c, v, err)
+		v.Settler.Settled(c, *v, err)
 	}
 	if observed && (!s.Results || c.Reports) {
-		s.Observe.After(c, v, err)
+		s.Observe.After(c, *v, err)
 	}
 	s.settling.settled(c.worker)
 	if err != nil && !errors.Is(err, ErrGone) {
-		s.Log.Error("answer", "tid", c.Tid, "verdict", v, "error", err)
+		s.Log.Error("answer", "tid", c.Tid, "verdict", *v, "error", err)
 	}
 }
 
