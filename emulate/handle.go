@@ -111,9 +111,14 @@ func (h *SendSignal) handle(a *attempt, v *shim.Verdict) {
 	a.known = h.plan.asked(a)
 	if h.route(a) == RouteKernel {
 		h.resolver.look(a)
-		*v = h.pass(a)
+		h.pass(a, v)
 		return
 	}
+	h.handleResolved(a, v)
+}
+
+// handleResolved is for a call of which registers and rules do not tell whose it is.
+func (h *SendSignal) handleResolved(a *attempt, v *shim.Verdict) {
 	defer h.end(a)
 	if err := h.resolver.resolve(a); err != nil {
 		ended := false
@@ -125,7 +130,7 @@ func (h *SendSignal) handle(a *attempt, v *shim.Verdict) {
 	h.plan.resolved(a)
 	switch h.route(a) {
 	case RouteKernel:
-		*v = h.passJudged(a)
+		h.passJudged(a, v)
 		return
 	case RouteCaller:
 		a.inCaller = true
@@ -235,7 +240,7 @@ func (h *SendSignal) act(a *attempt, v *shim.Verdict) {
 		r = h.route(a)
 	}
 	if r == RouteKernel {
-		*v = h.pass(a)
+		h.pass(a, v)
 		return
 	}
 	if a.known.is(unheld) && r != RouteMembers { // whose members are judged one by one
@@ -273,37 +278,41 @@ func (h *SendSignal) LetGo(w *shim.Worker) {
 }
 
 // passJudged is pass where the policy has a word in it.
-func (h *SendSignal) passJudged(a *attempt) shim.Verdict {
+func (h *SendSignal) passJudged(a *attempt, v *shim.Verdict) {
 	if a.target.own { // it had
-		return h.pass(a)
+		h.pass(a, v)
+		return
 	}
 	denied := h.judge.allowed(a)
 	if a.cut != nil {
-		return cutShort(a.cut)
+		*v = cutShort(a.cut)
+		return
 	}
 	if denied == 0 {
 		a.call.Record.Unsafe = a.asks()&^lasting != 0
-		return h.pass(a)
+		h.pass(a, v)
+		return
 	}
 	if errno := h.decide(a); errno != 0 { // a check of the kernel's may come first
-		return h.fail(a, errno)
+		denied = errno
 	}
-	return h.fail(a, denied)
+	*v = h.fail(a, denied)
 }
 
 // pass lets the kernel run the call in the caller.
-func (h *SendSignal) pass(a *attempt) shim.Verdict {
+func (h *SendSignal) pass(a *attempt, v *shim.Verdict) {
 	c := a.call
 	c.Record.Path = shim.PathContinue
 	if h.plan.makesOwn && c.What == arch.PidfdSendSignal {
 		c.Record.Path, c.Record.Sent, c.Record.Guard = shim.PathCaller, shim.SentPidfdSendSignal, shim.GuardPidfd
 	}
 	if h.Results {
-		if v, held := h.byCaller.sendItself(a); held {
-			return v
+		held := false
+		if *v, held = h.byCaller.sendItself(a); held {
+			return
 		}
 	}
-	return shim.Pass()
+	*v = shim.Pass()
 }
 
 // fail is a refusal. Where somebody looks, it shows the siginfo too, if no check came to it.
