@@ -15,13 +15,13 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write testdata/api.txt anew")
+var update = flag.Bool("update", false, "write docs/api.txt anew")
 
 // TestAPI compares what users of this package compile against, with the types of shim that it
 // lends them, to what the last version had.
 func TestAPI(t *testing.T) {
 	got := append(declarations(t, ".", nil), declarations(t, "shim", lent(t))...)
-	golden := filepath.Join("testdata", "api.txt")
+	golden := filepath.Join("docs", "api.txt")
 	if *update {
 		if err := os.WriteFile(golden, []byte(strings.Join(got, "\n")+"\n"), 0o644); err != nil {
 			t.Fatal(err)

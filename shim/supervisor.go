@@ -263,12 +263,12 @@ func (s *Supervisor) serveOne(c *Call, handlers *Handlers) {
 	if s.Observe != nil && c.Received == 0 {
 		c.Received = Monotonic()
 	}
-	v := Fail(unix.ENOSYS)
-	if handle := s.handler(c, handlers); handle != nil {
-		v = handle(c)
-	}
+	v := s.handler(c, handlers)(c)
 	s.end(c, &v)
 }
+
+// missing answers a call that the kernel has not, and nobody handles.
+func missing(*Call) Verdict { return Fail(unix.ENOSYS) }
 
 // end is the only place where a call ends, or is put off.
 func (s *Supervisor) end(c *Call, v *Verdict) {
@@ -296,13 +296,16 @@ func (s *Supervisor) later(c *Call) {
 	c.Entry = nil // the copy's
 }
 
-// handler is nil for a call that nobody answers.
+// handler finds who handles a call.
 func (s *Supervisor) handler(c *Call, handlers *Handlers) Handler {
 	what := c.Decode()
 	if handle := handlers[what]; handle != nil {
 		return handle
 	}
-	return s.Others[Number{c.ABI, c.Nr}]
+	if handle := s.Others[Number{c.ABI, c.Nr}]; handle != nil {
+		return handle
+	}
+	return missing
 }
 
 // answer gives a call its answer, and tells of it whoever is to know.

@@ -6,6 +6,7 @@ import (
 	"go/token"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -15,6 +16,7 @@ const (
 	medianFunction  = 9
 	p90Function     = 24
 	longestFile     = 350
+	mostFolders     = 12 // at the top
 )
 
 // wholeSource is a file of the program with its bodies.
@@ -111,4 +113,20 @@ func unexplained(d ast.Decl) (names []string) {
 		}
 	}
 	return names
+}
+
+// TestFoldersAreFew: what is at the top is what a newcomer sees first.
+func TestFoldersAreFew(t *testing.T) {
+	folders := map[string]bool{}
+	for _, s := range sources(t) {
+		if top, _, below := strings.Cut(filepath.ToSlash(s.path), "/"); below {
+			folders[top] = true
+		}
+	}
+	for _, other := range []string{"dist", "examples", "scripts"} { // have no Go, or are modules of their own
+		folders[other] = true
+	}
+	if len(folders) > mostFolders {
+		t.Errorf("%d folders, more than %d", len(folders), mostFolders)
+	}
 }
