@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -78,6 +80,45 @@ func (term *terminal) awaitEnd(pidfd int) {
 	}
 }
 
+// settle returns when those in front of a command have dealt with all that came before, natively
+// at once. A key pressed within the millisecond that they may need after fg can meet them half way
+// (docs/FRONT.md): nobody types so fast, a test does.
+func (term *terminal) settle(pid int) {
+	term.T.Helper()
+	var ours []int
+	for ; pid > 1; pid, _ = strconv.Atoi(statusWord(pid, "PPid")) {
+		if line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)); bytes.Contains(line, []byte("__supervise")) {
+			front, _ := strconv.Atoi(statusWord(pid, "PPid"))
+			ours = []int{pid, front}
+			break
+		}
+	}
+	before, deadline := "", time.Now().Add(terminalDeadline)
+	for now := switches(ours); len(ours) > 0 && (now == "" || now != before); now = switches(ours) {
+		if time.Now().After(deadline) {
+			term.T.Fatalf("processes %v do not come to rest", ours)
+		}
+		before = now
+		time.Sleep(2 * time.Millisecond) //nolint:forbidigo // no event tells that nothing is left to do
+	}
+}
+
+// switches are how often each thread of some processes has slept so far; "" if one does not.
+func switches(pids []int) string {
+	var all strings.Builder
+	for _, pid := range pids {
+		threads, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+		for _, thread := range threads {
+			tid, _ := strconv.Atoi(thread.Name())
+			if !strings.HasPrefix(statusWord(tid, "State"), "S") {
+				return ""
+			}
+			all.WriteString(statusWord(tid, "voluntary_ctxt_switches") + " ")
+		}
+	}
+	return all.String()
+}
+
 // reader answers each line that it reads.
 const reader = `sh -c 'echo u''p=$$; while read x; do echo g''ot=$x; done'`
 
@@ -90,6 +131,7 @@ func jobControl(command string) func(term *terminal, run string) string {
 		for range 2 {
 			term.Type("line\n")
 			said += term.Line("got=") + " "
+			term.settle(pid)
 			term.Type("\x1a")
 			term.await(true, pid)
 			term.Type("echo a''t=prompt\n")
